@@ -1,0 +1,28 @@
+"""When the progress bar moves, and that it goes to stderr if that is a terminal."""
+
+import sys
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from tqdm import tqdm
+
+
+class Progress(ProgressBar):
+    """Counts iterations. Lightning's own bar writes to stdout, also into files and pipes."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar = tqdm(
+            total=trainer.fit_loop.max_batches, initial=trainer.global_step, unit="it", file=sys.stderr, disable=None
+        )
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        self.bar.update()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            metrics = trainer.callback_metrics
+            self.bar.set_postfix_str(f"val {metrics['val/loss']:.3f} / {metrics['val/accuracy']:.3f}", refresh=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar.close()

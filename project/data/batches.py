@@ -1,0 +1,112 @@
+"""Which rows make iteration i, and in which pieces they are computed.
+
+A *batch* is what one iteration (one optimizer step) averages over. It comes as a list of *pieces*; the mean loss of each
+piece carries the weight ``rows_in_piece / rows_in_batch``, so that the weighted gradients add up to the gradient of the
+uncut batch, ragged pieces included.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Subset(NamedTuple):
+    """Features, float32 (N, j), and labels, float32 (N, 1) of 0 and 1."""
+
+    features: Tensor
+    labels: Tensor
+
+    @property
+    def rows(self) -> int:
+        return len(self.labels)
+
+
+class Piece(NamedTuple):
+    """Some rows of a batch, float32 (n, j) and (n, 1), and their weight in the batch's mean."""
+
+    features: Tensor
+    labels: Tensor
+    weight: float
+
+
+Batch = list[Piece]
+
+
+def cut(batch: Subset, piece_rows: int) -> Batch:
+    """Cut a batch into pieces of piece_rows rows; the last one may be shorter."""
+    parts = zip(batch.features.split(piece_rows), batch.labels.split(piece_rows), strict=True)
+    return [Piece(features, labels, len(labels) / batch.rows) for features, labels in parts]
+
+
+class WholeSubset:
+    """A subset as the one batch of an evaluation."""
+
+    def __init__(self, subset: Subset, piece_rows: int) -> None:
+        self.batch = cut(subset, piece_rows)
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield self.batch
+
+
+class TrainingBatches:
+    """The batches of iterations 1 to ``iterations``, as one sized pass that can stop and resume anywhere.
+
+    Each epoch takes every row once, in a fresh random order; its last batch is as short as the rows left over. The rows
+    of iteration i are a pure function of (seed, i): there is no generator whose state could be lost.
+
+    Args:
+        subset: the training subset.
+        batch_size: rows per batch, 1 <= batch_size <= subset.rows.
+        piece_rows: rows computed together, >= 1.
+        seed: fixes the order of the rows.
+        iterations: how many batches there are.
+    """
+
+    def __init__(self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int) -> None:
+        self.subset = subset
+        self.batch_size = batch_size
+        self.piece_rows = piece_rows
+        self.seed = seed
+        self.iterations = iterations
+        self.done = 0
+        self._order = lru_cache(maxsize=1)(self._draw_order)
+        self._whole = cut(subset, piece_rows) if batch_size == subset.rows else None
+
+    def __len__(self) -> int:
+        return self.iterations
+
+    def __iter__(self) -> Iterator[Batch]:
+        while self.done < self.iterations:
+            self.done += 1
+            yield self.batch(self.done)
+        self.done = 0
+
+    def batch(self, iteration: int) -> Batch:
+        """Return the batch of an iteration, counted from 1."""
+        if self._whole is not None:  # the order of the rows does not change the gradient of all of them
+            return self._whole
+        rows = self.rows(iteration)
+        return cut(Subset(self.subset.features[rows], self.subset.labels[rows]), self.piece_rows)
+
+    def rows(self, iteration: int) -> Tensor:
+        """Return the row numbers, int64 (n,), of an iteration, counted from 1."""
+        epoch, batch = divmod(iteration - 1, -(-self.subset.rows // self.batch_size))
+        return self._order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def _draw_order(self, epoch: int) -> Tensor:
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.subset.rows)
+        return torch.from_numpy(order).to(self.subset.labels.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seed": self.seed, "done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.seed = state["seed"]
+        self.done = state["done"]

@@ -1,0 +1,222 @@
+"""How batches reach the trainer: two class files are loaded, split and handed over."""
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from project.data import sample
+from project.data.arrays import CHUNK_ROWS, Array, check_values, chunks, open_array
+from project.data.batches import Subset, TrainingBatches, WholeSubset
+from project.data.overlap import find_overlap
+from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
+from project.data.statistics import Statistics, statistics
+from project.errors import InputError, InputWarning
+
+CLASS_FILES = ("class_0.npy", "class_1.npy")
+
+
+class NpyDataModule(LightningDataModule):
+    """Two ``.npy`` files, one per class, split 60/20/20 into balanced, disjoint subsets.
+
+    After ``setup``, ``train``, ``val`` and ``test`` each hold ``features``, float32 (N, j), and ``labels``, float32
+    (N, 1) of 0 and 1: first the rows of class 0, then as many of class 1.
+
+    Args:
+        root: Folder with class_0.npy and class_1.npy, each (N, j); null is the shipped sample.
+        batch_size: Rows per iteration, 1 to the rows in train; null is all of them (batch gradient descent).
+        piece_rows: Rows computed together, at least 1: larger batches are cut into such pieces, with the same result.
+        seed: Fixes the split, and nothing else does; an integer >= 0.
+        balance: What to do when the classes differ in size: refuse (error) or drop rows of the larger (downsample).
+        track_test: Also record test loss and accuracy at each validation, for comparisons only.
+        predict: An .npy file of rows to classify, (N, j); for the predict command.
+        feature_names: Names and units of the j features, for the figures' axes.
+        class_names: Names of class 0 and class 1, for the figures' legends.
+
+    Raises:
+        InputError: if a file or an option is not what it should be.
+    """
+
+    train: Subset
+    val: Subset
+    test: Subset
+    statistics: Statistics
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        batch_size: int | None = None,
+        piece_rows: int = 32768,
+        seed: int = 0,
+        balance: Literal["error", "downsample"] = "error",
+        track_test: bool = False,
+        predict: Path | str | None = None,
+        feature_names: list[str] | None = None,
+        class_names: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        # What a checkpoint must agree with; where the data lies, and what it is called, may differ between machines.
+        self.save_hyperparameters("batch_size", "seed", "balance", "track_test", logger=False)
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"--data.batch_size: {batch_size}; need at least 1, or null for the whole training set")
+        if piece_rows < 1:
+            raise InputError(f"--data.piece_rows: {piece_rows}; need at least 1")
+        if seed < 0:
+            raise InputError(f"--data.seed: {seed}; need an integer of at least 0")
+        self.root = sample.ROOT if root is None else Path(root)
+        self.predict_file = None if predict is None else Path(predict)
+        self.is_sample = root is None
+        self.batch_size, self.piece_rows = batch_size, piece_rows
+        self.seed, self.balance, self.track_test = seed, balance, track_test
+        self._feature_names = list(sample.FEATURE_NAMES) if feature_names is None and self.is_sample else feature_names
+        self._class_names = list(sample.CLASS_NAMES) if class_names is None and self.is_sample else class_names
+
+    @property
+    def num_features(self) -> int:
+        """The number of columns j, read from the file's header alone."""
+        return open_array(self.predict_file or self._class_file(0)).shape[1]
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The names of the j features, "feature 1" and so on unless given."""
+        names = self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
+        if len(names) != self.num_features:
+            raise InputError(f"--data.feature_names: {len(names)} names for {self.num_features} features; name each")
+        return names
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of class 0 and class 1, just that unless given."""
+        names = self._class_names or ["class 0", "class 1"]
+        if len(names) != 2:
+            raise InputError(f"--data.class_names: {len(names)} names; need two")
+        return names
+
+    def setup(self, stage: str) -> None:
+        """Load, check and split the data, once; ``predict`` loads only the file to classify."""
+        if stage == "predict":
+            self._setup_predict()
+        elif not hasattr(self, "train"):
+            self._setup_classes()
+
+    def _setup_predict(self) -> None:
+        if self.predict_file is None:
+            raise InputError("--data.predict: missing; name an .npy file of rows to classify")
+        array = open_array(self.predict_file)
+        check_values(self.predict_file, array)
+        self.to_predict = torch.cat([torch.from_numpy(values) for _, values in chunks(array)])
+
+    def _setup_classes(self) -> None:
+        files = [self._class_file(0), self._class_file(1)]
+        arrays = [open_array(file) for file in files]
+        if arrays[0].shape[1] != arrays[1].shape[1]:
+            columns = [f"{file} has {array.shape[1]} columns" for file, array in zip(files, arrays, strict=True)]
+            raise InputError(f"{', '.join(columns)}; need the same features in both")
+        for file, array in zip(files, arrays, strict=True):
+            check_values(file, array)
+        keep = self._rows_to_keep(arrays)
+        assignments = [split(len(array), keep, self.seed, i) for i, array in enumerate(arrays)]
+        self._check_overlap(arrays, assignments)
+        self.train, self.val, self.test = (gather(arrays, assignments, subset) for subset in (TRAIN, VAL, TEST))
+        if self.batch_size is not None and self.batch_size > self.train.rows:
+            raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {self.train.rows}, the rows in train")
+        self.statistics = statistics(self.train.features.split(CHUNK_ROWS))
+        self.fingerprint = {
+            "sha256": [hash_file(file) for file in files],
+            "seed": self.seed,
+            "rows": {"train": self.train.rows, "val": self.val.rows, "test": self.test.rows},
+            "split": hashlib.sha256(b"".join(a.tobytes() for a in assignments)).hexdigest(),
+        }
+
+    def _class_file(self, label: int) -> Path:
+        missing = [name for name in CLASS_FILES if not (self.root / name).exists()]
+        if missing:
+            raise InputError(
+                f"{self.root}: {' and '.join(missing)} missing; --data.root names the folder that holds "
+                "class_0.npy and class_1.npy"
+            )
+        return self.root / CLASS_FILES[label]
+
+    def _rows_to_keep(self, arrays: list[Array]) -> int:
+        sizes = [len(array) for array in arrays]
+        keep, surplus = min(sizes), max(sizes) - min(sizes)
+        if surplus and self.balance == "error":
+            raise InputError(
+                f"{self.root}: class_0.npy has {sizes[0]} rows, class_1.npy {sizes[1]}; "
+                f"use --data.balance downsample to drop {surplus}"
+            )
+        if surplus:
+            larger = CLASS_FILES[sizes.index(max(sizes))]
+            warnings.warn(f"{self.root}: dropped {surplus} of {max(sizes)} rows of {larger}", InputWarning, 2)
+        if keep < MIN_ROWS:
+            raise InputError(f"{self.root}: {keep} rows per class; need at least {MIN_ROWS} for a 60/20/20 split")
+        return keep
+
+    def _check_overlap(self, arrays: list[Array], assignments: list[Assignment]) -> None:
+        overlap = find_overlap(arrays, assignments)
+        if overlap.same_rows:
+            raise InputError(f"{self.root}: class_0.npy and class_1.npy hold the same rows; nothing tells them apart")
+        if (overlap.both_classes or overlap.test_in_train) and not self.is_sample:  # the sample's docstring tells
+            warnings.warn(
+                f"{self.root}: {overlap.both_classes} feature vectors occur in both classes; "
+                f"{overlap.test_in_train} test rows also occur in train",
+                InputWarning,
+                stacklevel=2,
+            )
+
+    def describe(self) -> str:
+        """One line that counts the rows of each subset."""
+        counts = [f"{name} {getattr(self, name).rows}" for name in ("train", "val", "test")]
+        return f"{self.root}: {', '.join(counts)} rows of {self.num_features} features, half of each class 0"
+
+    def train_dataloader(self) -> TrainingBatches:
+        assert self.trainer is not None
+        batch_size = self.batch_size or self.train.rows
+        iterations = self.trainer.max_steps
+        if self.trainer.max_epochs and self.trainer.max_epochs > 0:
+            iterations = min(iterations, self.trainer.max_epochs * -(-self.train.rows // batch_size))
+        train = self._on_device(self.train)
+        return TrainingBatches(train, batch_size, self.piece_rows, torch.initial_seed(), iterations)
+
+    def val_dataloader(self) -> list[WholeSubset]:
+        subsets = [self.val, self.test] if self.track_test else [self.val]
+        return [WholeSubset(self._on_device(subset), self.piece_rows) for subset in subsets]
+
+    def test_dataloader(self) -> WholeSubset:
+        return WholeSubset(self._on_device(self.test), self.piece_rows)
+
+    def predict_dataloader(self) -> list[Tensor]:
+        return list(self.to_predict.split(self.piece_rows))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch  # is there already
+
+    def _on_device(self, subset: Subset) -> Subset:
+        """The whole subset moves once, so that no step waits for a copy."""
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        return Subset(subset.features.to(device), subset.labels.to(device))
+
+
+def gather(arrays: list[Array], assignments: list[Assignment], subset: int) -> Subset:
+    """Collect the rows that are assigned to a subset: those of class 0, then those of class 1."""
+    counts = [int((assignment == subset).sum()) for assignment in assignments]
+    features = torch.empty(sum(counts), arrays[0].shape[1])
+    labels = torch.cat([torch.full((count, 1), float(label)) for label, count in enumerate(counts)])
+    done = 0
+    for array, assignment in zip(arrays, assignments, strict=True):
+        for start, values in chunks(array):
+            rows = values[assignment[start : start + len(values)] == subset]
+            features[done : done + len(rows)] = torch.from_numpy(rows)
+            done += len(rows)
+    return Subset(features, labels)
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, as sha256sum prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

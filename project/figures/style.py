@@ -1,0 +1,43 @@
+"""What all figures share: size, the colour and marker of each class, and the way to pixels."""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+# The ends of the RdBu map: apart for colour-blind eyes, and the same as in the pictures of the probability.
+CLASS_COLOURS = ("#2166ac", "#b2182b")
+CLASS_MARKERS = ("o", "^")
+PROBABILITY_MAP = "RdBu_r"
+# Okabe and Ito (2008), "Color universal design", for lines that stand for no class.
+LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
+    """Return a figure of 640x480 pixels a panel, and its panels."""
+    figure = Figure(figsize=(6.4 * columns, 4.8 * rows), dpi=100, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for ax in axes.flat:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes.flat)
+
+
+def to_pixels(figure: Figure) -> Pixels:
+    """Draw a figure: uint8 (height, width, 4), red, green, blue and alpha."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def to_png(pixels: Pixels) -> bytes:
+    """Encode pixels as a PNG file; equal pixels give equal bytes."""
+    buffer = io.BytesIO()
+    imsave(buffer, pixels, format="png")
+    return buffer.getvalue()

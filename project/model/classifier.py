@@ -1,0 +1,121 @@
+"""What an iteration computes and logs."""
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from project.errors import InputError
+from project.model.loss import BCELoss, MSELoss
+from project.model.net import NNet
+
+if TYPE_CHECKING:
+    from project.data.batches import Batch
+
+
+class BinaryClassifier(LightningModule):
+    """A two-layer network, its standardization, its criterion and SGD.
+
+    Shape: raw features, float32 (N, num_features), to the probability of class 1, (N, 1) in [0, 1].
+
+    Args:
+        num_features: Number of features j; follows from the data.
+        hidden_features: Width of the hidden layer, 1 to 1000000.
+        activation: Between the layers: tanh, relu, sigmoid, ... (see project.model.net).
+        lr: SGD's step size, above 0.
+        loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
+        standardize: Scale features by the training subset's mean and deviation, kept in the model; false takes them raw.
+
+    Raises:
+        InputError: if an option is out of its range.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        hidden_features: int = 32,
+        activation: str = "tanh",
+        lr: float = 1.0,
+        loss: Literal["bce", "mse"] = "bce",
+        standardize: bool = True,
+    ) -> None:
+        super().__init__()
+        if not (math.isfinite(lr) and lr > 0):
+            raise InputError(f"--model.lr: {lr}; need a finite number above 0")
+        if hidden_features > 1_000_000:
+            raise InputError(f"--model.hidden_features: {hidden_features}; need 1 to 1000000")
+        self.save_hyperparameters(logger=False)
+        # One Lightning step is one iteration, in however many pieces: the gradients are accumulated here.
+        self.automatic_optimization = False
+        self.net = NNet(num_features, hidden_features, activation)
+        self.criteria = nn.ModuleDict({"bce": BCELoss(), "mse": MSELoss()})
+        self.lr, self.loss, self.standardize = lr, loss, standardize
+        # float64, because the deviation may be lost in the digits of a large mean
+        self.register_buffer("mean", torch.zeros(num_features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(num_features, dtype=torch.float64))
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.standardize:
+            mean, std = self.trainer.datamodule.statistics
+            self.mean.copy_(mean)
+            self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # a constant feature becomes 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), self.lr)
+
+    def forward(self, features: Tensor) -> Tensor:
+        probability: Tensor = self.net(self.standardized(features))
+        return probability
+
+    def standardized(self, features: Tensor) -> Tensor:
+        """Return the features as the network sees them, float32 (N, num_features)."""
+        return ((features - self.mean) * self.scale).to(features.dtype) if self.standardize else features
+
+    def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
+        """Take one SGD step and return the batch's loss before it."""
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        losses = []
+        for piece in batch:
+            loss = piece.weight * self.criteria[self.loss](piece.labels, self(piece.features))
+            self.manual_backward(loss)
+            losses.append(loss.detach())
+        optimizer.step()
+        return torch.stack(losses).sum()
+
+    def on_validation_epoch_start(self) -> None:
+        self._means = [torch.zeros(3, dtype=torch.float64, device=self.device) for _ in ("val", "test")]
+
+    def validation_step(self, batch: "Batch", batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Add up the batch's BCE, MSE and accuracy; the second loader, if there is one, is the test subset's."""
+        for piece in batch:
+            y_hat = self(piece.features)
+            losses = [criterion(piece.labels, y_hat) for criterion in self.criteria.values()]
+            accuracy = ((y_hat >= 0.5) == (piece.labels == 1)).double().mean()
+            self._means[dataloader_idx] += piece.weight * torch.stack([*losses, accuracy])
+
+    def on_validation_epoch_end(self) -> None:
+        for subset, means in zip(("val", "test"), self._means, strict=True):
+            if subset == "val" or self.trainer.datamodule.track_test:
+                self._log_means(subset, means)
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means("test", self._means[0])
+
+    def _log_means(self, subset: str, means: Tensor) -> None:
+        bce, mse, accuracy = means.tolist()
+        loss = bce if self.loss == "bce" else mse
+        metrics = {"loss": loss, "accuracy": accuracy, "bce": bce, "mse": mse}
+        # History hands these to the loggers, under the number of the iteration
+        self.log_dict({f"{subset}/{name}": value for name, value in metrics.items()}, logger=False)
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        return self(batch)

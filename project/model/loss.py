@@ -1,0 +1,46 @@
+"""The training criteria, written out."""
+
+import torch
+from torch import Tensor, nn
+
+from project.errors import InputError
+
+EPSILON = 1e-7  # about the distance from 1 to its float32 neighbour: 1 - EPSILON is still below 1
+
+
+class BCELoss(nn.Module):
+    """Binary cross-entropy: the mean of ``-(y log(y_hat) + (1 - y) log(1 - y_hat))``.
+
+    The logarithms' inputs are clamped to [1e-7, 1], so that a certain but wrong prediction costs 16.1 and not
+    infinity. Source: Bishop (2006), "Pattern recognition and machine learning", equation 4.90.
+
+    Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1) in [0, 1], to a scalar >= 0.
+
+    Raises:
+        InputError: if either is not (N, 1), because (N,) against (N, 1) would broadcast silently.
+    """
+
+    def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
+        check_shapes(y, y_hat)
+        log_hit = torch.log(torch.clamp(y_hat, min=EPSILON))
+        log_miss = torch.log(torch.clamp(1 - y_hat, min=EPSILON))
+        return -torch.mean(y * log_hit + (1 - y) * log_miss)
+
+
+class MSELoss(nn.Module):
+    """Mean squared error, the Brier score: the mean of ``(y - y_hat)^2``.
+
+    Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1) in [0, 1], to a scalar in [0, 1].
+
+    Raises:
+        InputError: if either is not (N, 1).
+    """
+
+    def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
+        check_shapes(y, y_hat)
+        return torch.mean((y - y_hat) ** 2)
+
+
+def check_shapes(y: Tensor, y_hat: Tensor) -> None:
+    if y.shape != y_hat.shape or y.ndim != 2 or y.shape[1] != 1:
+        raise InputError(f"labels {tuple(y.shape)} and probabilities {tuple(y_hat.shape)}; need (N, 1) and (N, 1)")
