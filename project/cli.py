@@ -7,20 +7,24 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers.logger import DummyLogger
+from torch import Tensor
 
 from project.callbacks import Checkpoints, Figures, History, Progress, TensorBoard
 from project.checkpoint import DigestCheckpointIO, load
+from project.compare import compare
 from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import DivergedError, InputError, InputWarning
+from project.export import export
 from project.model import BinaryClassifier
 from project.run import LOGS, Run
 
@@ -73,6 +77,9 @@ class ProjectCLI(LightningCLI):
         for name, value in settings.items():
             if options[name] != value:
                 raise InputError(f"--{name} {options[name]} conflicts with the checkpoint's {value}; leave it out")
+        if command == "fit" and options.trainer.max_steps <= self.recorded["global_step"]:
+            done = self.recorded["global_step"]
+            raise InputError(f"{self.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
         options.ckpt_path = str(self.checkpoint)
 
     def _parse_ckpt_path(self) -> None:
@@ -85,25 +92,26 @@ class ProjectCLI(LightningCLI):
         """Build the trainer around the run folder, which is made only once the data have proved good."""
         command, options = self._options()
         self.datamodule.setup(command)
-        kwargs["plugins"] = [*(options.trainer.plugins or []), DigestCheckpointIO()]
+        given = self._get(self.config_init, "trainer")
+        progress = [Progress()] if given.enable_progress_bar is not False else []
+        kwargs["callbacks"] = [*as_list(given.callbacks), History(), Figures(), TensorBoard(), *progress, Checkpoints()]
+        kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO()]
         if command != "fit":
-            return super().instantiate_trainer(**kwargs, logger=False, enable_progress_bar=False)
-        print(self.datamodule.describe())
+            return super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
         self.run = Run.claim(self.logs, options.name) if self.checkpoint is None else resumed_run(self.checkpoint)
-        progress = [Progress()] if options.trainer.enable_progress_bar is not False else []
-        callbacks = [History(), Figures(), TensorBoard(), *progress, Checkpoints()]
-        kwargs["callbacks"] = [*(self._get(self.config_init, "trainer").callbacks or []), *callbacks]
-        if options.trainer.logger is False:
-            kwargs["default_root_dir"] = self.run.path  # callbacks write to trainer.log_dir, which then is this folder
+        print(self.datamodule.describe())
+        if given.logger is False:
+            kwargs["default_root_dir"] = self.run.path  # makes trainer.log_dir, where callbacks write, the run folder
         else:
-            kwargs["logger"] = [self._tensorboard(), *as_list(self._get(self.config_init, "trainer").logger)]
+            kwargs["logger"] = [self._tensorboard(), *as_list(given.logger)]
         return super().instantiate_trainer(**kwargs)
 
     def _tensorboard(self) -> TensorBoardLogger:
         path = self.run.path
-        steps = self.recorded["global_step"] if self.checkpoint else 0
-        purge = {"purge_step": steps + 1} if self.checkpoint else {}
-        return TensorBoardLogger(path.parent.parent, path.parent.name, path.name, default_hp_metric=False, **purge)
+        repeated = self.recorded["global_step"] + 1 if self.checkpoint else None
+        return TensorBoardLogger(
+            path.parent.parent, path.parent.name, path.name, default_hp_metric=False, purge_step=repeated
+        )
 
     def before_fit(self) -> None:
         """Save the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
@@ -128,23 +136,17 @@ class ProjectCLI(LightningCLI):
         (metrics,) = self.trainer.test(**kwargs)
         result = {name.removeprefix("test/"): value for name, value in metrics.items()}
         result |= {"rows": self.datamodule.test.rows, "step": self.recorded["global_step"]}
-        path = self._output_folder() / "test.json"
+        path = output_folder(self.checkpoint) / "test.json"
         write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
         print(f"written: {path}")
 
     def predict(self, **kwargs: Any) -> None:
         """Write the probability of class 1 and the label of each row to predictions.csv."""
-        probabilities = torch.cat(self.trainer.predict(**kwargs))[:, 0].tolist()
+        probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))[:, 0].tolist()
         rows = [f"{row},{p:.9g},{int(p >= 0.5)}\n" for row, p in enumerate(probabilities)]
-        path = self._output_folder() / "predictions.csv"
+        path = output_folder(self.checkpoint) / "predictions.csv"
         write_whole(path, "".join(["row,probability,label\n", *rows]).encode())
         print(f"written: {path}")
-
-    def _output_folder(self) -> Path:
-        """The run of the checkpoint; the working directory for a checkpoint that lies in none."""
-        assert self.checkpoint is not None
-        run = Run.of_checkpoint(self.checkpoint)
-        return run.path if run else Path()
 
 
 def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
@@ -162,33 +164,70 @@ def resumed_run(checkpoint: Path) -> Run:
     return run
 
 
-def as_list(logger: Any) -> list[Any]:
-    if isinstance(logger, bool) or logger is None:
+def output_folder(checkpoint: Path | None) -> Path:
+    """Return the run of a checkpoint, or the working directory for one that lies in none."""
+    assert checkpoint is not None
+    run = Run.of_checkpoint(checkpoint)
+    return run.path if run else Path()
+
+
+def as_list(given: Any) -> list[Any]:
+    """Return what was given for an option of the trainer that takes one object, several, or a switch."""
+    if given is None or isinstance(given, bool):
         return []
-    return list(logger) if isinstance(logger, Sequence) else [logger]
+    return list(given) if isinstance(given, list) else [given]
+
+
+def run_trainer(arguments: list[str]) -> None:
+    ProjectCLI(
+        BinaryClassifier,
+        NpyDataModule,
+        save_config_callback=None,  # it dies on the config.yaml of a resumed run; before_fit writes it
+        trainer_defaults=TRAINER_DEFAULTS,
+        seed_everything_default=0,
+        parser_kwargs={"exit_on_error": False} | {name: {"exit_on_error": False} for name in ProjectCLI.subcommands()},
+        args=arguments,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+    )
+
+
+def run_compare(arguments: list[str]) -> None:
+    parser = ArgumentParser(prog="project compare", description=compare.__doc__, exit_on_error=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="Run folders, or their names under lightning_logs.")
+    parser.add_argument("--output", type=Path, default=Path(), help="Folder for comparison.png and comparison.json.")
+    options = parser.parse_args(arguments[1:])
+    if len(options.runs) < 2:
+        raise InputError(f"compare: {len(options.runs)} run given; need at least two")
+    compare(options.runs, options.output)
+
+
+def run_export(arguments: list[str]) -> None:
+    parser = ArgumentParser(prog="project export", description=export.__doc__, exit_on_error=False)
+    parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
+    parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
+    parser.add_argument("--output", type=Path | None, default=None, help="The ONNX file; model.onnx in the run.")
+    options = parser.parse_args(arguments[1:])
+    checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
+    export(checkpoint, options.output or output_folder(checkpoint) / "model.onnx")
+
+
+COMMANDS = {"compare": run_compare, "export": run_export}
 
 
 def run_command(argv: Sequence[str]) -> int:
     """Run a command with its options, and turn its failure into one line and an exit status."""
     debug = "--debug" in argv
     arguments = [argument for argument in argv if argument != "--debug"]
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    for package in "lightning.pytorch", "lightning.fabric":  # "GPU available", "Seed set to", ...
+        logging.getLogger(package).setLevel(logging.WARNING)
+        logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
+        logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
     warnings.showwarning = show_warning
+    # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning, "lightning.pytorch.utilities._pytree")
     try:
-        ProjectCLI(
-            BinaryClassifier,
-            NpyDataModule,
-            save_config_callback=None,
-            trainer_defaults=TRAINER_DEFAULTS,
-            seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False} | {c: {"exit_on_error": False} for c in ProjectCLI.subcommands()},
-            args=arguments,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
+        COMMANDS.get(arguments[0], run_trainer)(arguments)
     except (InputError, ArgumentError, MisconfigurationException) as error:
         return fail(error, 2, debug)
     except DivergedError as error:
@@ -209,9 +248,11 @@ def one_line(message: str) -> str:
     """Fold jsonargparse's message into one line that begins with the option."""
     message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
     message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("NoneType", "null")
-    return "; ".join(line.strip(" -") for line in message.splitlines() if line.strip()).replace(":;", ":")
+    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
+        ":;", ":"
+    )
 
 
-def show_warning(message: Warning | str, category: type[Warning], *location: Any, **more: Any) -> None:
+def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
     print(f"warning: {text}", file=sys.stderr)

@@ -1,13 +1,12 @@
 """When checkpoints are saved: last.ckpt after every validation, best.ckpt when the validation loss is its lowest."""
 
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from project.callbacks.access import run_of, validates_training
 from project.disk import write_whole
-from project.run import Run
 
 
 class Checkpoints(Checkpoint):
@@ -29,14 +28,13 @@ class Checkpoints(Checkpoint):
         self.best_loss = state_dict["best_loss"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert trainer.log_dir is not None
-        self.run = Run(Path(trainer.log_dir))
+        self.run = run_of(trainer)
         if trainer.global_step == 0:  # proves before the first iteration that checkpoints can be written
             self._save_last(trainer)
         self._saved_step = trainer.global_step
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        if not validates_training(trainer):
             return
         loss = trainer.callback_metrics["val/loss"].item()
         if loss < self.best_loss:

@@ -1,23 +1,23 @@
 """When figures are drawn, and that they go to the run's figures folder and to TensorBoard."""
 
 import copy
-from pathlib import Path
+import math
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
-from project.callbacks.tensorboard import tensorboard_loggers
+from project.callbacks.access import data_of, model_of, run_of, tensorboards_of, validates_training
 from project.data.batches import Subset
 from project.disk import write_whole
 from project.figures.boundary import Points, boundary, grid
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
 from project.figures.style import Pixels, to_pixels, to_png
-from project.run import Run
+from project.model import NNet
 
 GRID_POINTS = 200  # an axis
 
@@ -25,7 +25,7 @@ GRID_POINTS = 200  # an axis
 class Figures(Callback):
     """Draws the data when training starts; loss, accuracy and the boundary before and after when it ends.
 
-    TensorBoard also gets the boundary at the 1st, 2nd, 4th, 8th, ... validation, so that its slider shows it move.
+    TensorBoard also gets the boundary at the start and the 1st, 4th, 16th, ... validation: its slider shows it move.
     """
 
     def __init__(self) -> None:
@@ -40,29 +40,28 @@ class Figures(Callback):
         self._validations = state_dict["validations"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert trainer.log_dir is not None
-        self.run = Run(Path(trainer.log_dir))
-        self.grid = grid(trainer.datamodule.train.features.numpy(), GRID_POINTS)
+        self.run = run_of(trainer)
+        self.grid = grid(data_of(trainer).train.features.numpy(), GRID_POINTS)
         if trainer.global_step > 0:
             return
-        self.initial = {name: weights.cpu().clone() for name, weights in pl_module.net.state_dict().items()}
+        self.initial = {name: weights.cpu().clone() for name, weights in model_of(trainer).net.state_dict().items()}
         self._scatter(trainer)
-        self._snapshot(trainer, pl_module)
+        self._snapshot(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        if not validates_training(trainer):
             return
         self._validations += 1
-        if self._validations.bit_count() == 1:  # a power of two
-            self._snapshot(trainer, pl_module)
+        if math.log(self._validations, 4).is_integer():
+            self._snapshot(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._curves(trainer)
-        self._boundary(trainer, pl_module)
+        self._boundary(trainer)
 
     @rank_zero_only
     def _scatter(self, trainer: Trainer) -> None:
-        data = trainer.datamodule
+        data = data_of(trainer)
         features, labels = (torch.cat(tensors) for tensors in zip(data.train, data.val, data.test, strict=True))
         classes = [features[labels[:, 0] == label].numpy() for label in (0, 1)]
         self._deliver(trainer, "scatter", scatter(classes, data.feature_names, data.class_names))
@@ -70,24 +69,25 @@ class Figures(Callback):
     @rank_zero_only
     def _curves(self, trainer: Trainer) -> None:
         history = self.run.history.read()
-        self._deliver(trainer, "loss", loss(history))
+        self._deliver(trainer, "loss", loss(history, model_of(trainer).loss))
         self._deliver(trainer, "accuracy", accuracy(history))
 
     @rank_zero_only
-    def _boundary(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        initial = copy.deepcopy(pl_module.net)
+    def _boundary(self, trainer: Trainer) -> None:
+        trained = model_of(trainer).net
+        initial = copy.deepcopy(trained)
         initial.load_state_dict(self.initial)
-        nets = {"before training": initial, f"after {trainer.global_step} iterations": pl_module.net}
-        self._deliver(trainer, "boundary", self._draw_boundary(trainer, pl_module, nets))
+        nets = {"before training": initial, f"after {trainer.global_step} iterations": trained}
+        self._deliver(trainer, "boundary", self._draw_boundary(trainer, nets))
 
     @rank_zero_only
-    def _snapshot(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        nets = {f"after {trainer.global_step} iterations": pl_module.net}
-        _show(trainer, "boundary during training", self._draw_boundary(trainer, pl_module, nets))
+    def _snapshot(self, trainer: Trainer) -> None:
+        nets = {f"after {trainer.global_step} iterations": model_of(trainer).net}
+        _show(trainer, "boundary during training", self._draw_boundary(trainer, nets))
 
-    def _draw_boundary(self, trainer: Trainer, pl_module: LightningModule, nets: dict[str, nn.Module]) -> Figure:
-        data = trainer.datamodule
-        inputs = pl_module.standardized(torch.from_numpy(self.grid.inputs).to(pl_module.device))
+    def _draw_boundary(self, trainer: Trainer, nets: dict[str, NNet]) -> Figure:
+        data, model = data_of(trainer), model_of(trainer)
+        inputs = model.standardized(torch.from_numpy(self.grid.inputs).to(model.device))
         with torch.no_grad():
             panels = {title: net(inputs)[:, 0].cpu().numpy() for title, net in nets.items()}
         train, test = _points(data.train), _points(data.test)
@@ -104,6 +104,6 @@ def _points(subset: Subset) -> Points:
 def _show(trainer: Trainer, tag: str, figure: Figure) -> Pixels:
     """Draw a figure, hand it to TensorBoard and return its pixels."""
     pixels = to_pixels(figure)
-    for logger in tensorboard_loggers(trainer):
+    for logger in tensorboards_of(trainer):
         logger.experiment.add_image(tag, pixels[:, :, :3], trainer.global_step, dataformats="HWC")
     return pixels

@@ -1,15 +1,14 @@
 """When losses and accuracies are recorded, and that they go to history.csv, losses.csv and the loggers."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from project.callbacks.access import data_of, run_of, validates_training
 from project.errors import InputError
-from project.run import Run
 
 
 class History(Callback):
@@ -24,9 +23,8 @@ class History(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._losses.clear()
-        assert trainer.log_dir is not None
-        self.run = Run(Path(trainer.log_dir))
-        tests = trainer.datamodule.track_test
+        self.run = run_of(trainer)
+        tests = data_of(trainer).track_test
         if trainer.global_step == 0:
             columns = ["step", "train_loss", "val_loss", "val_accuracy"]
             self.run.history.create(columns + ["test_loss", "test_accuracy"] * tests)
@@ -48,7 +46,7 @@ class History(Callback):
         self._losses.append(outputs["loss"])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if validates_training(trainer):
             self._record(trainer, {name: value.item() for name, value in trainer.callback_metrics.items()})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,14 +60,13 @@ class History(Callback):
         self._losses.clear()
         step = trainer.global_step
         rows: list[list[float | None]] = [[step - len(losses) + 1 + i, loss] for i, loss in enumerate(losses)]
-        subsets = ["val", "test"] if trainer.datamodule.track_test else ["val"]
-        for row in rows:
-            row += [None, None] * len(subsets)
+        subsets = ["val", "test"] if data_of(trainer).track_test else ["val"]
         if metrics:
-            rows[-1][2:] = [metrics[f"{subset}/{name}"] for subset in subsets for name in ("loss", "accuracy")]
+            rows[-1] += [metrics[f"{subset}/{name}"] for subset in subsets for name in ("loss", "accuracy")]
             both = [metrics[f"{subset}/{name}"] for subset in subsets for name in ("bce", "mse")]
             self.run.losses.append([[step, *both]])
-        self.run.history.append(rows)
+        width = 2 + 2 * len(subsets)
+        self.run.history.append([*row, *[None] * (width - len(row))] for row in rows)
         for logger in trainer.loggers:
             for number, loss in enumerate(losses, step - len(losses) + 1):
                 logger.log_metrics({"train/loss": loss}, number)

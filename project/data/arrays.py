@@ -101,8 +101,9 @@ def _checked_dtype(path: Path, descr: object) -> np.dtype[np.generic]:
         return np.dtype(descr)
     if isinstance(descr, str) and re.fullmatch(r"[<>|=]?O\d?", descr):
         raise InputError(f"{path}: holds Python objects (pickle), refused for safety; save an array of numbers")
-    plain = isinstance(descr, str) and re.fullmatch(r"[<>|=]?(b1|c8|c16|c32|f12|f16)", descr)
-    name = np.dtype(descr).name if plain else "structured" if isinstance(descr, list) else str(descr)[:40]
+    name = "structured" if isinstance(descr, list) else str(descr)[:40]
+    if isinstance(descr, str) and re.fullmatch(r"[<>|=](b1|c8|c16)", descr):
+        name = np.dtype(descr).name
     raise InputError(f"{path}: dtype {name} is not supported; need float16/32/64 or an integer type")
 
 

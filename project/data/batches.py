@@ -1,17 +1,19 @@
 """Which rows make iteration i, and in which pieces they are computed.
 
-A *batch* is what one iteration (one optimizer step) averages over. It comes as a list of *pieces*; the mean loss of each
-piece carries the weight ``rows_in_piece / rows_in_batch``, so that the weighted gradients add up to the gradient of the
-uncut batch, ragged pieces included.
+A *batch* is what one iteration (one optimizer step) averages over. It comes as a list of *pieces*; the mean loss of
+each piece carries the weight ``rows_in_piece / rows_in_batch``, so that the weighted gradients add up to the gradient
+of the uncut batch, ragged pieces included.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Subset(NamedTuple):
@@ -38,21 +40,21 @@ Batch = list[Piece]
 
 def cut(batch: Subset, piece_rows: int) -> Batch:
     """Cut a batch into pieces of piece_rows rows; the last one may be shorter."""
-    parts = zip(batch.features.split(piece_rows), batch.labels.split(piece_rows), strict=True)
+    parts = zip(torch.split(batch.features, piece_rows), torch.split(batch.labels, piece_rows), strict=True)
     return [Piece(features, labels, len(labels) / batch.rows) for features, labels in parts]
 
 
-class WholeSubset:
-    """A subset as the one batch of an evaluation."""
+class Loader(Generic[T]):
+    """Some batches, in order. Lightning takes a list for several loaders, and a DataLoader would collate row by row."""
 
-    def __init__(self, subset: Subset, piece_rows: int) -> None:
-        self.batch = cut(subset, piece_rows)
+    def __init__(self, batches: Sequence[T]) -> None:
+        self.batches = batches
 
     def __len__(self) -> int:
-        return 1
+        return len(self.batches)
 
-    def __iter__(self) -> Iterator[Batch]:
-        yield self.batch
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.batches)
 
 
 class TrainingBatches:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from project.data import sample
 from project.data.arrays import CHUNK_ROWS, Array, check_values, chunks, open_array
-from project.data.batches import Subset, TrainingBatches, WholeSubset
+from project.data.batches import Batch, Loader, Subset, TrainingBatches, cut
 from project.data.overlap import find_overlap
 from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
 from project.data.statistics import Statistics, statistics
@@ -78,7 +78,7 @@ class NpyDataModule(LightningDataModule):
     @property
     def num_features(self) -> int:
         """The number of columns j, read from the file's header alone."""
-        return open_array(self.predict_file or self._class_file(0)).shape[1]
+        return int(open_array(self.predict_file or self._class_file(0)).shape[1])
 
     @property
     def feature_names(self) -> list[str]:
@@ -124,7 +124,7 @@ class NpyDataModule(LightningDataModule):
         self.train, self.val, self.test = (gather(arrays, assignments, subset) for subset in (TRAIN, VAL, TEST))
         if self.batch_size is not None and self.batch_size > self.train.rows:
             raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {self.train.rows}, the rows in train")
-        self.statistics = statistics(self.train.features.split(CHUNK_ROWS))
+        self.statistics = statistics(torch.split(self.train.features, CHUNK_ROWS))
         self.fingerprint = {
             "sha256": [hash_file(file) for file in files],
             "seed": self.seed,
@@ -168,6 +168,20 @@ class NpyDataModule(LightningDataModule):
                 stacklevel=2,
             )
 
+    def check_fingerprint(self, trained_on: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other data or another split: rows it was trained on could be among the test rows."""
+        here = self.fingerprint
+        if trained_on["sha256"] != here["sha256"]:
+            raise InputError(
+                f"{self.root}: the checkpoint was trained on other data (sha256 {trained_on['sha256'][0][:12]}..., "
+                f"{trained_on['sha256'][1][:12]}...); name its folder with --data.root"
+            )
+        if trained_on != here:
+            raise InputError(
+                f"--data.seed: the checkpoint was trained on split seed {trained_on['seed']} with rows "
+                f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
+            )
+
     def describe(self) -> str:
         """One line that counts the rows of each subset."""
         counts = [f"{name} {getattr(self, name).rows}" for name in ("train", "val", "test")]
@@ -179,27 +193,31 @@ class NpyDataModule(LightningDataModule):
         iterations = self.trainer.max_steps
         if self.trainer.max_epochs and self.trainer.max_epochs > 0:
             iterations = min(iterations, self.trainer.max_epochs * -(-self.train.rows // batch_size))
-        train = self._on_device(self.train)
+        train = self._subset_on_device(self.train)
         return TrainingBatches(train, batch_size, self.piece_rows, torch.initial_seed(), iterations)
 
-    def val_dataloader(self) -> list[WholeSubset]:
-        subsets = [self.val, self.test] if self.track_test else [self.val]
-        return [WholeSubset(self._on_device(subset), self.piece_rows) for subset in subsets]
+    def val_dataloader(self) -> list[Loader[Batch]]:
+        return [self._whole(subset) for subset in ([self.val, self.test] if self.track_test else [self.val])]
 
-    def test_dataloader(self) -> WholeSubset:
-        return WholeSubset(self._on_device(self.test), self.piece_rows)
+    def test_dataloader(self) -> Loader[Batch]:
+        return self._whole(self.test)
 
-    def predict_dataloader(self) -> list[Tensor]:
-        return list(self.to_predict.split(self.piece_rows))
+    def predict_dataloader(self) -> Loader[Tensor]:
+        return Loader([self._on_device(rows) for rows in torch.split(self.to_predict, self.piece_rows)])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # is there already
 
-    def _on_device(self, subset: Subset) -> Subset:
+    def _whole(self, subset: Subset) -> Loader[Batch]:
+        return Loader([cut(self._subset_on_device(subset), self.piece_rows)])
+
+    def _subset_on_device(self, subset: Subset) -> Subset:
         """The whole subset moves once, so that no step waits for a copy."""
+        return Subset(self._on_device(subset.features), self._on_device(subset.labels))
+
+    def _on_device(self, tensor: Tensor) -> Tensor:
         assert self.trainer is not None
-        device = self.trainer.strategy.root_device
-        return Subset(subset.features.to(device), subset.labels.to(device))
+        return tensor.to(self.trainer.strategy.root_device)
 
 
 def gather(arrays: list[Array], assignments: list[Assignment], subset: int) -> Subset:
@@ -218,5 +236,8 @@ def gather(arrays: list[Array], assignments: list[Assignment], subset: int) -> S
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file, as sha256sum prints it."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

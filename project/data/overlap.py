@@ -25,8 +25,8 @@ def find_overlap(arrays: list[Array], assignments: list[Assignment]) -> Overlap:
     test_in_train = int(np.isin(test, train).sum())
     for h in hashes:
         h.sort()
-    both_classes = len(np.intersect1d(*hashes))
-    return Overlap(np.array_equal(*hashes), both_classes, test_in_train)
+    both_classes = len(np.intersect1d(hashes[0], hashes[1]))
+    return Overlap(np.array_equal(hashes[0], hashes[1]), both_classes, test_in_train)
 
 
 def hash_rows(array: Array) -> Hashes:

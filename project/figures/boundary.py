@@ -67,7 +67,9 @@ def boundary(
         figure.colorbar(mappable, ax=axes, label=f"probability of {class_names[1]}", ticks=[0, 0.25, 0.5, 0.75, 1])
     if where.others.size:
         fixed = zip(feature_names[2:], where.others, strict=True)
-        figure.suptitle("Others at their training median: " + ", ".join(f"{name} = {value:.4g}" for name, value in fixed))
+        figure.suptitle(
+            "Others at their training median: " + ", ".join(f"{name} = {value:.4g}" for name, value in fixed)
+        )
     handles, labels = axes[-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
@@ -77,7 +79,7 @@ def _plane(
     ax: Axes, where: Grid, probability: Features, train: Points, test: Points, class_names: Sequence[str]
 ) -> None:
     values = probability.reshape(len(where.y), len(where.x))
-    ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1, alpha=0.6, rasterized=True)
+    ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1)
     if values.min() < 0.5 < values.max():  # elsewhere there is no line, and matplotlib warns
         ax.contour(where.x, where.y, values, [0.5], colors="black", linewidths=2)
     ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")

@@ -12,11 +12,11 @@ from project.figures.style import LINE_COLOURS, new_figure
 History = Mapping[str, npt.NDArray[np.float64]]
 
 
-def loss(history: History) -> Figure:
+def loss(history: History, criterion: str) -> Figure:
     """Draw the training loss of every iteration and the validation loss, from history.csv's columns."""
     figure, (ax,) = new_figure()
     _lines(ax, history, {"train_loss": "training", "val_loss": "validation", "test_loss": "test"})
-    ax.set_ylabel("loss")
+    ax.set_ylabel(f"loss ({criterion.upper()})")
     return figure
 
 

@@ -21,12 +21,14 @@ def scatter(classes: Sequence[Features], feature_names: Sequence[str], class_nam
     if classes[0].shape[1] == 1:
         bins = np.histogram_bin_edges(np.concatenate(classes), 30)
         for features, colour, name in zip(classes, CLASS_COLOURS, class_names, strict=True):
-            ax.hist(features[:, 0], bins, histtype="stepfilled", fc=colour + "40", ec=colour, lw=1.5, label=name)
+            ax.hist(
+                features[:, 0], bins.tolist(), histtype="stepfilled", fc=colour + "40", ec=colour, lw=1.5, label=name
+            )
         ax.set_ylabel("rows")
     else:
         for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
             x, y = features[:, 0], features[:, 1]
-            ax.scatter(x, y, 16, colour, marker, alpha=0.7, linewidths=0, label=f"{name} ({len(x)})")
+            ax.scatter(x, y, 16, colour, marker=marker, alpha=0.7, linewidths=0, label=f"{name} ({len(x)})")
         ax.set_ylabel(feature_names[1])
     ax.set_title("All datapoints")
     ax.legend()

@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-# The ends of the RdBu map: apart for colour-blind eyes, and the same as in the pictures of the probability.
+# From ColorBrewer's RdBu, which colour-blind eyes tell apart: its strong ends for the points of each class, its pale
+# middle for the probability behind them, white at 0.5.
 CLASS_COLOURS = ("#2166ac", "#b2182b")
 CLASS_MARKERS = ("o", "^")
-PROBABILITY_MAP = "RdBu_r"
+PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "#f7f7f7", "#f2a385"])
 # Okabe and Ito (2008), "Color universal design", for lines that stand for no class.
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
@@ -32,8 +34,8 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
 def to_pixels(figure: Figure) -> Pixels:
     """Draw a figure: uint8 (height, width, 4), red, green, blue and alpha."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
 
 
 def to_png(pixels: Pixels) -> bytes:

@@ -1,10 +1,11 @@
 """What an iteration computes and logs."""
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from project.errors import InputError
@@ -12,6 +13,7 @@ from project.model.loss import BCELoss, MSELoss
 from project.model.net import NNet
 
 if TYPE_CHECKING:
+    from project.data import NpyDataModule
     from project.data.batches import Batch
 
 
@@ -26,7 +28,7 @@ class BinaryClassifier(LightningModule):
         activation: Between the layers: tanh, relu, sigmoid, ... (see project.model.net).
         lr: SGD's step size, above 0.
         loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
-        standardize: Scale features by the training subset's mean and deviation, kept in the model; false takes them raw.
+        standardize: Scale features by the training subset's mean and deviation, kept in the model; or take them raw.
 
     Raises:
         InputError: if an option is out of its range.
@@ -34,6 +36,8 @@ class BinaryClassifier(LightningModule):
 
     mean: Tensor
     scale: Tensor
+    net: NNet
+    loss: str
 
     def __init__(
         self,
@@ -61,9 +65,26 @@ class BinaryClassifier(LightningModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.standardize:
-            mean, std = self.trainer.datamodule.statistics
+            mean, std = self._data.statistics
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # a constant feature becomes 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["fingerprint"] = self._data.fingerprint
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse data or a split that the checkpoint was not trained on.
+
+        This is the one hook that no way of loading skips: the datamodule's own state is restored after its setup, and
+        not at all when its class has another name.
+        """
+        if self._trainer is not None and self.trainer.state.fn != "predict":
+            self._data.check_fingerprint(checkpoint["fingerprint"])
+
+    @property
+    def _data(self) -> "NpyDataModule":
+        data: NpyDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it
+        return data
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), self.lr)
@@ -79,6 +100,7 @@ class BinaryClassifier(LightningModule):
     def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
         """Take one SGD step and return the batch's loss before it."""
         optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
         losses = []
         for piece in batch:
@@ -101,7 +123,7 @@ class BinaryClassifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         for subset, means in zip(("val", "test"), self._means, strict=True):
-            if subset == "val" or self.trainer.datamodule.track_test:
+            if subset == "val" or self._data.track_test:
                 self._log_means(subset, means)
 
     on_test_epoch_start = on_validation_epoch_start
@@ -114,8 +136,9 @@ class BinaryClassifier(LightningModule):
         bce, mse, accuracy = means.tolist()
         loss = bce if self.loss == "bce" else mse
         metrics = {"loss": loss, "accuracy": accuracy, "bce": bce, "mse": mse}
-        # History hands these to the loggers, under the number of the iteration
-        self.log_dict({f"{subset}/{name}": value for name, value in metrics.items()}, logger=False)
+        # In fit, History hands them to the loggers: Lightning would number the validation after iteration 20 as 19.
+        logger = self.trainer.state.fn != "fit"
+        self.log_dict({f"{subset}/{name}": value for name, value in metrics.items()}, logger=logger)
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        return self(batch)
+        return self.forward(batch)

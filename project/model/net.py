@@ -1,6 +1,6 @@
 """The two-layer network."""
 
-from torch import Tensor, nn
+from torch import nn
 
 from project.errors import InputError
 

@@ -1,0 +1,36 @@
+"""What a callback finds at the trainer, with its type."""
+
+from pathlib import Path
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from project.data import NpyDataModule
+from project.model import BinaryClassifier
+from project.run import Run
+
+
+def run_of(trainer: Trainer) -> Run:
+    """Return the run folder; every rank must ask."""
+    assert trainer.log_dir is not None
+    return Run(Path(trainer.log_dir))
+
+
+def data_of(trainer: Trainer) -> NpyDataModule:
+    data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it when it attaches the data
+    assert isinstance(data, NpyDataModule)
+    return data
+
+
+def model_of(trainer: Trainer) -> BinaryClassifier:
+    assert isinstance(trainer.lightning_module, BinaryClassifier)
+    return trainer.lightning_module
+
+
+def tensorboards_of(trainer: Trainer) -> list[TensorBoardLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+def validates_training(trainer: Trainer) -> bool:
+    """Whether a validation that just ended was one of fit's own, not of ``validate`` or a sanity check."""
+    return trainer.state.fn == "fit" and not trainer.sanity_checking
