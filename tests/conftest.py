@@ -1,0 +1,31 @@
+"""What the tests share: small data, and figures and logs that leave no trace."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write_classes(tmp_path: Path) -> Write:
+    """Return a function that writes class_0.npy and class_1.npy into a folder, and returns the folder."""
+
+    def write(class_0: npt.NDArray[np.generic], class_1: npt.NDArray[np.generic], name: str = "data") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        np.save(folder / "class_0.npy", class_0)
+        np.save(folder / "class_1.npy", class_1)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def blobs(write_classes: Write) -> Path:
+    """Two overlapping clouds of 50 rows and 2 features each."""
+    rng = np.random.default_rng(0)
+    return write_classes(rng.normal(-1, 1, (50, 2)), rng.normal(1, 1, (50, 2)))
