@@ -14,7 +14,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor
 
@@ -39,6 +39,18 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,  # it would pad uneven shares with duplicates
     "enable_model_summary": False,
 }
+
+
+class FolderLogger(DummyLogger):
+    """Logs nothing, but tells the trainer the run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    @property
+    def save_dir(self) -> str:
+        return str(self._folder)
 
 
 class ProjectCLI(LightningCLI):
@@ -96,22 +108,23 @@ class ProjectCLI(LightningCLI):
         progress = [Progress()] if given.enable_progress_bar is not False else []
         kwargs["callbacks"] = [*as_list(given.callbacks), History(), Figures(), TensorBoard(), *progress, Checkpoints()]
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO()]
-        if command != "fit":
-            return super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
-        self.run = Run.claim(self.logs, options.name) if self.checkpoint is None else resumed_run(self.checkpoint)
-        print(self.datamodule.describe())
-        if given.logger is False:
-            kwargs["default_root_dir"] = self.run.path  # makes trainer.log_dir, where callbacks write, the run folder
-        else:
-            kwargs["logger"] = [self._tensorboard(), *as_list(given.logger)]
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
+        if command == "fit":
+            self.run = Run.claim(self.logs, options.name) if self.checkpoint is None else resumed_run(self.checkpoint)
+            trainer.loggers = self._loggers(given.logger)
+            print(self.datamodule.describe())
+        return trainer
 
-    def _tensorboard(self) -> TensorBoardLogger:
+    def _loggers(self, given: Any) -> list[Logger]:
+        """The first logger's folder is trainer.log_dir, where callbacks write."""
         path = self.run.path
+        if given is False:
+            return [FolderLogger(path)]
         repeated = self.recorded["global_step"] + 1 if self.checkpoint else None
-        return TensorBoardLogger(
+        tensorboard = TensorBoardLogger(
             path.parent.parent, path.parent.name, path.name, default_hp_metric=False, purge_step=repeated
         )
+        return [tensorboard, *as_list(given)]
 
     def before_fit(self) -> None:
         """Save the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
@@ -223,17 +236,19 @@ def run_command(argv: Sequence[str]) -> int:
         logging.getLogger(package).setLevel(logging.WARNING)
         logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
         logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
-    warnings.showwarning = show_warning
-    # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
-    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning, "lightning.pytorch.utilities._pytree")
-    try:
-        COMMANDS.get(arguments[0], run_trainer)(arguments)
-    except (InputError, ArgumentError, MisconfigurationException) as error:
-        return fail(error, 2, debug)
-    except DivergedError as error:
-        return fail(error, 3, debug)
-    except OSError as error:
-        return fail(error, 1, debug)
+    with warnings.catch_warnings():
+        warnings.showwarning = show_warning
+        warnings.simplefilter("always", InputWarning)
+        # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
+        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+        try:
+            COMMANDS.get(arguments[0], run_trainer)(arguments)
+        except (InputError, ArgumentError, MisconfigurationException) as error:
+            return fail(error, 2, debug)
+        except DivergedError as error:
+            return fail(error, 3, debug)
+        except OSError as error:
+            return fail(error, 1, debug)
     return 0
 
 
@@ -248,9 +263,7 @@ def one_line(message: str) -> str:
     """Fold jsonargparse's message into one line that begins with the option."""
     message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
     message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("NoneType", "null")
-    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
-        ":;", ":"
-    )
+    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(":;", ":")
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

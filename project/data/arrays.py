@@ -7,7 +7,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +58,9 @@ def open_array(path: Path) -> Array:
             f"{path}: header says {header.shape} {header.dtype.name} = {expected} bytes of data, file has {size}; "
             "save the array again"
         )
-    order = "F" if header.fortran_order else "C"
-    return np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
+    order: Literal["C", "F"] = "F" if header.fortran_order else "C"
+    array: Array = np.memmap(path, dtype=header.dtype, mode="r", offset=header.offset, shape=header.shape, order=order)
+    return array
 
 
 def _read_header(path: Path, file: BinaryIO) -> Header:

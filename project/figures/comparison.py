@@ -16,8 +16,6 @@ PANELS = {
     "test accuracy": "test_accuracy",
     "validation BCE": "val_bce",
     "validation MSE": "val_mse",
-    "test BCE": "test_bce",
-    "test MSE": "test_mse",
 }
 
 
