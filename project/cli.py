@@ -28,6 +28,9 @@ from project.export import export
 from project.model import BinaryClassifier
 from project.run import LOGS, Run
 
+PARALLEL_ELEMENTS = 2**17
+ALL_THREADS = torch.get_num_threads()
+
 TRAINER_DEFAULTS = {
     "max_steps": 1000,
     "val_check_interval": 20,
@@ -65,6 +68,9 @@ class ProjectCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, default=None, help="The run folder under lightning_logs.")
+        parser.add_argument(
+            "--threads", type=int | None, default=None, help="CPU threads, at least 1; null suits the size of a piece."
+        )
         parser.link_arguments("data.num_features", "model.num_features", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -104,6 +110,7 @@ class ProjectCLI(LightningCLI):
         """Build the trainer around the run folder, which is made only once the data have proved good."""
         command, options = self._options()
         self.datamodule.setup(command)
+        self._set_threads()
         given = self._get(self.config_init, "trainer")
         progress = [Progress()] if given.enable_progress_bar is not False else []
         kwargs["callbacks"] = [*as_list(given.callbacks), History(), Figures(), TensorBoard(), *progress, Checkpoints()]
@@ -114,6 +121,15 @@ class ProjectCLI(LightningCLI):
             trainer.loggers = self._loggers(given.logger)
             print(self.datamodule.describe())
         return trainer
+
+    def _set_threads(self) -> None:
+        """Fix the number of threads, which large sums depend on in their last bits, and record it in the config."""
+        _, options = self._options()
+        if options.threads is None:
+            options.threads = threads_for(self.datamodule.largest_piece * options.model.hidden_features)
+        if options.threads < 1:
+            raise InputError(f"--threads: {options.threads}; need at least 1, or null")
+        torch.set_num_threads(options.threads)
 
     def _loggers(self, given: Any) -> list[Logger]:
         """The first logger's folder is trainer.log_dir, where callbacks write."""
@@ -160,6 +176,11 @@ class ProjectCLI(LightningCLI):
         path = output_folder(self.checkpoint) / "predictions.csv"
         write_whole(path, "".join(["row,probability,label\n", *rows]).encode())
         print(f"written: {path}")
+
+
+def threads_for(elements: int) -> int:
+    """Return how many CPU threads suit layers of so many elements: small ones lose more by waiting than they gain."""
+    return 1 if elements < PARALLEL_ELEMENTS else ALL_THREADS
 
 
 def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
@@ -263,7 +284,9 @@ def one_line(message: str) -> str:
     """Fold jsonargparse's message into one line that begins with the option."""
     message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
     message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("NoneType", "null")
-    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(":;", ":")
+    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
+        ":;", ":"
+    )
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -1,5 +1,6 @@
 """What the tests share: small data, and figures and logs that leave no trace."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from project.__main__ import main
+
+CONFIGS = Path(__file__).parent.parent / "configs"
 Write = Callable[..., Path]
 
 
@@ -29,3 +33,24 @@ def blobs(write_classes: Write) -> Path:
     """Two overlapping clouds of 50 rows and 2 features each."""
     rng = np.random.default_rng(0)
     return write_classes(rng.normal(-1, 1, (50, 2)), rng.normal(1, 1, (50, 2)))
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train every shipped config that needs no GPU, each to its end, as runs under one working directory."""
+    folder = tmp_path_factory.mktemp("shipped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for config in ("bce", "mse", "minibatch", "notebook"):
+            options = ["--config", str(CONFIGS / f"{config}.yaml"), "--name", config, "--data.track_test", "true"]
+            assert main(["fit", *options]) == 0
+    return folder
+
+
+@pytest.fixture
+def workplace(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with copies of the shipped configs' runs, "bce" the newest."""
+    shutil.copytree(shipped / "lightning_logs", tmp_path / "lightning_logs")
+    (tmp_path / "lightning_logs" / "bce" / "checkpoints" / "last.ckpt").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

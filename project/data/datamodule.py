@@ -182,6 +182,13 @@ class NpyDataModule(LightningDataModule):
                 f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
             )
 
+    @property
+    def largest_piece(self) -> int:
+        """How many rows are computed together at most."""
+        if hasattr(self, "to_predict"):
+            return min(len(self.to_predict), self.piece_rows)
+        return min(self.batch_size or self.train.rows, self.piece_rows)
+
     def describe(self) -> str:
         """One line that counts the rows of each subset."""
         counts = [f"{name} {getattr(self, name).rows}" for name in ("train", "val", "test")]

@@ -1,0 +1,54 @@
+"""Overlaying runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from project.__main__ import main
+from project.compare import name_by_differences
+from project.run import Run
+
+
+def test_compare_names_runs_by_their_difference_and_reports_final_numbers(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "bce", "lightning_logs/mse", "--output", "result"]) == 0
+    report = json.loads((workplace / "result" / "comparison.json").read_text())
+    assert [run["name"] for run in report["runs"]] == ["loss bce", "loss mse"]
+    assert report["same_split"]
+    assert report["same_initial_weights"]
+    table = capsys.readouterr().out
+    assert "split: the same; initial weights: the same" in table
+    for run in report["runs"]:
+        history = Run(Path(run["folder"])).history.read()
+        for column in ("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy"):
+            assert run["final"][column] == history[column][-1]
+            assert f"{history[column][-1]:.4f}" in table
+    bce, mse = (run["final"] for run in report["runs"])
+    assert bce["val_loss"] == bce["val_bce"]
+    assert mse["val_loss"] == mse["val_mse"]
+    assert (workplace / "result" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_other_seeds_are_reported_as_other_splits_and_weights(blobs: Path, tmp_path: Path) -> None:
+    options = ["--data.root", str(blobs), "--trainer.max_steps", "20", "--trainer.default_root_dir", str(tmp_path)]
+    runs = {"a": [], "split": ["--data.seed", "1"], "weights": ["--seed_everything", "1"]}
+    for name, more in runs.items():
+        assert main(["fit", "--name", name, *options, *more]) == 0
+    folders = {name: str(tmp_path / "lightning_logs" / name) for name in runs}
+    for other, same_split, same_weights in (("split", False, True), ("weights", True, False)):
+        assert main(["compare", folders["a"], folders[other], "--output", str(tmp_path)]) == 0
+        report = json.loads((tmp_path / "comparison.json").read_text())
+        assert (report["same_split"], report["same_initial_weights"]) == (same_split, same_weights)
+
+
+def test_names_tell_runs_apart() -> None:
+    a, b = {"model.lr": 1.0, "data.batch_size": None}, {"model.lr": 1.0, "data.batch_size": 32}
+    assert name_by_differences([a, b], ["x", "y"]) == ["batch_size None", "batch_size 32"]
+    assert name_by_differences([a, a], ["x", "y"]) == ["(x)", "(y)"]
+    assert name_by_differences([a, b, b], ["x", "y", "z"]) == [
+        "batch_size None",
+        "batch_size 32 (y)",
+        "batch_size 32 (z)",
+    ]
