@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: fit test
+.PHONY: fit test reference campaign bench
 
 fit: .venv/installed
 	$(BIN)/python -m project fit
@@ -12,6 +12,15 @@ test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
+
+# The runs that the README shows
+reference: .venv/installed
+	rm -rf lightning_logs/bce lightning_logs/mse lightning_logs/comparison
+	$(BIN)/python -m project fit --config configs/bce.yaml --name bce --data.track_test true
+	$(BIN)/python -m project fit --config configs/mse.yaml --name mse --data.track_test true
+	$(BIN)/python -m project test --name bce
+	$(BIN)/python -m project test --name mse
+	$(BIN)/python -m project compare bce mse --output lightning_logs/comparison
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

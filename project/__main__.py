@@ -1,5 +1,6 @@
 """``python -m project COMMAND``: names the commands at once, and leaves the rest to the module that knows how."""
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -30,9 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         print(f"error: {arguments[0]}: no such command; need one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    from project.cli import run_command  # noqa: PLC0415 (imports torch and Lightning, seconds that --help need not wait)
+    try:
+        from project.cli import run_command  # noqa: PLC0415 (imports Lightning, seconds that --help need not wait)
 
-    return run_command(arguments)
+        return run_command(arguments)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

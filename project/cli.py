@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,17 +15,18 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor
 
-from project.callbacks import Checkpoints, Figures, History, Progress, TensorBoard
+from project.callbacks import Checkpoints, Divergence, Figures, History, Interrupt, Progress, TensorBoard
 from project.checkpoint import DigestCheckpointIO, load
 from project.compare import compare
 from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import DivergedError, InputError, InputWarning
 from project.export import export
+from project.logger import RunLogger
 from project.model import BinaryClassifier
 from project.run import LOGS, Run
 
@@ -42,6 +44,17 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,  # it would pad uneven shares with duplicates
     "enable_model_summary": False,
 }
+
+
+class RunInterruptedError(Exception):
+    """A signal ended training, and everything was saved."""
+
+    def __init__(self, number: signal.Signals, last: Path, step: int) -> None:
+        super().__init__(
+            f"interrupted by {number.name} after iteration {step}; "
+            f"resume with: python -m project fit --ckpt_path {last}"
+        )
+        self.signal = number
 
 
 class FolderLogger(DummyLogger):
@@ -98,7 +111,8 @@ class ProjectCLI(LightningCLI):
         if command == "fit" and options.trainer.max_steps <= self.recorded["global_step"]:
             done = self.recorded["global_step"]
             raise InputError(f"{self.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
-        options.ckpt_path = str(self.checkpoint)
+        # A run that was killed before its first validation begins again: there is nothing to restore.
+        options.ckpt_path = str(self.checkpoint) if command != "fit" or self.recorded["global_step"] else None
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let the checkpoint's options silently beat the given ones."""
@@ -112,8 +126,18 @@ class ProjectCLI(LightningCLI):
         self.datamodule.setup(command)
         self._set_threads()
         given = self._get(self.config_init, "trainer")
+        self.interrupt = Interrupt()
         progress = [Progress()] if given.enable_progress_bar is not False else []
-        kwargs["callbacks"] = [*as_list(given.callbacks), History(), Figures(), TensorBoard(), *progress, Checkpoints()]
+        kwargs["callbacks"] = [
+            *as_list(given.callbacks),
+            self.interrupt,
+            Divergence(),
+            History(),
+            Figures(),
+            TensorBoard(),
+            *progress,
+            Checkpoints(),
+        ]
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO()]
         trainer = super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
         if command == "fit":
@@ -136,11 +160,8 @@ class ProjectCLI(LightningCLI):
         path = self.run.path
         if given is False:
             return [FolderLogger(path)]
-        repeated = self.recorded["global_step"] + 1 if self.checkpoint else None
-        tensorboard = TensorBoardLogger(
-            path.parent.parent, path.parent.name, path.name, default_hp_metric=False, purge_step=repeated
-        )
-        return [tensorboard, *as_list(given)]
+        repeated_from = self.recorded["global_step"] + 1 if self.checkpoint else None
+        return [RunLogger(path, repeated_from), *as_list(given)]
 
     def before_fit(self) -> None:
         """Save the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
@@ -152,6 +173,8 @@ class ProjectCLI(LightningCLI):
             write_whole(self.run.config, text.encode())
 
     def after_fit(self) -> None:
+        if self.interrupt.received is not None and self.trainer.global_step < self.trainer.max_steps:
+            raise RunInterruptedError(self.interrupt.received, self.run.last, self.trainer.global_step)
         metrics = self.trainer.callback_metrics
         if "val/loss" in metrics:
             loss, accuracy = metrics["val/loss"], metrics["val/accuracy"]
@@ -264,6 +287,9 @@ def run_command(argv: Sequence[str]) -> int:
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
         try:
             COMMANDS.get(arguments[0], run_trainer)(arguments)
+        except RunInterruptedError as interrupted:
+            print(interrupted, file=sys.stderr)
+            return 128 + interrupted.signal
         except (InputError, ArgumentError, MisconfigurationException) as error:
             return fail(error, 2, debug)
         except DivergedError as error:

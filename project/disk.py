@@ -1,23 +1,26 @@
-"""How a file reaches the disk whole."""
+"""How a file reaches the disk whole, and what a run can do without."""
 
 import os
-import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from project.errors import InputWarning
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that at any moment its old or its new content is there, also after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that what a kill leaves is overwritten next time
     try:
-        with open(descriptor, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)  # mkstemp keeps others out, which a result need not
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
@@ -29,3 +32,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def tolerated(folder: Path) -> Iterator[None]:
+    """Turn trouble with the disk into one warning: for logs and figures, which must not end training."""
+    try:
+        yield
+    except OSError as error:
+        warnings.warn(
+            f"{folder}: {error.strerror or error}; training goes on, but its logs and figures may be incomplete",
+            InputWarning,
+            stacklevel=3,
+        )

@@ -126,12 +126,18 @@ class Table:
             file.truncate(kept)
 
     def append(self, rows: Iterable[Sequence[float | None]]) -> None:
-        """Add rows and wait until they are on the disk; None is an empty cell."""
-        with self.path.open("a") as file:
-            for row in rows:
-                file.write(",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add rows and wait until they are on the disk, all of them or, if that fails, none; None is an empty cell."""
+        lines = [",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n" for row in rows]
+        with self.path.open("ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            data = memoryview("".join(lines).encode())
+            try:
+                while data:  # a disk that gets full takes a part first, and says so only of the rest
+                    data = data[file.write(data) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
 
     def read(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the columns by name, NaN where a cell is empty."""

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from project.__main__ import main
+
+torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 Write = Callable[..., Path]

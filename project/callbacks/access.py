@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from project.data import NpyDataModule
+from project.logger import RunLogger
 from project.model import BinaryClassifier
 from project.run import Run
 
@@ -27,10 +27,16 @@ def model_of(trainer: Trainer) -> BinaryClassifier:
     return trainer.lightning_module
 
 
-def tensorboards_of(trainer: Trainer) -> list[TensorBoardLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+def run_loggers_of(trainer: Trainer) -> list[RunLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
 
 
 def validates_training(trainer: Trainer) -> bool:
     """Whether a validation that just ended was one of fit's own, not of ``validate`` or a sanity check."""
     return trainer.state.fn == "fit" and not trainer.sanity_checking
+
+
+def stops_here(trainer: Trainer) -> bool:
+    """Whether the run stops after the iteration that just ended, with no validation after it to save it."""
+    every = trainer.val_check_batch
+    return trainer.should_stop and not (every and trainer.global_step % every == 0)

@@ -5,8 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from project.callbacks.access import run_of, validates_training
-from project.disk import write_whole
+from project.callbacks.access import run_of, stops_here, validates_training
 
 
 class Checkpoints(Checkpoint):
@@ -14,7 +13,8 @@ class Checkpoints(Checkpoint):
 
     Lightning's ModelCheckpoint stores absolute paths in the checkpoint and forgets the best score when they change;
     this one knows the score alone, so a run folder can be moved. best.ckpt is written before last.ckpt: a run that is
-    killed between the two repeats the validation and writes the same best.ckpt again.
+    killed between the two repeats the validation and writes the same best.ckpt again. The last iteration's last.ckpt
+    waits until the figures are drawn: a run that has it is complete.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,10 @@ class Checkpoints(Checkpoint):
             self._save_last(trainer)
         self._saved_step = trainer.global_step
 
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if stops_here(trainer):
+            self._save_last(trainer)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not validates_training(trainer):
             return
@@ -40,13 +44,11 @@ class Checkpoints(Checkpoint):
         if loss < self.best_loss:
             self.best_loss = loss
             trainer.save_checkpoint(self.run.best, weights_only=False)
-            write_whole(self.run.last, self.run.best.read_bytes())
-            self._saved_step = trainer.global_step
-        else:
+        if trainer.global_step < trainer.max_steps:
             self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.global_step > self._saved_step:  # iterations after the last validation
+        if trainer.global_step > self._saved_step:
             self._save_last(trainer)
 
     def _save_last(self, trainer: Trainer) -> None:

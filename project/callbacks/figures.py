@@ -10,9 +10,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from project.callbacks.access import data_of, model_of, run_of, tensorboards_of, validates_training
+from project.callbacks.access import data_of, model_of, run_loggers_of, run_of, validates_training
 from project.data.batches import Subset
-from project.disk import write_whole
+from project.disk import tolerated, write_whole
 from project.figures.boundary import Points, boundary, grid
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
@@ -41,7 +41,8 @@ class Figures(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = run_of(trainer)
-        self.grid = grid(data_of(trainer).train.features.numpy(), GRID_POINTS)
+        data = data_of(trainer)
+        self.grid = grid(data.train.features.numpy(), data.test.features.numpy(), GRID_POINTS)
         if trainer.global_step > 0:
             return
         self.initial = {name: weights.cpu().clone() for name, weights in model_of(trainer).net.state_dict().items()}
@@ -94,7 +95,8 @@ class Figures(Callback):
         return boundary(panels, self.grid, train, test, data.feature_names, data.class_names)
 
     def _deliver(self, trainer: Trainer, name: str, figure: Figure) -> None:
-        write_whole(self.run.figures / f"{name}.png", to_png(_show(trainer, name, figure)))
+        with tolerated(self.run.path):
+            write_whole(self.run.figures / f"{name}.png", to_png(_show(trainer, name, figure)))
 
 
 def _points(subset: Subset) -> Points:
@@ -104,6 +106,6 @@ def _points(subset: Subset) -> Points:
 def _show(trainer: Trainer, tag: str, figure: Figure) -> Pixels:
     """Draw a figure, hand it to TensorBoard and return its pixels."""
     pixels = to_pixels(figure)
-    for logger in tensorboards_of(trainer):
-        logger.experiment.add_image(tag, pixels[:, :, :3], trainer.global_step, dataformats="HWC")
+    for logger in run_loggers_of(trainer):
+        logger.log_picture(tag, pixels, trainer.global_step)
     return pixels

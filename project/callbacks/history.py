@@ -7,36 +7,49 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.callbacks.access import data_of, run_of, validates_training
+from project.callbacks.access import data_of, run_of, stops_here, validates_training
+from project.disk import tolerated
 from project.errors import InputError
+
+Row = list[float | None]
 
 
 class History(Callback):
     """Records the loss of every iteration and the metrics of every validation.
 
-    Rows reach the disk at each validation, before the checkpoint of the same iteration: what a checkpoint has seen, the
-    history has too. Resuming drops the rows after the checkpoint.
+    Rows reach the disk at each validation, before the checkpoint of the same iteration; what a full disk refuses is
+    tried again at the next one, and meanwhile travels in the checkpoint. So what a checkpoint has seen, the history has
+    too. Resuming drops the rows after the checkpoint.
     """
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
+        self._history: list[Row] = []  # rows that are not on the disk yet
+        self._both_losses: list[Row] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self._history, "both_losses": self._both_losses}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._history, self._both_losses = state_dict["history"], state_dict["both_losses"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._losses.clear()
         self.run = run_of(trainer)
-        tests = data_of(trainer).track_test
+        self.subsets = ["val", "test"] if data_of(trainer).track_test else ["val"]
         if trainer.global_step == 0:
-            columns = ["step", "train_loss", "val_loss", "val_accuracy"]
-            self.run.history.create(columns + ["test_loss", "test_accuracy"] * tests)
-            self.run.losses.create(["step", "val_bce", "val_mse"] + ["test_bce", "test_mse"] * tests)
+            columns = ["step", "train_loss"] + [f"{s}_{name}" for s in self.subsets for name in ("loss", "accuracy")]
+            self.run.history.create(columns)
+            self.run.losses.create(["step"] + [f"{s}_{name}" for s in self.subsets for name in ("bce", "mse")])
             return
+        on_disk = trainer.global_step - len(self._history)
         for table in self.run.history, self.run.losses:
             if not table.path.exists():
                 raise InputError(f"{table.path}: missing; a run resumes only with its history beside it")
-            table.truncate(trainer.global_step)
-        if self.run.history.rows != trainer.global_step:
+            table.truncate(on_disk)
+        if self.run.history.rows != on_disk:
             raise InputError(
-                f"{self.run.history.path}: has {self.run.history.rows} rows, the checkpoint {trainer.global_step}; "
+                f"{self.run.history.path}: has {self.run.history.rows} rows, the checkpoint {on_disk}; "
                 "a run resumes only with its history beside it"
             )
 
@@ -44,6 +57,8 @@ class History(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._losses.append(outputs["loss"])
+        if stops_here(trainer):
+            self._record(trainer, {})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if validates_training(trainer):
@@ -54,19 +69,21 @@ class History(Callback):
 
     def _record(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         """Write the iterations since the last validation; the metrics belong to the newest of them."""
-        if not self._losses:
-            return
-        losses = torch.stack(self._losses).tolist()
+        losses = torch.stack(self._losses).tolist() if self._losses else []
         self._losses.clear()
         step = trainer.global_step
-        rows: list[list[float | None]] = [[step - len(losses) + 1 + i, loss] for i, loss in enumerate(losses)]
-        subsets = ["val", "test"] if data_of(trainer).track_test else ["val"]
+        empty: Row = [None] * (2 * len(self.subsets))
+        rows: list[Row] = [[i, loss, *empty] for i, loss in enumerate(losses, step - len(losses) + 1)]
         if metrics:
-            rows[-1] += [metrics[f"{subset}/{name}"] for subset in subsets for name in ("loss", "accuracy")]
-            both = [metrics[f"{subset}/{name}"] for subset in subsets for name in ("bce", "mse")]
-            self.run.losses.append([[step, *both]])
-        width = 2 + 2 * len(subsets)
-        self.run.history.append([*row, *[None] * (width - len(row))] for row in rows)
+            rows[-1][2:] = [metrics[f"{subset}/{name}"] for subset in self.subsets for name in ("loss", "accuracy")]
+            both = [metrics[f"{subset}/{name}"] for subset in self.subsets for name in ("bce", "mse")]
+            self._both_losses.append([step, *both])
+        self._history += rows
+        with tolerated(self.run.path):
+            self.run.history.append(self._history)
+            self._history.clear()
+            self.run.losses.append(self._both_losses)
+            self._both_losses.clear()
         for logger in trainer.loggers:
             for number, loss in enumerate(losses, step - len(losses) + 1):
                 logger.log_metrics({"train/loss": loss}, number)

@@ -87,13 +87,16 @@ def _read_header(path: Path, file: BinaryIO) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("error", SyntaxWarning)  # an odd escape in a damaged header is malformed too
             fields = ast.literal_eval(text.decode("utf-8" if version == (3, 0) else "latin1"))
+        repr(fields)  # a number too long to print could not be named in a message either
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise InputError(f"{path}: malformed header; save the array again") from error
     if not isinstance(fields, dict) or fields.keys() != {"descr", "fortran_order", "shape"}:
         raise InputError(f"{path}: malformed header (need descr, fortran_order and shape); save the array again")
     shape = _checked_shape(path, fields["shape"])
     if not isinstance(fields["fortran_order"], bool):
-        raise InputError(f"{path}: malformed header (fortran_order {fields['fortran_order']!r}); save the array again")
+        raise InputError(
+            f"{path}: malformed header (fortran_order {repr(fields['fortran_order'])[:40]}); save the array again"
+        )
     return Header(_checked_dtype(path, fields["descr"]), shape, fields["fortran_order"], file.tell())
 
 
@@ -102,18 +105,18 @@ def _checked_dtype(path: Path, descr: object) -> np.dtype[np.generic]:
         return np.dtype(descr)
     if isinstance(descr, str) and re.fullmatch(r"[<>|=]?O\d?", descr):
         raise InputError(f"{path}: holds Python objects (pickle), refused for safety; save an array of numbers")
-    name = "structured" if isinstance(descr, list) else str(descr)[:40]
+    name = "structured" if isinstance(descr, list) else repr(descr)[:40]
     if isinstance(descr, str) and re.fullmatch(r"[<>|=](b1|c8|c16)", descr):
         name = np.dtype(descr).name
     raise InputError(f"{path}: dtype {name} is not supported; need float16/32/64 or an integer type")
 
 
 def _checked_shape(path: Path, shape: object) -> tuple[int, int]:
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+    if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
         raise InputError(f"{path}: malformed header (shape {str(shape)[:40]}); save the array again")
     if len(shape) != 2:
         remedy = f"reshape to {(*shape, 1)}" if len(shape) == 1 else "one row per example"
-        raise InputError(f"{path}: shape {shape} is {len(shape)}-D; need (N, j), e.g. {remedy}")
+        raise InputError(f"{path}: shape {str(shape)[:40]} is {len(shape)}-D; need (N, j), e.g. {remedy}")
     if 0 in shape:
         raise InputError(f"{path}: shape {shape} has no {'rows' if shape[0] == 0 else 'columns'}; need at least one")
     return shape
@@ -122,7 +125,7 @@ def _checked_shape(path: Path, shape: object) -> tuple[int, int]:
 def chunks(array: Array) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
     """Yield (number of the first row, float32 copy of some consecutive rows), CHUNK_ROWS rows at a time."""
     for start in range(0, len(array), CHUNK_ROWS):
-        with np.errstate(over="ignore"):  # check_values reports what does not fit
+        with np.errstate(over="ignore", invalid="ignore"):  # check_values reports what does not fit
             yield start, array[start : start + CHUNK_ROWS].astype(np.float32)
 
 
@@ -133,13 +136,13 @@ def check_values(path: Path, array: Array) -> None:
         InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
     """
     bad = 0
-    first = 0, 0
+    first: tuple[int, int] | None = None
     for start, values in chunks(array):
         rows, columns = np.nonzero(~np.isfinite(values))
-        if rows.size and not bad:
+        if rows.size and first is None:
             first = start + int(rows[0]), int(columns[0])
-        bad += rows.size
-    if bad:
+        bad += int((~np.isfinite(array[start + rows, columns])).sum())  # the others are beyond float32
+    if first is not None:
         value = array[first]
         if np.isfinite(value):
             raise InputError(

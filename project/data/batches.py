@@ -100,10 +100,10 @@ class TrainingBatches:
     def rows(self, iteration: int) -> Tensor:
         """Return the row numbers, int64 (n,), of an iteration, counted from 1."""
         epoch, batch = divmod(iteration - 1, -(-self.subset.rows // self.batch_size))
-        return self._order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
+        return self._order(self.seed, epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
 
-    def _draw_order(self, epoch: int) -> Tensor:
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.subset.rows)
+    def _draw_order(self, seed: int, epoch: int) -> Tensor:
+        order = np.random.default_rng([seed, epoch]).permutation(self.subset.rows)
         return torch.from_numpy(order).to(self.subset.labels.device)
 
     def state_dict(self) -> dict[str, Any]:

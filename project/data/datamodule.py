@@ -1,6 +1,7 @@
 """How batches reach the trainer: two class files are loaded, split and handed over."""
 
 import hashlib
+import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +66,8 @@ class NpyDataModule(LightningDataModule):
             raise InputError(f"--data.batch_size: {batch_size}; need at least 1, or null for the whole training set")
         if piece_rows < 1:
             raise InputError(f"--data.piece_rows: {piece_rows}; need at least 1")
+        if balance not in ("error", "downsample"):
+            raise InputError(f"--data.balance: {balance}; need error or downsample")
         if seed < 0:
             raise InputError(f"--data.seed: {seed}; need an integer of at least 0")
         self.root = sample.ROOT if root is None else Path(root)
@@ -100,7 +103,7 @@ class NpyDataModule(LightningDataModule):
         """Load, check and split the data, once; ``predict`` loads only the file to classify."""
         if stage == "predict":
             self._setup_predict()
-        elif not hasattr(self, "train"):
+        elif not hasattr(self, "fingerprint"):
             self._setup_classes()
 
     def _setup_predict(self) -> None:
@@ -111,6 +114,8 @@ class NpyDataModule(LightningDataModule):
         self.to_predict = torch.cat([torch.from_numpy(values) for _, values in chunks(array)])
 
     def _setup_classes(self) -> None:
+        if self.predict_file is not None:
+            raise InputError(f"--data.predict: {self.predict_file} has no effect here; it is for the predict command")
         files = [self._class_file(0), self._class_file(1)]
         arrays = [open_array(file) for file in files]
         if arrays[0].shape[1] != arrays[1].shape[1]:
@@ -133,7 +138,8 @@ class NpyDataModule(LightningDataModule):
         }
 
     def _class_file(self, label: int) -> Path:
-        missing = [name for name in CLASS_FILES if not (self.root / name).exists()]
+        # Path.exists raises if the name is too long
+        missing = [name for name in CLASS_FILES if not os.path.exists(self.root / name)]  # noqa: PTH110
         if missing:
             raise InputError(
                 f"{self.root}: {' and '.join(missing)} missing; --data.root names the folder that holds "
@@ -230,8 +236,8 @@ class NpyDataModule(LightningDataModule):
 def gather(arrays: list[Array], assignments: list[Assignment], subset: int) -> Subset:
     """Collect the rows that are assigned to a subset: those of class 0, then those of class 1."""
     counts = [int((assignment == subset).sum()) for assignment in assignments]
-    features = torch.empty(sum(counts), arrays[0].shape[1])
-    labels = torch.cat([torch.full((count, 1), float(label)) for label, count in enumerate(counts)])
+    features = torch.empty(sum(counts), arrays[0].shape[1], dtype=torch.float32)
+    labels = torch.cat([torch.full((count, 1), label, dtype=torch.float32) for label, count in enumerate(counts)])
     done = 0
     for array, assignment in zip(arrays, assignments, strict=True):
         for start, values in chunks(array):

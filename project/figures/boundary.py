@@ -1,5 +1,6 @@
 """What the network decides where: its probability over the plane, and the line where it changes its mind."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,17 +26,19 @@ class Grid(NamedTuple):
     others: Features  # (j - 2,) those medians
 
 
-def grid(features: Features, n: int) -> Grid:
-    """Lay a grid of n values an axis over training features (N, j)."""
-    low, high = features.min(0), features.max(0)
-    margin = MARGIN * np.where(high > low, high - low, 1)
+def grid(train: Features, test: Features, n: int) -> Grid:
+    """Lay a grid of n values an axis over training and test features, each (N, j)."""
+    low = np.minimum(train.min(0), test.min(0)).astype(np.float64)
+    high = np.maximum(train.max(0), test.max(0)).astype(np.float64)
+    # around a constant, wide enough to be told apart in float32
+    margin = MARGIN * np.where(high > low, high - low, np.maximum(1, 1e-4 * abs(low)))
     axes = np.linspace(low - margin, high + margin, n, dtype=np.float32).T
     if len(axes) == 1:
         return Grid(axes[0], axes[0][:0], axes.T, axes[0][:0])
-    others = np.median(features[:, 2:], 0)
+    others = np.median(train[:, 2:].astype(np.float64), 0)
     x, y = np.meshgrid(axes[0], axes[1])
     inputs = np.column_stack([x.ravel(), y.ravel(), np.tile(others, (n * n, 1))])
-    return Grid(axes[0], axes[1], inputs.astype(np.float32), others)
+    return Grid(axes[0], axes[1], inputs.astype(np.float32), others.astype(np.float32))
 
 
 def boundary(
@@ -67,11 +70,13 @@ def boundary(
         figure.colorbar(mappable, ax=axes, label=f"probability of {class_names[1]}", ticks=[0, 0.25, 0.5, 0.75, 1])
     if where.others.size:
         fixed = zip(feature_names[2:], where.others, strict=True)
-        figure.suptitle(
-            "Others at their training median: " + ", ".join(f"{name} = {value:.4g}" for name, value in fixed)
-        )
+        medians = [f"{name} = {value:.4g}" for name, value in fixed]
+        rest = [f"and {len(medians) - 8} more"] if len(medians) > 8 else []
+        title = "Others at their training median: " + ", ".join(medians[:8] + rest)
+        figure.suptitle(textwrap.fill(title, 60 * len(panels)), fontsize="medium")
     handles, labels = axes[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    columns = 2 if len(panels) == 1 else 5 if where.y.size else 3
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
 
 

@@ -32,6 +32,8 @@ def comparison(runs: Mapping[str, Curves]) -> Figure:
         ax.grid(alpha=0.3)
     for ax in axes[len(panels) :]:
         ax.remove()
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    legend = {}
+    for ax in axes[: len(panels)]:
+        legend.update({str(line.get_label()): line for line in ax.get_lines()})
+    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=min(4, len(legend)))
     return figure

@@ -35,7 +35,7 @@ def _lines(ax: Axes, history: History, labels: Mapping[str, str]) -> None:
     for column, label in labels.items():
         if column in history:
             there = ~np.isnan(history[column])
-            marker = "" if there.all() else "."
+            marker = "" if there.all() and len(there) > 1 else "."
             ax.plot(history["step"][there], history[column][there], marker=marker, color=colours[label], label=label)
     ax.set_xlabel("iteration")
     ax.grid(alpha=0.3)

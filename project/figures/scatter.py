@@ -19,7 +19,7 @@ def scatter(classes: Sequence[Features], feature_names: Sequence[str], class_nam
     figure, (ax,) = new_figure()
     ax.set_xlabel(feature_names[0])
     if classes[0].shape[1] == 1:
-        bins = np.histogram_bin_edges(np.concatenate(classes), 30)
+        bins = np.histogram_bin_edges(np.concatenate(classes).astype(np.float64), 30)
         for features, colour, name in zip(classes, CLASS_COLOURS, class_names, strict=True):
             ax.hist(
                 features[:, 0], bins.tolist(), histtype="stepfilled", fc=colour + "40", ec=colour, lw=1.5, label=name
@@ -30,6 +30,7 @@ def scatter(classes: Sequence[Features], feature_names: Sequence[str], class_nam
             x, y = features[:, 0], features[:, 1]
             ax.scatter(x, y, 16, colour, marker=marker, alpha=0.7, linewidths=0, label=f"{name} ({len(x)})")
         ax.set_ylabel(feature_names[1])
-    ax.set_title("All datapoints")
+    j = classes[0].shape[1]
+    ax.set_title("All datapoints" if j <= 2 else f"All datapoints, the first 2 of {j} features")
     ax.legend()
     return figure

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.text import Text
 
 # From ColorBrewer's RdBu, which colour-blind eyes tell apart: its strong ends for the points of each class, its pale
 # middle for the probability behind them, white at 0.5.
@@ -34,6 +35,8 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
 def to_pixels(figure: Figure) -> Pixels:
     """Draw a figure: uint8 (height, width, 4), red, green, blue and alpha."""
     canvas = FigureCanvasAgg(figure)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a $ in a feature's name is a dollar
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
 

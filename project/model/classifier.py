@@ -1,6 +1,7 @@
 """What an iteration computes and logs."""
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -8,13 +9,15 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from project.errors import InputError
+from project.errors import InputError, InputWarning
 from project.model.loss import BCELoss, MSELoss
 from project.model.net import NNet
 
 if TYPE_CHECKING:
     from project.data import NpyDataModule
     from project.data.batches import Batch
+
+VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
 
 
 class BinaryClassifier(LightningModule):
@@ -53,6 +56,8 @@ class BinaryClassifier(LightningModule):
             raise InputError(f"--model.lr: {lr}; need a finite number above 0")
         if hidden_features > 1_000_000:
             raise InputError(f"--model.hidden_features: {hidden_features}; need 1 to 1000000")
+        if loss not in ("bce", "mse"):
+            raise InputError(f"--model.loss: {loss}; need bce or mse")
         self.save_hyperparameters(logger=False)
         # One Lightning step is one iteration, in however many pieces: the gradients are accumulated here.
         self.automatic_optimization = False
@@ -64,13 +69,25 @@ class BinaryClassifier(LightningModule):
         self.register_buffer("scale", torch.ones(num_features, dtype=torch.float64))
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.standardize:
-            mean, std = self._data.statistics
+        if stage != "fit" or (self._data is None and not self.standardize):
+            return
+        if self._data is None:
+            raise InputError("standardize: needs the statistics of an NpyDataModule; pass one, or standardize=False")
+        mean, std = self._data.statistics
+        constant = torch.nonzero(std == 0)[:, 0].tolist()
+        if self.standardize:
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # a constant feature becomes 0
+            for column in constant:
+                warnings.warn(f"column {column} is constant; standardized to 0", InputWarning, stacklevel=2)
+        elif not constant and std.max() / std.min() >= VAST_RATIO:
+            ratio = std.max() / std.min()
+            warnings.warn(
+                f"columns differ in scale by {ratio:.0e}; consider --model.standardize true", InputWarning, stacklevel=2
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["fingerprint"] = self._data.fingerprint
+        checkpoint["fingerprint"] = self._data.fingerprint if self._data else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse data or a split that the checkpoint was not trained on.
@@ -78,12 +95,12 @@ class BinaryClassifier(LightningModule):
         This is the one hook that no way of loading skips: the datamodule's own state is restored after its setup, and
         not at all when its class has another name.
         """
-        if self._trainer is not None and self.trainer.state.fn != "predict":
+        if self._trainer is not None and self._data is not None and self.trainer.state.fn != "predict":
             self._data.check_fingerprint(checkpoint["fingerprint"])
 
     @property
-    def _data(self) -> "NpyDataModule":
-        data: NpyDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it
+    def _data(self) -> "NpyDataModule | None":
+        data: NpyDataModule | None = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it
         return data
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -123,7 +140,7 @@ class BinaryClassifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         for subset, means in zip(("val", "test"), self._means, strict=True):
-            if subset == "val" or self._data.track_test:
+            if subset == "val" or (self._data is not None and self._data.track_test):
                 self._log_means(subset, means)
 
     on_test_epoch_start = on_validation_epoch_start

@@ -1,0 +1,371 @@
+"""``python -m tests.benchmarks``: measures the project beside its yardsticks, side by side, and prints a table.
+
+project  the command itself for whole processes (lines 1, 5 and 8), ours.py for the iterations alone
+raw      raw.py, plain PyTorch as a student would write it
+stock    stock.py, the usual Lightning tutorial
+sklearn  sklearn_mlp.py, MLPClassifier; pip install 'project[bench]', or name another interpreter that has it with
+         --sklearn-python: scipy, where it is found, slows the import of Lightning, and so the project and stock
+
+Every figure is a ratio of medians. Every measurement is a fresh process in an empty working directory, the yardsticks
+taking turns, so that a change in the machine's load meets them all. Scratch files go where $TMPDIR says.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+HERE = Path(__file__).parent
+FIT = [sys.executable, "-m", "project", "fit"]
+NO_SKLEARN = "scikit-learn not installed; pip install 'project[bench]'"
+CHUNK_ROWS = 1_000_000
+FLOAT_BYTES = 4
+
+
+class Job(NamedTuple):
+    """A process to measure: its last line is the seconds it took, unless the whole process counts."""
+
+    command: list[str]
+    whole: bool = False
+    status: int = 0
+
+
+@dataclass
+class Measured:
+    """What the runs of a job gave."""
+
+    seconds: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)  # bytes of resident memory
+    failure: str = ""
+
+    @property
+    def latest(self) -> str:
+        return self.failure or f"{self.seconds[-1]:.4g} s, peak {self.peaks[-1] / 1e6:.0f} MB"
+
+    @property
+    def time(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def peak(self) -> float:
+        return statistics.median(self.peaks)
+
+
+class Row(NamedTuple):
+    line: int
+    work: str
+    figure: str
+    target: str
+    reached: str
+    medians: str
+
+
+class Bench:
+    """Runs jobs side by side, and makes the data they need.
+
+    Args:
+        scratch: an empty folder.
+        repeats: how often each job runs.
+        quick: whether to do fewer iterations, to see that all works.
+        sklearn: the interpreter that has scikit-learn.
+        threads: how many threads each process may use; as many as it likes unless given.
+        timeout: seconds after which a process has failed.
+    """
+
+    def __init__(
+        self, scratch: Path, repeats: int, quick: bool, sklearn: str, threads: int | None, timeout: float
+    ) -> None:
+        self.scratch, self.repeats, self.quick, self.timeout = scratch, repeats, quick, timeout
+        self.sklearn = sklearn
+        self.environment = os.environ | {"MPLBACKEND": "Agg"}
+        if threads is not None:
+            self.environment |= dict.fromkeys(
+                ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)
+            )
+
+    def data(self, rows: int, features: int) -> Path:
+        """Write two overlapping clouds, float32, of ``rows`` rows in total; once."""
+        root = self.scratch / f"{rows}x{features}"
+        if not root.exists():
+            root.mkdir()
+            rng = np.random.default_rng(0)
+            for label in (0, 1):
+                shape = rows // 2, features
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                with (root / f"class_{label}.npy").open("wb") as file:
+                    np.lib.format.write_array_header_1_0(file, header)
+                    for start in range(0, shape[0], CHUNK_ROWS):
+                        values = rng.standard_normal((min(CHUNK_ROWS, shape[0] - start), features), np.float32)
+                        values[:, :2] += 2 * label - 1
+                        values.tofile(file)
+        return root
+
+    def training_data(self, rows: int, features: int) -> Path:
+        """Write data whose training subset, 60%, has that many rows, give or take two."""
+        return self.data(2 * round(rows / 1.2), features)
+
+    def job(self, name: str, *options: object) -> Job:
+        """Return the job that runs a script of this folder."""
+        python = self.sklearn if name == "sklearn_mlp" else sys.executable
+        extra = ["--loop"] if name in ("raw", "stock") else []
+        return Job([python, str(HERE / f"{name}.py"), *extra, *map(str, options)])
+
+    def has_sklearn(self) -> bool:
+        return subprocess.run([self.sklearn, "-c", "import sklearn"], check=False, capture_output=True).returncode == 0
+
+    def measure(self, **jobs: Job) -> dict[str, Measured]:
+        """Run each job in turn, again and again; one that has failed is not run again."""
+        results = {name: Measured() for name in jobs}
+        if "sklearn" in jobs and not self.has_sklearn():
+            results["sklearn"].failure = NO_SKLEARN
+        for i in range(self.repeats):
+            for name, job in jobs.items():
+                if not results[name].failure:
+                    self.run(job, results[name])
+                    print(f"  {name}, run {i + 1}: {results[name].latest}", file=sys.stderr)
+        return results
+
+    def run(self, job: Job, result: Measured) -> None:
+        """Run a job once and add what it gave."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder, tempfile.TemporaryFile("w+") as output:
+            start = time.perf_counter()
+            process = subprocess.Popen(
+                job.command, cwd=folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+            timer = threading.Timer(self.timeout, os.kill, (process.pid, 9))
+            timer.start()
+            _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait, it tells the memory
+            seconds = time.perf_counter() - start
+            timer.cancel()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            output.seek(0)
+            lines = output.read().splitlines() or [""]
+        if process.returncode != job.status:
+            timed_out = seconds >= self.timeout
+            result.failure = (
+                f"timed out after {seconds:.0f} s" if timed_out else f"status {process.returncode}: {lines[-1]}"
+            )
+            return
+        result.seconds.append(seconds if job.whole else float(lines[-1]))
+        result.peaks.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+
+
+def row(line: int, work: str, figure: float, target: str, medians: str) -> Row:
+    """Compare a figure with a target such as ``<= 1.5``."""
+    sign, limit = target.split()
+    reached = figure <= float(limit) if sign == "<=" else figure >= float(limit)
+    return Row(line, work, f"{figure:.3g}", target, "yes" if reached else "no", medians)
+
+
+def ratio(
+    line: int, work: str, results: dict[str, Measured], over: str, under: str, target: str, unit: str = "s"
+) -> Row:
+    """Compare the medians of two jobs; ``rows/s`` in place of ``s`` shows rates, but the ratio is always of times."""
+    for name in (over, under):
+        if results[name].failure:
+            reached = "not measured" if results[name].failure == NO_SKLEARN else "no"
+            return Row(line, f"{work}: {over} / {under}", "", target, reached, f"{name}: {results[name].failure}")
+    times = {name: results[name].time for name in (over, under)}
+    medians = ", ".join(f"{name} {seconds:.4g} {unit}" for name, seconds in times.items())
+    return row(line, f"{work}: {over} / {under}", times[over] / times[under], target, medians)
+
+
+def whole_process(bench: Bench) -> Iterator[Row]:
+    """Line 1: from the command to its end, on the sample, everything on."""
+    results = bench.measure(
+        project=Job(FIT, whole=True),
+        raw=Job([sys.executable, str(HERE / "raw.py")], whole=True),
+        stock=Job([sys.executable, str(HERE / "stock.py")], whole=True),
+    )
+    yield ratio(1, "whole process", results, "project", "raw", "<= 1.5")
+    yield ratio(1, "whole process", results, "stock", "project", ">= 1")
+
+
+def loop(bench: Bench) -> Iterator[Row]:
+    """Line 2: 1000 full-batch iterations on the sample, in a process that has imported and read all it needs."""
+    results = bench.measure(
+        project=bench.job("ours"),
+        figures=bench.job("ours", "--figures"),
+        raw=bench.job("raw"),
+        stock=bench.job("stock"),
+    )
+    yield ratio(2, "1000 iterations", results, "project", "raw", "<= 3.0")
+    yield ratio(2, "1000 iterations, aim", results, "project", "raw", "<= 1.5")
+    yield ratio(2, "1000 iterations", results, "stock", "project", ">= 6")
+    yield ratio(2, "the same and figures", results, "figures", "raw", "<= 3.0")
+    yield ratio(2, "the same and figures", results, "stock", "figures", ">= 6")
+
+
+def full_batch(bench: Bench) -> Iterator[Row]:
+    """Line 3: iterations 6 to 25 of 1,000,000 training rows, without validation."""
+    for features in (2, 16):
+        window = ["--root", bench.training_data(1_000_000, features)]
+        window += ["--warmup", 2, "--iterations", 5] if bench.quick else ["--warmup", 5, "--iterations", 20]
+        results = bench.measure(
+            project=bench.job("ours", *window, "--validate-every", 0),
+            raw=bench.job("raw", *window, "--validate-every", 0),
+            sklearn=bench.job("sklearn_mlp", *window),
+        )
+        for result in results.values():
+            result.seconds = [seconds / window[-1] for seconds in result.seconds]
+        yield ratio(3, f"iteration of 10^6 rows, j = {features}", results, "raw", "project", ">= 1.7")
+        yield ratio(3, f"iteration of 10^6 rows, j = {features}, aim", results, "raw", "project", ">= 2.5")
+        yield ratio(3, f"iteration of 10^6 rows, j = {features}", results, "sklearn", "project", ">= 3")
+
+
+def mini_batches(bench: Bench) -> Iterator[Row]:
+    """Line 4: one epoch of 1,000,000 rows in batches of 256, one reshuffling included; stock only some iterations."""
+    rows = 1_000_000
+    epoch = -(-rows // 256)
+    iterations = {"project": epoch, "raw": epoch, "stock": 1000, "sklearn": epoch}
+    if bench.quick:
+        iterations |= dict.fromkeys(("project", "raw", "stock"), 300)
+    common = ["--root", bench.training_data(rows, 2), "--batch-size", 256, "--warmup", 100, "--iterations"]
+    never = "--validate-every", 0
+    results = bench.measure(
+        project=bench.job("ours", *common, iterations["project"], *never),
+        raw=bench.job("raw", *common, iterations["raw"], *never),
+        stock=bench.job("stock", *common, iterations["stock"], *never),
+        sklearn=bench.job("sklearn_mlp", *common, iterations["sklearn"]),
+    )
+    for name, result in results.items():  # the seconds of 1000 rows
+        result.seconds = [seconds / iterations[name] * epoch / rows * 1000 for seconds in result.seconds]
+    for other, target, aim in ("raw", ">= 0.7", ""), ("stock", ">= 5", ""), ("sklearn", ">= 1", ", aim"):
+        compared = ratio(4, f"rows a second, batches of 256{aim}", results, other, "project", target)
+        rates = {name: 1000 / results[name].time for name in ("project", other) if results[name].seconds}
+        medians = ", ".join(f"{name} {rate:,.0f} rows/s" for name, rate in rates.items())
+        work = f"rows a second, batches of 256{aim}: project / {other}"
+        yield compared._replace(work=work, medians=medians if len(rates) == 2 else compared.medians)
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """Line 5: the peak of a whole fit, figures included, above that of the same fit of 1000 rows."""
+    rows, features = 10_000_000, 2
+    options = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.root"]
+    results = bench.measure(
+        small=Job([*FIT, *options, str(bench.data(1000, features))], whole=True),
+        project=Job([*FIT, *options, str(bench.data(rows, features))], whole=True),
+        ours=bench.job("ours", "--root", bench.data(rows, features), "--iterations", 2, "--validate-every", 2),
+        raw=bench.job("raw", "--root", bench.data(rows, features), "--iterations", 2, "--validate-every", 2),
+    )
+    size = rows * features * FLOAT_BYTES
+    for name, work in ("project", "fit of 10^7 rows"), ("ours", "the same without figures"), ("raw", "raw's loop"):
+        failure = results["small"].failure or results[name].failure
+        if failure:
+            yield Row(5, f"peak memory / data: {work}", "", "<= 1.5", "no", failure)
+            continue
+        above = results[name].peak - results["small"].peak
+        medians = f"{above / 1e6:.0f} MB above {results['small'].peak / 1e6:.0f} MB, data {size / 1e6:.0f} MB"
+        yield row(5, f"peak memory / data: {work}", above / size, "<= 1.5", medians)
+
+
+def out_of_core(bench: Bench) -> Iterator[Row]:
+    """Line 6: training with a quarter of the data's size as memory, see limited.py."""
+    rows, features = 16_000_000, 16
+    allowed = rows * features * FLOAT_BYTES // 4
+    options = ["--root", bench.data(rows, features), "--warmup", 2, "--iterations", 3 if bench.quick else 10]
+    options += ["--validate-every", 0]
+    results = bench.measure(
+        limited=bench.job("limited", allowed, "ours", *options),
+        unlimited=bench.job("ours", *options),
+        figures=bench.job("limited", allowed, "ours", *options, "--figures"),
+    )
+    size = f"{4 * allowed / 1e6:.0f} MB in {allowed / 1e6:.0f} MB"
+    for name, work in ("limited", "trains"), ("figures", "trains and draws"):
+        failure = results[name].failure
+        yield Row(6, f"{size}: {work}", "", "yes", "no" if failure else "yes", failure)
+    yield ratio(6, f"{size}: iterations", results, "limited", "unlimited", "<= 1.5")
+
+
+def linearity(bench: Bench) -> Iterator[Row]:
+    """Line 7: the most that a row costs more in an iteration of more rows."""
+    iterations = {10**4: 200, 10**5: 50, 10**6: 10, 10**7: 3}
+    costs = {}
+    jobs = {
+        str(rows): bench.job(
+            "ours", "--root", bench.training_data(rows, 2), "--warmup", 2, "--iterations", count, "--validate-every", 0
+        )
+        for rows, count in iterations.items()
+    }
+    work, target = "cost of a row, 10^4 to 10^7 rows: largest growth", "<= 1.2"
+    for name, result in bench.measure(**jobs).items():
+        if result.failure:
+            yield Row(7, work, "", target, "no", f"{name} rows: {result.failure}")
+            return
+        costs[name] = result.time / iterations[int(name)] / int(name)
+    values = list(costs.values())
+    growth = max(cost / min(values[:i]) for i, cost in enumerate(values) if i)
+    medians = ", ".join(f"{int(name):.0e} rows {cost * 1e9:.3g} ns" for name, cost in costs.items())
+    yield row(7, work, growth, target, medians)
+
+
+def start_up(bench: Bench) -> Iterator[Row]:
+    """Line 8: help, and the error of a bad option."""
+    results = bench.measure(
+        help=Job([sys.executable, "-m", "project", "--help"], whole=True),
+        error=Job([*FIT, "--model.lr", "fast"], whole=True, status=2),
+        imports=Job([sys.executable, "-c", "import lightning.pytorch.cli"], whole=True),
+    )
+    seconds = results["help"]
+    if seconds.failure:
+        yield Row(8, "project --help, seconds", "", "<= 0.5", "no", seconds.failure)
+    else:
+        yield row(8, "project --help, seconds", seconds.time, "<= 0.5", f"help {seconds.time:.4g} s")
+    yield ratio(8, "bad option", results, "error", "imports", "<= 1.0")
+
+
+LINES: dict[int, Callable[[Bench], Iterator[Row]]] = {
+    1: whole_process,
+    2: loop,
+    3: full_batch,
+    4: mini_batches,
+    5: memory,
+    6: out_of_core,
+    7: linearity,
+    8: start_up,
+}
+
+
+def show(rows: list[Row]) -> None:
+    """Print a table that Markdown understands."""
+    table = [Row._fields, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(cells[i]) for cells in table) for i in range(len(Row._fields))]
+    table.insert(1, ["-" * width for width in widths])
+    for cells in table:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lines", default="1,2,3,4,5,6,7,8", help="which lines of the table, such as 1,2")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
+    parser.add_argument("--quick", action="store_true", help="one run and fewer iterations, to see that all works")
+    parser.add_argument("--sklearn-python", default=sys.executable, metavar="PATH", help="runs scikit-learn's part")
+    parser.add_argument("--threads", type=int, help="of every process; as many as each likes unless given")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds that a process may take")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        repeats = 1 if options.quick else options.repeats
+        bench = Bench(Path(scratch), repeats, options.quick, options.sklearn_python, options.threads, options.timeout)
+        for line in map(int, options.lines.split(",")):
+            print(f"line {line}", file=sys.stderr)
+            rows += LINES[line](bench)
+    print(f"{os.cpu_count()} CPUs, threads {options.threads or 'not limited'}, median of {repeats}")
+    show(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The project's own iterations inside one process, with every callback but, unless asked for, the figures."""
+
+import argparse
+import time
+from pathlib import Path
+
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from stopwatch import Stopwatch
+
+from project.callbacks import Checkpoints, Figures, History, TensorBoard
+from project.checkpoint import DigestCheckpointIO
+from project.cli import TRAINER_DEFAULTS
+from project.data import NpyDataModule
+from project.model import BinaryClassifier
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, help="the shipped sample unless given")
+    parser.add_argument("--warmup", type=int, default=0, help="0 times the whole of trainer.fit")
+    parser.add_argument("--iterations", type=int, default=1000)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--piece-rows", type=int)
+    parser.add_argument("--validate-every", type=int, default=20, help="0 is never")
+    parser.add_argument("--figures", action="store_true")
+    options = parser.parse_args()
+    seed_everything(0, verbose=False)
+    pieces = {"piece_rows": options.piece_rows} if options.piece_rows else {}
+    data = NpyDataModule(root=options.root, batch_size=options.batch_size, **pieces)
+    data.setup("fit")  # once: what follows is the training alone
+    last = options.warmup + options.iterations
+    stopwatch = Stopwatch(options.warmup, last)
+    figures: list[Callback] = [Figures()] if options.figures else []
+    settings = {**TRAINER_DEFAULTS, "max_steps": last, "accelerator": "cpu"}
+    settings |= {"val_check_interval": options.validate_every} if options.validate_every else {"limit_val_batches": 0}
+    trainer = Trainer(
+        **settings,
+        logger=TensorBoardLogger(".", default_hp_metric=False),
+        callbacks=[stopwatch, History(), *figures, TensorBoard(), Checkpoints()],
+        plugins=[DigestCheckpointIO()],
+        enable_progress_bar=False,
+    )
+    model = BinaryClassifier(num_features=data.num_features)
+    start = time.perf_counter()
+    trainer.fit(model, datamodule=data)
+    print(stopwatch.seconds if options.warmup else time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

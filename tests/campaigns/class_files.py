@@ -1,0 +1,395 @@
+"""Damaged class files without end: each is read exactly as numpy reads it, or refused in one line.
+
+    python -m tests.campaigns.class_files --files 1000000 --seconds 600 --seed 0
+
+File number n of a seed is always the same; ``--first n --files 1`` looks at it alone.
+"""
+
+import argparse
+import io
+import pickle
+import random
+import re
+import sys
+import tempfile
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from project.data.arrays import check_values, open_array
+from project.errors import InputError, InputWarning
+
+MAX_SECONDS = 0.1
+MAX_BYTES = 64 * 2**20
+MAX_MESSAGE = 1000
+
+DTYPES = [order + kind for kind in ["f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8"] for order in "<>"] + [
+    "|i1",
+    "|u1",
+]
+ODD_DTYPES = [
+    *("|b1", "<c8", "<c16", "<f16", "|O", "O8", "<U3", "|S4", "<M8[s]", "<m8", "|V4", "|V0", "f8", "=i4", "|f8", "<f3"),
+    *("", "<", ">i16", "<f8,<f8", "float64", "<f8 ", "<F8", "(2,)<f8", "\\n<f8", "\\x1b[31m", "\u00e9", "O" * 200),
+]
+NUMBERS = [
+    *(
+        "-1",
+        "0",
+        "1",
+        "2",
+        "3",
+        "True",
+        "None",
+        "1.0",
+        "1e9",
+        "1j",
+        "10L",
+        "0x2",
+        "1_0",
+        "007",
+        "+2",
+        "--2",
+        "~0",
+        "''",
+    ),
+    *("2147483648", "4294967296", "9223372036854775807", "18446744073709551616", str(10**30), "9" * 4000, "9" * 4400),
+    *("-9223372036854775809", "0x" + "f" * 40, "0x" + "f" * 4000, "-0x" + "f" * 4000, "0b" + "1" * 200),
+]
+SNIPPETS = [
+    *NUMBERS,
+    *(
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "'",
+        '"',
+        "\\",
+        "#",
+        "\n",
+        "\r",
+        "\t",
+        "\f",
+        "\0",
+        " ",
+        "L",
+        "-",
+        "*",
+        "**",
+    ),
+    *("'descr'", "'shape'", "'fortran_order'", "'more': 1", "b'<f8'", "f'{1}'", "'\\d'", "'\\ud800'", "[('x', '<f8')]"),
+    *(
+        "__import__('os')",
+        "lambda: 0",
+        "1 if 1 else 2",
+        "x := 1",
+        "...",
+        "\u00e9",
+        "\u0660",
+        "(1,) * 9",
+        "set()",
+        "{1, 2}",
+    ),
+]
+
+
+@dataclass
+class Npy:
+    """The parts of an ``.npy`` file."""
+
+    magic: bytes
+    text: bytes
+    body: bytes
+    length: int | None = None  # what the file says of its header's length; None is the truth
+
+    def assemble(self) -> bytes:
+        width = 2 if self.magic[6:] == b"\x01\x00" else 4
+        length = len(self.text) if self.length is None else self.length
+        return self.magic + (length % 256**width).to_bytes(width, "little") + self.text + self.body
+
+
+def npy(text: str, body: bytes = b"", version: tuple[int, int] = (1, 0)) -> bytes:
+    """Return an ``.npy`` file with a given header text, whatever that says."""
+    return Npy(b"\x93NUMPY" + bytes(version), text.encode("utf-8" if version == (3, 0) else "latin1"), body).assemble()
+
+
+def header(descr: str, fortran_order: object, shape: object) -> str:
+    """Return the header text that numpy.save writes; descr, unlike its, comes without quotes."""
+    return f"{{'descr': '{descr}', 'fortran_order': {fortran_order}, 'shape': {shape}, }}"
+
+
+def valid_file(rng: random.Random) -> Npy:
+    """Return a file as numpy.lib.format writes it, of any supported dtype, order, version and small shape."""
+    dtype, shape = np.dtype(rng.choice(DTYPES)), (rng.randint(1, 12), rng.randint(1, 4))
+    if rng.random() < 0.5:
+        values = np.frombuffer(rng.randbytes(shape[0] * shape[1] * dtype.itemsize), dtype).reshape(shape)
+    else:
+        values = np.array([rng.randint(0, 99) for _ in range(shape[0] * shape[1])]).reshape(shape).astype(dtype)
+    file = io.BytesIO()
+    version = rng.choice([(1, 0), (2, 0), (3, 0)])
+    np.lib.format.write_array(file, values if rng.random() < 0.5 else np.asfortranarray(values), version)
+    data = file.getvalue()
+    width = 2 if version == (1, 0) else 4
+    end = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
+    return Npy(data[:8], data[8 + width : end], data[end:])
+
+
+def flip(rng: random.Random, data: bytes) -> bytes:
+    """Change one to eight bits or bytes."""
+    changed = bytearray(data)
+    for _ in range(rng.randint(1, 8) if data else 0):
+        place = rng.randrange(len(changed))
+        changed[place] = rng.randrange(256) if rng.random() < 0.5 else changed[place] ^ 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def splice(rng: random.Random, data: bytes) -> bytes:
+    """Cut off, take out, put in or repeat some bytes."""
+    start, end = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
+    new = rng.choice([b"", data[start:end] * 2, rng.randbytes(rng.randint(1, 20)), rng.choice(SNIPPETS).encode()])
+    return data[:start] + new + (data[end:] if rng.random() < 0.7 else b"")
+
+
+def edit(pattern: str, replacements: list[str]) -> Callable[[random.Random, Npy], None]:
+    """Return a change of one place in the header text where a pattern matches."""
+
+    def change(rng: random.Random, file: Npy) -> None:
+        places = [match.span() for match in re.finditer(pattern.encode(), file.text)]
+        if places:
+            start, end = rng.choice(places)
+            file.text = file.text[:start] + rng.choice(replacements).encode() + file.text[end:]
+
+    return change
+
+
+def flip_text(rng: random.Random, file: Npy) -> None:
+    file.text = flip(rng, file.text)
+
+
+def flip_body(rng: random.Random, file: Npy) -> None:
+    file.body = flip(rng, file.body)
+
+
+def splice_text(rng: random.Random, file: Npy) -> None:
+    file.text = splice(rng, file.text)
+
+
+def splice_body(rng: random.Random, file: Npy) -> None:
+    file.body = splice(rng, file.body)
+
+
+def change_length(rng: random.Random, file: Npy) -> None:
+    file.length = rng.choice([0, len(file.text) + rng.randint(-16, 16), 10_000, 10_001, 65_535, rng.randrange(2**32)])
+
+
+def change_version(rng: random.Random, file: Npy) -> None:
+    file.magic = file.magic[:6] + bytes([rng.randint(0, 4), rng.choice([0, 0, 0, 1, 255])])
+
+
+def reshape(rng: random.Random, file: Npy) -> None:
+    """Claim a shape of any number of dimensions, of small or huge lengths."""
+    lengths = [
+        rng.choice([str(rng.randint(0, 13)), rng.choice(NUMBERS)]) for _ in range(rng.choice([0, 1, 2, 2, 2, 3, 40]))
+    ]
+    file.text = re.sub(rb"\(.*\)", f"({', '.join(lengths)},)".encode(), file.text)
+
+
+def random_text(rng: random.Random, file: Npy) -> None:
+    """Write a header of noise, of Python's words, or of ten thousand brackets."""
+    words = "".join(rng.choice(SNIPPETS) for _ in range(rng.randint(0, 20))).encode()
+    deep = rng.choice("([{-~+'").encode() * rng.choice([50, 199, 5000, 9900])
+    file.text = rng.choice([rng.randbytes(rng.randint(0, 200)), words, deep, file.text.replace(b"(", deep + b"(")])
+
+
+def pad(rng: random.Random, file: Npy) -> None:
+    """Lengthen the header beyond what numpy accepts, or not quite."""
+    file.text += b" " * (rng.choice([9_990, 9_999, 10_000, 10_001, 20_000, 65_535]) - len(file.text))
+
+
+def restyle(rng: random.Random, file: Npy) -> None:
+    """Say the same in other characters."""
+    descr, order, shape = re.findall(rb"'descr': (.*?), 'fortran_order': (.*?), 'shape': (\(.*?\))", file.text)[0]
+    items = [(b"descr", descr), (b"fortran_order", order), (b"shape", shape)]
+    rng.shuffle(items)
+    quote, gap = rng.choice([b"'", b'"']), rng.choice([b"", b" ", b"\n", b"\t\n  "])
+    file.text = b"{" + b",".join(gap + quote + key + quote + gap + b":" + gap + value for key, value in items) + b"}"
+
+
+CHANGES: list[Callable[[random.Random, Npy], None]] = [
+    flip_text,
+    flip_body,
+    flip_body,
+    splice_text,
+    splice_body,
+    change_length,
+    change_version,
+    reshape,
+    random_text,
+    pad,
+    edit(r"[<>|]\w\d", DTYPES),
+    edit(r"[<>|]\w\d", DTYPES + ODD_DTYPES),
+    edit(r"False|True", ["False", "True", *NUMBERS]),
+    edit(r"\d+", [str(n) for n in range(13)]),
+    edit(r"\d+", NUMBERS),
+    edit(r"\w+|[^\w ]", SNIPPETS),
+]
+FOREIGN = [
+    b"",
+    b"x",
+    b"1,2\n3,4\n",
+    b"\x93NUMPY",
+    b"PK\x03\x04" + bytes(60),
+    b"PK\x05\x06",
+    pickle.dumps([1.0, 2.0]),
+    bytes(200),
+]
+
+
+def class_file(seed: int, number: int) -> tuple[bytes, bool]:
+    """Return one file, and whether it is certainly valid."""
+    rng = random.Random(seed << 40 | number)  # noqa: S311 - nothing to keep secret
+    file = valid_file(rng)
+    kind = rng.random()
+    if kind < 0.01:
+        return rng.choice(FOREIGN), False
+    if kind < 0.2:
+        if kind < 0.1:
+            restyle(rng, file)
+        return file.assemble(), True
+    if kind < 0.3:
+        return rng.choice([flip, splice])(rng, file.assemble()), False
+    for change in rng.choices(CHANGES, k=rng.choice([1, 1, 1, 2, 3])):
+        change(rng, file)
+    return file.assemble(), False
+
+
+@dataclass
+class Summary:
+    """What became of the files."""
+
+    seed: int
+    read: int = 0
+    refused: int = 0
+    slowest: float = 0.0  # seconds
+    largest: int = 0  # bytes, at the most, in use at once for one file
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.read + self.refused} class files of seed {self.seed}: {self.read} read, {self.refused} refused, "
+            f"slowest {self.slowest * 1000:.1f} ms, at most {self.largest / 2**20:.2f} MB, "
+            f"{len(self.failures)} failures, in {self.seconds:.0f} s"
+        )
+
+
+def attempt(path: Path) -> npt.NDArray[np.generic] | Exception:
+    try:
+        return open_array(path)
+    except Exception as error:
+        return error
+
+
+def misread(path: Path, array: npt.NDArray[np.generic]) -> str | None:
+    """Compare an array with what numpy reads, and the judgement of its values with what numpy computes."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        expected = np.load(path, allow_pickle=False)
+        finite = bool(np.isfinite(expected.astype(np.float32)).all())
+    if (array.dtype, array.shape, array.flags.f_contiguous) != (
+        expected.dtype,
+        expected.shape,
+        expected.flags.f_contiguous,
+    ):
+        return f"{array.dtype} {array.shape} instead of {expected.dtype} {expected.shape}"
+    if array.tobytes() != expected.tobytes():
+        return "other bytes than numpy's"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", InputWarning)
+            check_values(path, array)
+    except InputError as error:
+        return f"finite values refused: {error}" if finite else unfit(error)
+    return None if finite else "values accepted that are not finite in float32"
+
+
+def unfit(error: InputError) -> str | None:
+    """Return what is wrong with a message that is to be one line on a terminal."""
+    message = str(error)
+    return None if message.isprintable() and len(message) <= MAX_MESSAGE else f"message {message[:200]!r}"
+
+
+def examine(path: Path, valid: bool, summary: Summary) -> str | None:
+    """Look at one file, count it, and return what is wrong with the way it was treated."""
+    tracemalloc.start()
+    start = time.perf_counter()
+    result = attempt(path)
+    seconds = time.perf_counter() - start
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    if seconds > MAX_SECONDS:  # or was it another process?
+        start = time.perf_counter()
+        attempt(path)
+        seconds = min(seconds, time.perf_counter() - start)
+    summary.slowest, summary.largest = max(summary.slowest, seconds), max(summary.largest, memory)
+    summary.read += isinstance(result, np.ndarray)
+    summary.refused += not isinstance(result, np.ndarray)
+    if seconds > MAX_SECONDS:
+        return f"took {seconds:.3f} s"
+    if memory > MAX_BYTES:
+        return f"took {memory} bytes"
+    if isinstance(result, np.ndarray):
+        try:
+            return misread(path, result)
+        except Exception as error:
+            return f"read, but {type(error).__name__}: {str(error)[:200]}"
+    if not isinstance(result, InputError):
+        return f"{type(result).__name__}: {str(result)[:200]}"
+    return f"valid file refused: {result}" if valid else unfit(result)
+
+
+def run(files: int, seconds: float, seed: int, first: int = 0) -> Summary:
+    """Examine files of a seed, from number first on, until there are enough or the time is over."""
+    summary = Summary(seed)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "class_0.npy"
+        with path.open("wb", buffering=0) as file:  # kept open: some file systems are slow to empty a file
+            for number in count(first):
+                summary.seconds = time.perf_counter() - start
+                if number == first + files or summary.seconds > seconds:
+                    break
+                data, valid = class_file(seed, number)
+                file.seek(0)
+                file.truncate(file.write(data))
+                if failure := examine(path, valid, summary):
+                    summary.failures.append(f"file {number}: {failure}")
+    return summary
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Read damaged class files.")
+    parser.add_argument("--files", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    summary = run(**vars(parser.parse_args()))
+    print(summary)
+    print("\n".join(summary.failures[:20]), file=sys.stderr)
+    return bool(summary.failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The arrays in the scatter plot and in the histogram."""
+
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import same_color, to_rgb
+from matplotlib.markers import MarkerStyle
+from matplotlib.patches import Polygon
+
+from project.figures.scatter import scatter
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, to_pixels
+
+Features = npt.NDArray[np.float32]
+NAMES = ["cats", "dogs"]
+
+
+def two_classes(j: int) -> list[Features]:
+    """Return 40 and 25 rows of j features."""
+    rng = np.random.default_rng(j)
+    return [rng.normal(i, 1 + i, (rows, j)).astype(np.float32) for i, rows in enumerate((40, 25))]
+
+
+def only_panel(classes: list[Features]) -> Axes:
+    figure = scatter(classes, ["length", "width", "mass", "age"][: classes[0].shape[1]], NAMES)
+    (ax,) = figure.axes
+    to_pixels(figure)  # it can be drawn
+    return ax
+
+
+def legend_texts(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def heights(polygon: Polygon, edges: list[float]) -> list[float]:
+    """Return how high the outline runs over each bin: the upper of its horizontal pieces from edge to edge."""
+    corners = [tuple(corner) for corner in polygon.get_xy()]
+    found = [0.0] * (len(edges) - 1)
+    for (x1, y1), (x2, y2) in pairwise(corners):
+        for i, span in enumerate(pairwise(edges)):
+            if (min(x1, x2), max(x1, x2)) == span and y1 == y2:
+                found[i] = max(found[i], y1)
+    return found
+
+
+@pytest.mark.parametrize("j", [2, 4])
+def test_every_row_is_a_point(j: int) -> None:
+    """One collection a class, in its colour and with its marker; the first two features are where the points are."""
+    classes = two_classes(j)
+    ax = only_panel(classes)
+    collections = cast("list[PathCollection]", list(ax.collections))
+    assert len(collections) == 2
+    for points, features, colour, marker in zip(collections, classes, CLASS_COLOURS, CLASS_MARKERS, strict=True):
+        np.testing.assert_array_equal(np.asarray(points.get_offsets()), features[:, :2])
+        assert same_color(points.get_facecolors()[0, :3], to_rgb(colour))
+        style = MarkerStyle(marker)
+        shape = style.get_path().transformed(style.get_transform())
+        np.testing.assert_allclose(points.get_paths()[0].vertices, shape.vertices)
+    assert legend_texts(ax) == ["cats (40)", "dogs (25)"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "width")
+
+
+def test_every_point_is_in_view() -> None:
+    classes = two_classes(2)
+    ax = only_panel(classes)
+    features = np.concatenate(classes)
+    for column, (low, high) in enumerate((ax.get_xlim(), ax.get_ylim())):
+        assert low < features[:, column].min() < features[:, column].max() < high
+
+
+def test_one_feature_gives_a_histogram() -> None:
+    """Both classes over the same 30 bins, from the least value to the greatest; counts are numpy's."""
+    classes = two_classes(1)
+    ax = only_panel(classes)
+    polygons = cast("list[Polygon]", list(ax.patches))
+    assert len(polygons) == 2
+    assert not ax.collections
+    both = np.concatenate(classes)[:, 0]
+    edges = sorted({float(x) for x, _ in polygons[0].get_xy()})
+    np.testing.assert_allclose(edges, np.linspace(both.min(), both.max(), 31), rtol=1e-5, atol=1e-6)
+    for polygon, features, colour in zip(polygons, classes, CLASS_COLOURS, strict=True):
+        counts = heights(polygon, edges)
+        assert counts == np.histogram(features[:, 0], edges)[0].tolist()
+        assert sum(counts) == len(features)
+        assert same_color(polygon.get_facecolor()[:3], to_rgb(colour))
+        assert same_color(polygon.get_edgecolor(), colour)
+    assert legend_texts(ax) == NAMES
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "rows")
+
+
+def test_histogram_counts_by_hand() -> None:
+    """Values 0 to 30 fall one into each bin of width 1, and 30 into the last with 29."""
+    values = np.arange(31, dtype=np.float32)[:, None]
+    ax = only_panel([values, values[:1]])
+    first, second = cast("list[Polygon]", list(ax.patches))
+    edges = [float(edge) for edge in range(31)]
+    assert heights(first, edges) == [1.0] * 29 + [2.0]
+    assert heights(second, edges) == [1.0] + [0.0] * 29
+
+
+@pytest.mark.parametrize("j", [1, 2, 4])
+def test_a_constant_feature_can_be_drawn(j: int) -> None:
+    """No range at all is no error."""
+    only_panel([np.full((5, j), 3, np.float32)] * 2)

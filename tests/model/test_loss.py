@@ -1,0 +1,167 @@
+"""The criteria against torch's own, hand-computed values and central differences."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from project.errors import InputError
+from project.model import BCELoss
+from project.model.loss import MSELoss
+
+ARITHMETIC = {"add", "sub", "rsub", "mul", "neg", "pow"}
+READS = {"shape", "ndim"}
+
+labels = st.sampled_from([0.0, 1.0])
+inside = st.floats(1e-6, 1 - 1e-6, width=64)  # where nothing clamps
+anywhere = st.floats(0, 1, width=32)
+
+
+def columns(rows: list[tuple[float, float]], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """Return labels and probabilities, each (N, 1)."""
+    table = torch.tensor(rows, dtype=dtype)
+    return table[:, :1], table[:, 1:]
+
+
+class Recorder(TorchFunctionMode):
+    """Notes the name of every torch function that is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(resolve_name(func) or repr(func))
+        return func(*args, **(kwargs or {}))
+
+
+def functions_called(criterion: nn.Module) -> tuple[set[str], set[str]]:
+    """Return the functions of the torch namespace, and the operators and attributes of tensors, that it uses."""
+    y, y_hat = columns([(0, 0.2), (1, 0.7)])
+    with Recorder() as recorder:
+        criterion(y, y_hat)
+    functions = {name for name in recorder.names if not name.startswith("torch.Tensor.")}
+    methods = {name.removeprefix("torch.Tensor.").removesuffix(".__get__") for name in set(recorder.names) - functions}
+    return functions, {name.strip("_") for name in methods}
+
+
+@given(st.lists(st.tuples(labels, inside), min_size=1, max_size=40))
+def test_bce_equals_torchs(rows: list[tuple[float, float]]) -> None:
+    y, y_hat = columns(rows)
+    ours = BCELoss()(y, y_hat)
+    assert ours.shape == ()
+    torch.testing.assert_close(ours, functional.binary_cross_entropy(y_hat, y), rtol=1e-9, atol=1e-12)
+
+
+@given(st.lists(st.tuples(labels, anywhere), min_size=1, max_size=40))
+def test_mse_equals_torchs(rows: list[tuple[float, float]]) -> None:
+    y, y_hat = columns(rows)
+    ours = MSELoss()(y, y_hat)
+    assert ours.shape == ()
+    torch.testing.assert_close(ours, functional.mse_loss(y_hat, y), rtol=1e-12, atol=1e-15)
+
+
+@given(st.lists(st.tuples(labels, anywhere), min_size=1, max_size=40))
+def test_bce_is_finite_and_at_least_0(rows: list[tuple[float, float]]) -> None:
+    """For every float32 in [0, 1], both ends included, and so is its gradient."""
+    y, y_hat = columns(rows, torch.float32)
+    y_hat.requires_grad_()
+    loss = BCELoss()(y, y_hat)
+    loss.backward()
+    assert 0 <= loss.item() <= 7 * math.log(10) * (1 + 1e-6)
+    assert y_hat.grad is not None
+    assert bool(y_hat.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_certain_but_wrong_costs_16(dtype: torch.dtype) -> None:
+    """The clamp at 1e-7 makes it -ln(1e-7) = 7 ln(10) = 16.118; certain and right costs 0."""
+    wrong = BCELoss()(*columns([(0, 1), (1, 0)], dtype))
+    assert wrong.item() == pytest.approx(7 * math.log(10), rel=1e-6)
+    assert BCELoss()(*columns([(0, 0), (1, 1)], dtype)).item() == 0
+
+
+@pytest.mark.parametrize("criterion", [BCELoss(), MSELoss()])
+@given(rows=st.lists(st.tuples(labels, inside), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_symmetric_under_swapping_the_classes(criterion: nn.Module, rows: list[tuple[float, float]]) -> None:
+    """Calling class 0 class 1 and the other way round changes no loss."""
+    y, y_hat = columns(rows)
+    torch.testing.assert_close(criterion(1 - y, 1 - y_hat), criterion(y, y_hat), rtol=1e-9, atol=1e-9)
+
+
+def test_bce_by_hand() -> None:
+    """Labels 1, 0, 1 at 1/2, 1/4, 1/8: (ln 2 + ln 4/3 + ln 8) / 3 = ln(64/3) / 3; the labels come first."""
+    loss = BCELoss()(*columns([(1, 0.5), (0, 0.25), (1, 0.125)]))
+    assert loss.item() == pytest.approx(math.log(64 / 3) / 3, rel=1e-12)
+
+
+def test_mse_by_hand() -> None:
+    """Labels 1, 0, 1 at 1/2, 1/4, 1/8: (16 + 4 + 49) / 64 / 3."""
+    loss = MSELoss()(*columns([(1, 0.5), (0, 0.25), (1, 0.125)]))
+    assert loss.item() == pytest.approx(69 / 192, rel=1e-12)
+
+
+@pytest.mark.parametrize("criterion", [BCELoss(), MSELoss()])
+def test_gradient_equals_central_differences(criterion: Callable[[Tensor, Tensor], Tensor]) -> None:
+    y, y_hat = columns([(0, 0.03), (1, 0.2), (0, 0.5), (1, 0.61), (0, 0.97)])
+    y_hat.requires_grad_()
+    criterion(y, y_hat).backward()
+    assert y_hat.grad is not None
+    h = 1e-5
+    for i in range(len(y)):
+        up, down = y_hat.detach().clone(), y_hat.detach().clone()
+        up[i] += h
+        down[i] -= h
+        numeric = (criterion(y, up) - criterion(y, down)).item() / (2 * h)
+        assert y_hat.grad[i].item() == pytest.approx(numeric, rel=1e-5)
+
+
+def test_bce_gradient_by_hand() -> None:
+    """d/dp of the mean of two rows: -1 / (2 p) where the label is 1, 1 / (2 (1 - p)) where it is 0."""
+    y, y_hat = columns([(1, 0.25), (0, 0.25)])
+    y_hat.requires_grad_()
+    BCELoss()(y, y_hat).backward()
+    torch.testing.assert_close(y_hat.grad, torch.tensor([[-2], [2 / 3]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("criterion", [BCELoss(), MSELoss()])
+@pytest.mark.parametrize(
+    ("y_shape", "y_hat_shape"),
+    [
+        ((4,), (4, 1)),
+        ((4, 1), (4,)),
+        ((4,), (4,)),
+        ((4, 1), (3, 1)),
+        ((1, 1), (4, 1)),
+        ((4, 2), (4, 2)),
+        ((1, 4), (1, 4)),
+        ((4, 1, 1), (4, 1, 1)),
+        ((), ()),
+    ],
+)
+def test_refuses_other_shapes(criterion: nn.Module, y_shape: tuple[int, ...], y_hat_shape: tuple[int, ...]) -> None:
+    """Most of these would broadcast silently to a wrong mean."""
+    with pytest.raises(InputError) as caught:
+        criterion(torch.zeros(y_shape), torch.full(y_hat_shape, 0.5))
+    assert str(caught.value) == f"labels {y_shape} and probabilities {y_hat_shape}; need (N, 1) and (N, 1)"
+
+
+def test_bce_uses_only_log_clamp_and_mean() -> None:
+    """Of torch's functions, that is: the rest are arithmetic operators, and reads of the shapes."""
+    functions, methods = functions_called(BCELoss())
+    assert functions == {"torch.log", "torch.clamp", "torch.mean"}
+    assert methods <= ARITHMETIC | READS
+
+
+def test_mse_uses_only_mean() -> None:
+    functions, methods = functions_called(MSELoss())
+    assert functions == {"torch.mean"}
+    assert methods <= ARITHMETIC | READS

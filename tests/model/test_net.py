@@ -1,0 +1,141 @@
+"""The network against matrix arithmetic in numpy and against the textbook formulas of the activations."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lightning.pytorch import seed_everything
+from torch import nn
+
+from project.errors import InputError
+from project.model import BinaryClassifier, NNet
+from project.model.net import ACTIVATIONS
+
+Array = npt.NDArray[np.float64]
+
+ERF = np.vectorize(math.erf)
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. (2017)
+FORMULAS: dict[str, Callable[[Array], Array]] = {
+    "celu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "gelu": lambda x: x * (1 + ERF(x / math.sqrt(2))) / 2,
+    "identity": lambda x: x,
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "relu": lambda x: np.maximum(x, 0),
+    "selu": lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x)),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "softplus": lambda x: np.log1p(np.exp(x)),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "tanh": lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)),
+}
+
+
+def by_hand(net: NNet, features: Array, activation: str) -> Array:
+    """Return what the layers' own weights give in float64, (N, 1)."""
+    w1, b1, w2, b2 = (p.detach().double().numpy() for p in net.parameters())
+    hidden = FORMULAS[activation](features @ w1.T + b1)
+    return np.asarray(1 / (1 + np.exp(-(hidden @ w2.T + b2))))
+
+
+def test_layers_are_linear_activation_linear_sigmoid() -> None:
+    """In this order, each a layer of torch.nn, of the sizes asked for."""
+    net = NNet(3, 7, "relu")
+    assert [type(layer) for layer in net] == [nn.Linear, nn.ReLU, nn.Linear, nn.Sigmoid]
+    assert [tuple(p.shape) for p in net.parameters()] == [(7, 3), (7,), (1, 7), (1,)]
+    assert all(p.dtype == torch.float32 and p.requires_grad for p in net.parameters())
+
+
+def test_defaults_are_the_courseworks() -> None:
+    """NNet() is NNet(in_features=2, hidden_features=32, activation="tanh"), to the last weight."""
+    torch.manual_seed(3)
+    default = NNet()
+    torch.manual_seed(3)
+    named = NNet(in_features=2, hidden_features=32, activation="tanh")
+    assert (
+        [type(layer) for layer in default]
+        == [type(layer) for layer in named]
+        == [
+            nn.Linear,
+            nn.Tanh,
+            nn.Linear,
+            nn.Sigmoid,
+        ]
+    )
+    assert [tuple(p.shape) for p in default.parameters()] == [(32, 2), (32,), (1, 32), (1,)]
+    for ours, theirs in zip(default.parameters(), named.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.integers(0, 9), j=st.integers(1, 6), hidden=st.integers(1, 9), size=st.floats(0.1, 1e4), seed=st.integers(0)
+)
+def test_maps_n_by_j_to_probabilities(rows: int, j: int, hidden: int, size: float, seed: int) -> None:
+    """(N, j) becomes (N, 1) in [0, 1], also of no rows and of features far too large."""
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    y_hat = NNet(j, hidden)(size * torch.randn(rows, j, generator=generator))
+    assert y_hat.shape == (rows, 1)
+    assert y_hat.dtype == torch.float32
+    assert bool(((y_hat >= 0) & (y_hat <= 1)).all())
+
+
+def test_every_activation_has_a_formula_here() -> None:
+    assert set(FORMULAS) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("activation", FORMULAS)
+def test_equals_matrix_arithmetic(activation: str) -> None:
+    """Each activation by its name gives the textbook formula's numbers."""
+    torch.manual_seed(1)
+    net = NNet(3, 5, activation)
+    features = np.random.default_rng(2).normal(0, 3, (40, 3)).astype(np.float32)
+    y_hat = net(torch.from_numpy(features)).detach().numpy()
+    np.testing.assert_allclose(y_hat, by_hand(net, features.astype(np.float64), activation), rtol=2e-6, atol=1e-7)
+
+
+def test_worked_example() -> None:
+    """Two hidden units worked by hand: relu(1 * 3 - 1) = 2, relu(-2 * 3 + 1) = 0, so z = 0.5 * 2 + 4 * 0 - 2 = -1."""
+    net = NNet(1, 2, "relu")
+    with torch.no_grad():
+        for parameter, values in zip(
+            net.parameters(), ([[1.0], [-2.0]], [-1.0, 1.0], [[0.5, 4.0]], [-2.0]), strict=True
+        ):
+            parameter.copy_(torch.tensor(values))
+    assert net(torch.tensor([[3.0]])).item() == pytest.approx(1 / (1 + math.exp(1)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"activation": "than"}, "--model.activation: than; need one of .*tanh"),
+        ({"activation": ""}, "--model.activation: "),
+        ({"hidden_features": 0}, "--model.hidden_features: 0; need at least 1"),
+        ({"hidden_features": -3}, "--model.hidden_features: -3; need at least 1"),
+        ({"in_features": 0}, "in_features: 0; need at least 1"),
+        ({"in_features": -1}, "in_features: -1; need at least 1"),
+    ],
+)
+def test_refuses_what_makes_no_network(arguments: dict[str, object], message: str) -> None:
+    """The error names the argument and the value it got."""
+    with pytest.raises(InputError, match=message):
+        NNet(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42, 2**32 - 1])
+def test_initial_weights_are_the_seeds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """seed_everything and BinaryClassifier draw the weights that manual_seed and NNet draw: nothing else draws."""
+    for variable in "PL_GLOBAL_SEED", "PL_SEED_WORKERS":  # seed_everything sets them
+        monkeypatch.setenv(variable, "0")
+    seed_everything(seed, verbose=False)
+    classifier = BinaryClassifier(num_features=2)
+    torch.manual_seed(seed)
+    net = NNet()
+    for ours, theirs in zip(classifier.net.parameters(), net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
