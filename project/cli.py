@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -29,6 +30,18 @@ from project.export import export
 from project.logger import RunLogger
 from project.model import BinaryClassifier
 from project.run import LOGS, Run
+
+UNSUPPORTED = {
+    "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is
+    "gradient_clip_val": None,  # Lightning cannot clip under manual optimization
+    "fast_dev_run": False,  # leaves no run; --trainer.max_steps 1 does
+    "barebones": False,
+    "overfit_batches": 0.0,
+    "limit_train_batches": None,
+    "limit_val_batches": None,
+    "limit_test_batches": None,
+    "limit_predict_batches": None,
+}
 
 PARALLEL_ELEMENTS = 2**17
 ALL_THREADS = torch.get_num_threads()
@@ -91,6 +104,7 @@ class ProjectCLI(LightningCLI):
         assert isinstance(args, list)
         self.config = parser.parse_args(args)
         command, options = self._options()
+        check_ranges(options)
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
@@ -139,7 +153,10 @@ class ProjectCLI(LightningCLI):
             Checkpoints(),
         ]
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO()]
-        trainer = super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
+        try:
+            trainer = super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
+        except (ValueError, TypeError, MisconfigurationException) as error:
+            raise InputError(f"--trainer: {error}") from error
         if command == "fit":
             self.run = Run.claim(self.logs, options.name) if self.checkpoint is None else resumed_run(self.checkpoint)
             trainer.loggers = self._loggers(given.logger)
@@ -151,8 +168,6 @@ class ProjectCLI(LightningCLI):
         _, options = self._options()
         if options.threads is None:
             options.threads = threads_for(self.datamodule.largest_piece * options.model.hidden_features)
-        if options.threads < 1:
-            raise InputError(f"--threads: {options.threads}; need at least 1, or null")
         torch.set_num_threads(options.threads)
 
     def _loggers(self, given: Any) -> list[Logger]:
@@ -201,6 +216,34 @@ class ProjectCLI(LightningCLI):
         print(f"written: {path}")
 
 
+def check_ranges(options: Namespace) -> None:
+    """Refuse what Lightning would take and then ignore, hang on or trip over.
+
+    Raises:
+        InputError: naming the option, its value and its range.
+    """
+    trainer = options.trainer
+    for name, default in UNSUPPORTED.items():
+        if trainer[name] != default:
+            raise InputError(f"--trainer.{name}: {trainer[name]}; not supported here, leave it at {default}")
+    if not 0 <= options.seed_everything < 2**32:
+        raise InputError(f"--seed_everything: {options.seed_everything}; need 0 to 4294967295")
+    if options.threads is not None and options.threads < 1:
+        raise InputError(f"--threads: {options.threads}; need at least 1, or null")
+    if options.name is not None and Path(options.name).name != options.name:
+        raise InputError(f"--name: {options.name}; need the name of one folder, without a path")
+    if trainer.max_steps < 1:
+        raise InputError(f"--trainer.max_steps: {trainer.max_steps}; need at least 1")
+    if isinstance(trainer.val_check_interval, (int, float)) and trainer.val_check_interval <= 0:
+        raise InputError(f"--trainer.val_check_interval: {trainer.val_check_interval}; need at least 1 iteration")
+    if trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise InputError(f"--trainer.accelerator: {trainer.accelerator}; this machine has none, use cpu or auto")
+    on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
+    available = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
+    if re.fullmatch(r"-?\d+", str(trainer.devices)) and not 1 <= int(trainer.devices) <= available:
+        raise InputError(f"--trainer.devices: {trainer.devices}; need 1 to {available}, which this machine has")
+
+
 def threads_for(elements: int) -> int:
     """Return how many CPU threads suit layers of so many elements: small ones lose more by waiting than they gain."""
     return 1 if elements < PARALLEL_ELEMENTS else ALL_THREADS
@@ -233,6 +276,10 @@ def as_list(given: Any) -> list[Any]:
     if given is None or isinstance(given, bool):
         return []
     return list(given) if isinstance(given, list) else [given]
+
+
+# A config is code: it may name classes of these packages, and importing anything else is refused before it happens.
+set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
 
 
 def run_trainer(arguments: list[str]) -> None:
@@ -302,14 +349,22 @@ def run_command(argv: Sequence[str]) -> int:
 def fail(error: Exception, status: int, debug: bool) -> int:
     if debug:
         raise error
-    print(f"error: {one_line(str(error))}", file=sys.stderr)
+    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return status
 
 
 def one_line(message: str) -> str:
-    """Fold jsonargparse's message into one line that begins with the option."""
+    """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
     message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
-    message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("NoneType", "null")
+    message = re.sub(r"^Subcommand '\w+' does not accept option '([^']*)'", r"--\1: no such option", message)
+    message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
+    subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)
+    if subtypes and given:
+        refused = re.search(r"Importing '[^']*' is not allowed", message)
+        types = re.sub(r"[a-z_]+(\.\w+)*\.(?=[A-Z])", "", subtypes[1])
+        option = message.partition(":")[0]
+        return f"{option}: {given[1][:80]}; need one of {types}" + (f" ({refused[0]})" if refused else "")
     return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
         ":;", ":"
     )

@@ -58,7 +58,7 @@ class Loader(Generic[T]):
 
 
 class TrainingBatches:
-    """The batches of iterations 1 to ``iterations``, as one sized pass that can stop and resume anywhere.
+    """The batches of the run's iterations, in sized passes that can stop and resume anywhere.
 
     Each epoch takes every row once, in a fresh random order; its last batch is as short as the rows left over. The rows
     of iteration i are a pure function of (seed, i): there is no generator whose state could be lost.
@@ -68,7 +68,7 @@ class TrainingBatches:
         batch_size: rows per batch, 1 <= batch_size <= subset.rows.
         piece_rows: rows computed together, >= 1.
         seed: fixes the order of the rows.
-        iterations: how many batches there are.
+        iterations: how many batches a pass has; the next pass goes on where it ended.
     """
 
     def __init__(self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int) -> None:
@@ -85,10 +85,9 @@ class TrainingBatches:
         return self.iterations
 
     def __iter__(self) -> Iterator[Batch]:
-        while self.done < self.iterations:
+        for _ in range(self.iterations - self.done % self.iterations):
             self.done += 1
             yield self.batch(self.done)
-        self.done = 0
 
     def batch(self, iteration: int) -> Batch:
         """Return the batch of an iteration, counted from 1."""

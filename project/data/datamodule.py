@@ -86,18 +86,20 @@ class NpyDataModule(LightningDataModule):
     @property
     def feature_names(self) -> list[str]:
         """The names of the j features, "feature 1" and so on unless given."""
-        names = self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
-        if len(names) != self.num_features:
-            raise InputError(f"--data.feature_names: {len(names)} names for {self.num_features} features; name each")
-        return names
+        return self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
 
     @property
     def class_names(self) -> list[str]:
         """The names of class 0 and class 1, just that unless given."""
-        names = self._class_names or ["class 0", "class 1"]
-        if len(names) != 2:
-            raise InputError(f"--data.class_names: {len(names)} names; need two")
-        return names
+        return self._class_names or ["class 0", "class 1"]
+
+    def check_names(self) -> None:
+        for option, names, count in (
+            ("feature_names", self.feature_names, self.num_features),
+            ("class_names", self.class_names, 2),
+        ):
+            if len(names) != count:
+                raise InputError(f"--data.{option}: {len(names)} names given; need {count}, one each")
 
     def setup(self, stage: str) -> None:
         """Load, check and split the data, once; ``predict`` loads only the file to classify."""
@@ -121,6 +123,7 @@ class NpyDataModule(LightningDataModule):
         if arrays[0].shape[1] != arrays[1].shape[1]:
             columns = [f"{file} has {array.shape[1]} columns" for file, array in zip(files, arrays, strict=True)]
             raise InputError(f"{', '.join(columns)}; need the same features in both")
+        self.check_names()
         for file, array in zip(files, arrays, strict=True):
             check_values(file, array)
         keep = self._rows_to_keep(arrays)
@@ -203,9 +206,10 @@ class NpyDataModule(LightningDataModule):
     def train_dataloader(self) -> TrainingBatches:
         assert self.trainer is not None
         batch_size = self.batch_size or self.train.rows
+        # For a trainer that counts steps the whole run is one pass: a pass an iteration would cost more than the step.
         iterations = self.trainer.max_steps
-        if self.trainer.max_epochs and self.trainer.max_epochs > 0:
-            iterations = min(iterations, self.trainer.max_epochs * -(-self.train.rows // batch_size))
+        if self.trainer.max_epochs != -1:
+            iterations = -(-self.train.rows // batch_size)
         train = self._subset_on_device(self.train)
         return TrainingBatches(train, batch_size, self.piece_rows, torch.initial_seed(), iterations)
 
