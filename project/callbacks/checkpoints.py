@@ -6,6 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from project.callbacks.access import run_of, stops_here, validates_training
+from project.disk import write_whole
 
 
 class Checkpoints(Checkpoint):
@@ -41,10 +42,16 @@ class Checkpoints(Checkpoint):
         if not validates_training(trainer):
             return
         loss = trainer.callback_metrics["val/loss"].item()
-        if loss < self.best_loss:
+        improved = loss < self.best_loss
+        if improved:
             self.best_loss = loss
             trainer.save_checkpoint(self.run.best, weights_only=False)
-        if trainer.global_step < trainer.max_steps:
+        if trainer.global_step == trainer.max_steps:
+            return
+        if improved:
+            write_whole(self.run.last, self.run.best.read_bytes())
+            self._saved_step = trainer.global_step
+        else:
             self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import mmap
 import re
 import stat
 import warnings
@@ -58,8 +59,10 @@ def open_array(path: Path) -> Array:
             f"{path}: header says {header.shape} {header.dtype.name} = {expected} bytes of data, file has {size}; "
             "save the array again"
         )
+    with path.open("rb") as file:
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     order: Literal["C", "F"] = "F" if header.fortran_order else "C"
-    array: Array = np.memmap(path, dtype=header.dtype, mode="r", offset=header.offset, shape=header.shape, order=order)
+    array: Array = np.ndarray(header.shape, header.dtype, mapping, header.offset, order=order)
     return array
 
 
@@ -122,11 +125,14 @@ def _checked_shape(path: Path, shape: object) -> tuple[int, int]:
     return shape
 
 
-def chunks(array: Array) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Yield (number of the first row, float32 copy of some consecutive rows), CHUNK_ROWS rows at a time."""
-    for start in range(0, len(array), CHUNK_ROWS):
+def chunks(array: Array, rows: int | None = None) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """Yield (number of the first row, float32 copy of some consecutive rows), CHUNK_ROWS unless told, at a time."""
+    rows = rows or CHUNK_ROWS
+    for start in range(0, len(array), rows):
         with np.errstate(over="ignore", invalid="ignore"):  # check_values reports what does not fit
-            yield start, array[start : start + CHUNK_ROWS].astype(np.float32)
+            yield start, array[start : start + rows].astype(np.float32)
+        if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            array.base.madvise(mmap.MADV_DONTNEED)  # what was read stays in the system's cache, not in our memory
 
 
 def check_values(path: Path, array: Array) -> None:

@@ -5,9 +5,9 @@ each piece carries the weight ``rows_in_piece / rows_in_batch``, so that the wei
 of the uncut batch, ragged pieces included.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,14 @@ class Subset(NamedTuple):
     def rows(self) -> int:
         return len(self.labels)
 
+    def take(self, rows: Tensor) -> "Subset":
+        """Return the rows of the given numbers, int64 (n,)."""
+        return Subset(self.features[rows], self.labels[rows])
+
+    def pieces(self, piece_rows: int) -> "Batch":
+        """Return all rows as one batch, cut into pieces of piece_rows rows; the last one may be shorter."""
+        return cut(self, piece_rows)
+
 
 class Piece(NamedTuple):
     """Some rows of a batch, float32 (n, j) and (n, 1), and their weight in the batch's mean."""
@@ -35,10 +43,21 @@ class Piece(NamedTuple):
     weight: float
 
 
-Batch = list[Piece]
+Batch = Iterable[Piece]
 
 
-def cut(batch: Subset, piece_rows: int) -> Batch:
+class Rows(Protocol):
+    """A subset, wherever its rows are kept."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def take(self, rows: Tensor) -> Subset: ...
+
+    def pieces(self, piece_rows: int) -> Batch: ...
+
+
+def cut(batch: Subset, piece_rows: int) -> list[Piece]:
     """Cut a batch into pieces of piece_rows rows; the last one may be shorter."""
     parts = zip(torch.split(batch.features, piece_rows), torch.split(batch.labels, piece_rows), strict=True)
     return [Piece(features, labels, len(labels) / batch.rows) for features, labels in parts]
@@ -71,7 +90,7 @@ class TrainingBatches:
         iterations: how many batches a pass has; the next pass goes on where it ended.
     """
 
-    def __init__(self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int) -> None:
+    def __init__(self, subset: Rows, batch_size: int, piece_rows: int, seed: int, iterations: int) -> None:
         self.subset = subset
         self.batch_size = batch_size
         self.piece_rows = piece_rows
@@ -79,7 +98,7 @@ class TrainingBatches:
         self.iterations = iterations
         self.done = 0
         self._order = lru_cache(maxsize=1)(self._draw_order)
-        self._whole = cut(subset, piece_rows) if batch_size == subset.rows else None
+        self._whole = subset.pieces(piece_rows) if batch_size == subset.rows else None
 
     def __len__(self) -> int:
         return self.iterations
@@ -93,8 +112,7 @@ class TrainingBatches:
         """Return the batch of an iteration, counted from 1."""
         if self._whole is not None:  # the order of the rows does not change the gradient of all of them
             return self._whole
-        rows = self.rows(iteration)
-        return cut(Subset(self.subset.features[rows], self.subset.labels[rows]), self.piece_rows)
+        return self.subset.take(self.rows(iteration)).pieces(self.piece_rows)
 
     def rows(self, iteration: int) -> Tensor:
         """Return the row numbers, int64 (n,), of an iteration, counted from 1."""
@@ -103,7 +121,7 @@ class TrainingBatches:
 
     def _draw_order(self, seed: int, epoch: int) -> Tensor:
         order = np.random.default_rng([seed, epoch]).permutation(self.subset.rows)
-        return torch.from_numpy(order).to(self.subset.labels.device)
+        return torch.from_numpy(order)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seed": self.seed, "done": self.done}

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +12,16 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from project.data import sample
-from project.data.arrays import CHUNK_ROWS, Array, check_values, chunks, open_array
-from project.data.batches import Batch, Loader, Subset, TrainingBatches, cut
+from project.data.arrays import Array, check_values, chunks, open_array
+from project.data.batches import Batch, Loader, Rows, Subset, TrainingBatches
+from project.data.memory import free_memory
 from project.data.overlap import find_overlap
+from project.data.selection import Prepare, Selection, StreamedSubset
 from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
 from project.data.statistics import Statistics, statistics
 from project.errors import InputError, InputWarning
 
+MEMORY_SHARE = 0.5  # of what is free, that a subset may take
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 
 
@@ -42,9 +46,6 @@ class NpyDataModule(LightningDataModule):
         InputError: if a file or an option is not what it should be.
     """
 
-    train: Subset
-    val: Subset
-    test: Subset
     statistics: Statistics
 
     def __init__(
@@ -129,16 +130,34 @@ class NpyDataModule(LightningDataModule):
         keep = self._rows_to_keep(arrays)
         assignments = [split(len(array), keep, self.seed, i) for i, array in enumerate(arrays)]
         self._check_overlap(arrays, assignments)
-        self.train, self.val, self.test = (gather(arrays, assignments, subset) for subset in (TRAIN, VAL, TEST))
-        if self.batch_size is not None and self.batch_size > self.train.rows:
-            raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {self.train.rows}, the rows in train")
-        self.statistics = statistics(torch.split(self.train.features, CHUNK_ROWS))
-        self.fingerprint = {
+        subsets = {"train": TRAIN, "val": VAL, "test": TEST}
+        self.selections = {name: Selection(arrays, assignments, subset) for name, subset in subsets.items()}
+        rows = {name: selection.rows for name, selection in self.selections.items()}
+        if self.batch_size is not None and self.batch_size > rows["train"]:
+            raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {rows['train']}, the rows in train")
+        self.statistics = statistics(torch.from_numpy(features) for _, features in self.selections["train"].read())
+        self.fingerprint: dict[str, Any] = {
             "sha256": [hash_file(file) for file in files],
             "seed": self.seed,
-            "rows": {"train": self.train.rows, "val": self.val.rows, "test": self.test.rows},
-            "split": hashlib.sha256(b"".join(a.tobytes() for a in assignments)).hexdigest(),
+            "rows": rows,
+            "split": hash_bytes(assignments),
         }
+
+    @cached_property
+    def train(self) -> Subset:
+        """The raw training subset, read when it is asked for; training itself takes standardized rows."""
+        return self._raw("train")
+
+    @cached_property
+    def val(self) -> Subset:
+        return self._raw("val")
+
+    @cached_property
+    def test(self) -> Subset:
+        return self._raw("test")
+
+    def _raw(self, name: str) -> Subset:
+        return self.selections[name].gather(as_it_is, torch.device("cpu"), torch.float32)
 
     def _class_file(self, label: int) -> Path:
         # Path.exists raises if the name is too long
@@ -196,59 +215,52 @@ class NpyDataModule(LightningDataModule):
         """How many rows are computed together at most."""
         if hasattr(self, "to_predict"):
             return min(len(self.to_predict), self.piece_rows)
-        return min(self.batch_size or self.train.rows, self.piece_rows)
+        return min(self.batch_size or self.selections["train"].rows, self.piece_rows)
 
     def describe(self) -> str:
         """One line that counts the rows of each subset."""
-        counts = [f"{name} {getattr(self, name).rows}" for name in ("train", "val", "test")]
+        counts = [f"{name} {rows}" for name, rows in self.fingerprint["rows"].items()]
         return f"{self.root}: {', '.join(counts)} rows of {self.num_features} features, half of each class 0"
 
     def train_dataloader(self) -> TrainingBatches:
         assert self.trainer is not None
-        batch_size = self.batch_size or self.train.rows
+        train = self._prepared("train")
+        batch_size = self.batch_size or train.rows
         # For a trainer that counts steps the whole run is one pass: a pass an iteration would cost more than the step.
         iterations = self.trainer.max_steps
         if self.trainer.max_epochs != -1:
-            iterations = -(-self.train.rows // batch_size)
-        train = self._subset_on_device(self.train)
+            iterations = -(-train.rows // batch_size)
         return TrainingBatches(train, batch_size, self.piece_rows, torch.initial_seed(), iterations)
 
     def val_dataloader(self) -> list[Loader[Batch]]:
-        return [self._whole(subset) for subset in ([self.val, self.test] if self.track_test else [self.val])]
+        return [self._whole(name) for name in (["val", "test"] if self.track_test else ["val"])]
 
     def test_dataloader(self) -> Loader[Batch]:
-        return self._whole(self.test)
+        return self._whole("test")
 
     def predict_dataloader(self) -> Loader[Tensor]:
-        return Loader([self._on_device(rows) for rows in torch.split(self.to_predict, self.piece_rows)])
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        return Loader([rows.to(device) for rows in torch.split(self.to_predict, self.piece_rows)])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # is there already
 
-    def _whole(self, subset: Subset) -> Loader[Batch]:
-        return Loader([cut(self._subset_on_device(subset), self.piece_rows)])
+    def _whole(self, name: str) -> Loader[Batch]:
+        return Loader([self._prepared(name).pieces(self.piece_rows)])
 
-    def _subset_on_device(self, subset: Subset) -> Subset:
-        """The whole subset moves once, so that no step waits for a copy."""
-        return Subset(self._on_device(subset.features), self._on_device(subset.labels))
-
-    def _on_device(self, tensor: Tensor) -> Tensor:
+    def _prepared(self, name: str) -> Rows:
+        """Standardize a subset on the device once, instead of in every step, if it fits there."""
         assert self.trainer is not None
-        return tensor.to(self.trainer.strategy.root_device)
+        device, selection = self.trainer.strategy.root_device, self.selections[name]
+        prepare: Prepare = getattr(self.trainer.lightning_module, "standardized", as_it_is)
+        if selection.rows * (4 * selection.num_features + 1) <= MEMORY_SHARE * free_memory(device):
+            return selection.gather(prepare, device, torch.uint8)
+        return StreamedSubset(selection, prepare, device)
 
 
-def gather(arrays: list[Array], assignments: list[Assignment], subset: int) -> Subset:
-    """Collect the rows that are assigned to a subset: those of class 0, then those of class 1."""
-    counts = [int((assignment == subset).sum()) for assignment in assignments]
-    features = torch.empty(sum(counts), arrays[0].shape[1], dtype=torch.float32)
-    labels = torch.cat([torch.full((count, 1), label, dtype=torch.float32) for label, count in enumerate(counts)])
-    done = 0
-    for array, assignment in zip(arrays, assignments, strict=True):
-        for start, values in chunks(array):
-            rows = values[assignment[start : start + len(values)] == subset]
-            features[done : done + len(rows)] = torch.from_numpy(rows)
-            done += len(rows)
-    return Subset(features, labels)
+def as_it_is(features: Tensor) -> Tensor:
+    return features
 
 
 def hash_file(path: Path) -> str:
@@ -257,4 +269,11 @@ def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def hash_bytes(arrays: list[Assignment]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.data)
     return digest.hexdigest()

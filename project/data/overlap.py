@@ -10,6 +10,8 @@ from project.data.split import TEST, TRAIN, Assignment
 
 Hashes = npt.NDArray[np.uint64]
 
+BUCKET_ROWS = 2**19
+
 
 class Overlap(NamedTuple):
     same_rows: bool  # both classes hold the same rows, in whatever order
@@ -18,27 +20,47 @@ class Overlap(NamedTuple):
 
 
 def find_overlap(arrays: list[Array], assignments: list[Assignment]) -> Overlap:
-    """Compare the rows of both classes, as the float32 features that training sees."""
-    hashes = [hash_rows(array) for array in arrays]
-    train = np.concatenate([h[a == TRAIN] for h, a in zip(hashes, assignments, strict=True)])
-    test = np.concatenate([h[a == TEST] for h, a in zip(hashes, assignments, strict=True)])
-    test_in_train = int(np.isin(test, train).sum())
-    for h in hashes:
-        h.sort()
-    both_classes = len(np.intersect1d(hashes[0], hashes[1]))
-    return Overlap(np.array_equal(hashes[0], hashes[1]), both_classes, test_in_train)
+    """Compare the rows of both classes, as the float32 features that training sees.
+
+    Rows are compared by their hashes, those with the same high bits at a time, so that memory stays bounded; the files
+    are read once for each such bucket.
+    """
+    rows = sum(len(array) for array in arrays)
+    buckets = -(-rows // BUCKET_ROWS)
+    both_classes = test_in_train = 0
+    sums = [0, 0]
+    for bucket in range(buckets):
+        parts = []
+        for label, (array, assignment) in enumerate(zip(arrays, assignments, strict=True)):
+            for start, values in chunks(array):
+                hashes = hash_rows(values)
+                # The low three bits make way for what the row is.
+                marks = np.uint64(label) | (assignment[start : start + len(values)].astype(np.uint64) << np.uint64(1))
+                mine = (hashes >> np.uint64(32)) % np.uint64(buckets) == bucket
+                parts.append((hashes[mine] & ~np.uint64(7)) | marks[mine])
+                sums[label] += int(hashes[mine].sum(dtype=np.uint64))
+        marked = np.concatenate(parts)
+        marked.sort()
+        first = np.flatnonzero(np.diff(marked >> np.uint64(3), prepend=marked[:1] >> np.uint64(3)) != 0)
+        first = np.concatenate([[0], first]) if len(marked) else first
+        kinds = marked & np.uint64(7)
+        in_class = [np.logical_or.reduceat((kinds & np.uint64(1)) == label, first) for label in (0, 1)]
+        subset = kinds >> np.uint64(1)
+        in_train = np.logical_or.reduceat(subset == TRAIN, first)
+        tests = np.add.reduceat((subset == TEST).astype(np.int64), first)
+        both_classes += int((in_class[0] & in_class[1]).sum())
+        test_in_train += int(tests[in_train].sum())
+    same_rows = len(arrays[0]) == len(arrays[1]) and sums[0] % 2**64 == sums[1] % 2**64
+    return Overlap(same_rows, both_classes, test_in_train)
 
 
-def hash_rows(array: Array) -> Hashes:
+def hash_rows(values: npt.NDArray[np.float32]) -> Hashes:
     """Return a 64-bit hash, uint64 (N,), of each row: equal rows have equal hashes, others differ all but surely."""
-    hashes = np.empty(len(array), np.uint64)
-    for start, values in chunks(array):
-        bits = (values + np.float32(0)).view(np.uint32)  # adding 0 makes -0 and 0 the same row
-        mixed = np.zeros(len(values), np.uint64)
-        for column in bits.T:
-            mixed = _splitmix64(mixed ^ column)
-        hashes[start : start + len(values)] = mixed
-    return hashes
+    bits = (values + np.float32(0)).view(np.uint32)  # adding 0 makes -0 and 0 the same row
+    mixed = np.zeros(len(values), np.uint64)
+    for column in bits.T:
+        mixed = _splitmix64(mixed ^ column)
+    return mixed
 
 
 def _splitmix64(x: Hashes) -> Hashes:

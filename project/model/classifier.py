@@ -115,17 +115,17 @@ class BinaryClassifier(LightningModule):
         return ((features - self.mean) * self.scale).to(features.dtype) if self.standardize else features
 
     def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
-        """Take one SGD step and return the batch's loss before it."""
+        """Take one SGD step and return the batch's loss before it; the data come standardized."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
-        losses = []
+        batch_loss = torch.zeros((), device=self.device)
         for piece in batch:
-            loss = piece.weight * self.criteria[self.loss](piece.labels, self(piece.features))
-            self.manual_backward(loss)
-            losses.append(loss.detach())
+            loss = self.criteria[self.loss](piece.labels, self.net(piece.features))
+            self.manual_backward(loss, gradient=loss.new_tensor(piece.weight))
+            batch_loss += piece.weight * loss.detach()
         optimizer.step()
-        return torch.stack(losses).sum()
+        return batch_loss
 
     def on_validation_epoch_start(self) -> None:
         self._means = [torch.zeros(3, dtype=torch.float64, device=self.device) for _ in ("val", "test")]
@@ -133,7 +133,7 @@ class BinaryClassifier(LightningModule):
     def validation_step(self, batch: "Batch", batch_idx: int, dataloader_idx: int = 0) -> None:
         """Add up the batch's BCE, MSE and accuracy; the second loader, if there is one, is the test subset's."""
         for piece in batch:
-            y_hat = self(piece.features)
+            y_hat = self.net(piece.features)
             losses = [criterion(piece.labels, y_hat) for criterion in self.criteria.values()]
             accuracy = ((y_hat >= 0.5) == (piece.labels == 1)).double().mean()
             self._means[dataloader_idx] += piece.weight * torch.stack([*losses, accuracy])

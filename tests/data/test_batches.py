@@ -2,7 +2,7 @@
 
 import json
 import math
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 import torch
@@ -100,15 +100,23 @@ def test_seeds_and_epochs_have_orders_of_their_own() -> None:
 def test_a_resumed_pass_continues_exactly(
     sizes: tuple[int, int], piece_rows: int, seed: int, iterations: int, data: st.DataObject
 ) -> None:
+    """Wherever two passes are stopped, also between them, the rest of the pass and the next one go on from there."""
     rows, batch_size = sizes
-    done = data.draw(st.integers(0, iterations))
-    whole = [row_numbers(batch) for batch in TrainingBatches(numbered(rows), batch_size, piece_rows, seed, iterations)]
+    done = data.draw(st.integers(0, 2 * iterations - 1))
+    passes = TrainingBatches(numbered(rows), batch_size, piece_rows, seed, iterations)
+    whole = [row_numbers(batch) for batch in chain(passes, passes)]
+    assert len(whole) == passes.done == 2 * iterations
     stopped = TrainingBatches(numbered(rows), batch_size, piece_rows, seed, iterations)
-    before = [row_numbers(batch) for batch in islice(stopped, done)]
+    before = [row_numbers(batch) for batch in islice(chain(stopped, stopped), done)]
     state = json.loads(json.dumps(stopped.state_dict()))
     resumed = TrainingBatches(numbered(rows), batch_size, piece_rows, seed + 1, iterations)
     resumed.load_state_dict(state)
-    assert before + [row_numbers(batch) for batch in resumed] == whole
+    rest = [row_numbers(batch) for batch in resumed]
+    assert len(rest) == iterations - done % iterations
+    assert before + rest == whole[: done + len(rest)]
+    assert [row_numbers(batch) for batch in islice(chain(resumed, resumed), len(whole) - resumed.done)] == whole[
+        done + len(rest) :
+    ]
 
 
 def test_the_state_within_a_pass_counts_the_batches_handed_out() -> None:
@@ -125,10 +133,11 @@ def test_a_resumed_pass_may_be_longer() -> None:
     assert [row_numbers(batch) for batch in longer][:2] == [row_numbers(batch) for batch in batches]
 
 
-def test_a_finished_pass_starts_again() -> None:
+def test_the_next_pass_goes_on_with_the_next_iterations() -> None:
     batches = TrainingBatches(numbered(10), 4, 4, 7, 5)
-    first = [row_numbers(batch) for batch in batches]
-    assert [row_numbers(batch) for batch in batches] == first
+    whole = [row_numbers(batch) for batch in TrainingBatches(numbered(10), 4, 4, 7, 15)]
+    assert [[row_numbers(batch) for batch in batches] for _ in range(3)] == [whole[:5], whole[5:10], whole[10:]]
+    assert batches.state_dict() == {"seed": 7, "done": 15}
 
 
 def test_a_loaded_seed_takes_effect_after_a_look_at_the_rows() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer, seed_everything
 
-from project.data import NpyDataModule, arrays, datamodule
+from project.data import NpyDataModule, arrays
 from project.data.batches import Subset
 from project.errors import InputError, InputWarning
 
@@ -60,8 +60,8 @@ def test_every_row_is_in_one_subset_and_each_subset_is_balanced(
         np.save(folder / f"class_{label}.npy", table)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
-        patch.setattr(datamodule, "CHUNK_ROWS", chunk_rows)
         data = loaded(folder, seed=seed)
+        subsets(data)  # read now, in chunks of that size
     k = rows // 5
     for subset, size in zip(subsets(data), [rows - 2 * k, k, k], strict=True):
         assert subset.features.shape == (2 * size, columns)
@@ -299,12 +299,19 @@ def test_names_are_taken_as_given(blobs: Path) -> None:
     assert data.class_names == ["left", "right"]
 
 
-def test_a_wrong_number_of_names_is_refused(blobs: Path) -> None:
-    data = NpyDataModule(blobs, feature_names=["x"], class_names=["a", "b", "c"])
-    with pytest.raises(InputError, match=r"--data\.feature_names: 1 names? for 2 features"):
-        _ = data.feature_names
-    with pytest.raises(InputError, match=r"--data\.class_names: 3 names; need two"):
-        _ = data.class_names
+@pytest.mark.parametrize("stage", ["fit", "validate", "test"])
+@pytest.mark.parametrize(
+    ("option", "names", "words"),
+    [
+        ("feature_names", ["x"], r"1 names given; need 2"),
+        ("feature_names", ["x", "y", "z"], r"3 names given; need 2"),
+        ("class_names", ["a"], r"1 names given; need 2"),
+        ("class_names", ["a", "b", "c"], r"3 names given; need 2"),
+    ],
+)
+def test_a_wrong_number_of_names_is_refused(blobs: Path, stage: str, option: str, names: Any, words: str) -> None:
+    with pytest.raises(InputError, match=rf"^--data\.{option}: {words}"):
+        NpyDataModule(blobs, **{option: names}).setup(stage)
 
 
 def test_num_features_needs_the_header_alone(blobs: Path) -> None:
@@ -379,13 +386,24 @@ def attached(root: Path, trainer: Trainer, **options: Any) -> NpyDataModule:
 def test_training_takes_as_many_batches_as_the_trainer_steps(
     blobs: Path, trainer: Trainer, batch_size: int | None, sizes: list[int]
 ) -> None:
-    batches = list(attached(blobs, trainer, batch_size=batch_size).train_dataloader())
-    assert [sum(len(piece.labels) for piece in batch) for batch in batches] == (sizes * 7)[:7]
+    trainer.fit_loop.max_epochs = -1
+    loader = attached(blobs, trainer, batch_size=batch_size).train_dataloader()
+    assert len(loader) == 7
+    assert [sum(len(piece.labels) for piece in batch) for batch in loader] == (sizes * 7)[:7]
 
 
-def test_epochs_bound_training_too(blobs: Path, trainer: Trainer) -> None:
+@pytest.mark.parametrize(("batch_size", "sizes"), [(None, [60]), (60, [60]), (25, [25, 25, 10])])
+def test_a_trainer_that_counts_epochs_gets_one_a_pass(
+    blobs: Path, trainer: Trainer, batch_size: int | None, sizes: list[int]
+) -> None:
     trainer.fit_loop.max_epochs = 2
-    assert len(attached(blobs, trainer, batch_size=25).train_dataloader()) == 6
+    loader = attached(blobs, trainer, batch_size=batch_size).train_dataloader()
+    assert len(loader) == len(sizes)
+    for _ in range(2):
+        batches = list(loader)
+        assert [sum(len(piece.labels) for piece in batch) for batch in batches] == sizes
+        features = torch.cat([piece.features for batch in batches for piece in batch])
+        assert len(features.unique(dim=0)) == 60
 
 
 def test_the_batch_order_follows_the_global_seed(blobs: Path, trainer: Trainer) -> None:
