@@ -4,6 +4,7 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
@@ -11,10 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from project.callbacks.access import data_of, model_of, run_loggers_of, run_of, validates_training
-from project.data.batches import Subset
+from project.data import NpyDataModule
 from project.disk import tolerated, write_whole
-from project.figures.boundary import Points, boundary, grid
+from project.figures.boundary import boundary, grid
 from project.figures.curves import accuracy, loss
+from project.figures.density import MAX_DOTS, Cloud, bin_edges, density, merge
 from project.figures.scatter import scatter
 from project.figures.style import Pixels, to_pixels, to_png
 from project.model import NNet
@@ -41,8 +43,7 @@ class Figures(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = run_of(trainer)
-        data = data_of(trainer)
-        self.grid = grid(data.train.features.numpy(), data.test.features.numpy(), GRID_POINTS)
+        self._look_at(data_of(trainer))
         if trainer.global_step > 0:
             return
         self.initial = {name: weights.cpu().clone() for name, weights in model_of(trainer).net.state_dict().items()}
@@ -60,11 +61,23 @@ class Figures(Callback):
         self._curves(trainer)
         self._boundary(trainer)
 
+    def _look_at(self, data: NpyDataModule) -> None:
+        """Collect what the pictures show of the data: dots or, where there are too many, densities."""
+        selections = data.selections
+        ranges = [(rows.min(0), rows.max(0)) for selection in selections.values() for _, rows in selection.read()]
+        low, high = np.min([lows for lows, _ in ranges], axis=0), np.max([highs for _, highs in ranges], axis=0)
+        self.grid = grid(low, high, data.training_medians(from_column=2), GRID_POINTS)
+        edges = bin_edges(low.astype(np.float64), high.astype(np.float64))
+        dots = sum(selection.rows for selection in selections.values()) <= MAX_DOTS
+        self.clouds: dict[str, list[Cloud]] = {}
+        for name, selection in selections.items():
+            parts = [selection.read_class(label) for label in (0, 1)]
+            self.clouds[name] = [np.concatenate(list(part)) if dots else density(part, edges) for part in parts]
+
     @rank_zero_only
     def _scatter(self, trainer: Trainer) -> None:
         data = data_of(trainer)
-        features, labels = (torch.cat(tensors) for tensors in zip(data.train, data.val, data.test, strict=True))
-        classes = [features[labels[:, 0] == label].numpy() for label in (0, 1)]
+        classes = [merge(clouds) for clouds in zip(*self.clouds.values(), strict=True)]
         self._deliver(trainer, "scatter", scatter(classes, data.feature_names, data.class_names))
 
     @rank_zero_only
@@ -91,16 +104,12 @@ class Figures(Callback):
         inputs = model.standardized(torch.from_numpy(self.grid.inputs).to(model.device))
         with torch.no_grad():
             panels = {title: net(inputs)[:, 0].cpu().numpy() for title, net in nets.items()}
-        train, test = _points(data.train), _points(data.test)
+        train, test = self.clouds["train"], self.clouds["test"]
         return boundary(panels, self.grid, train, test, data.feature_names, data.class_names)
 
     def _deliver(self, trainer: Trainer, name: str, figure: Figure) -> None:
         with tolerated(self.run.path):
             write_whole(self.run.figures / f"{name}.png", to_png(_show(trainer, name, figure)))
-
-
-def _points(subset: Subset) -> Points:
-    return subset.features.numpy(), subset.labels.numpy()
 
 
 def _show(trainer: Trainer, tag: str, figure: Figure) -> Pixels:

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -216,6 +218,13 @@ class NpyDataModule(LightningDataModule):
         if hasattr(self, "to_predict"):
             return min(len(self.to_predict), self.piece_rows)
         return min(self.batch_size or self.selections["train"].rows, self.piece_rows)
+
+    def training_medians(self, from_column: int) -> npt.NDArray[np.float32]:
+        """Return the median of each training feature from a column on, read a column at a time."""
+        train = self.selections["train"]
+        columns = range(from_column, train.num_features)
+        medians = [np.median(np.concatenate([rows[:, c] for _, rows in train.read()]).astype(float)) for c in columns]
+        return np.array(medians, np.float32)
 
     def describe(self) -> str:
         """One line that counts the rows of each subset."""

@@ -47,11 +47,17 @@ class Selection:
 
     def read(self, file_rows: int | None = None) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Yield (class, float32 (n, j) features) of every row, from file_rows rows of a file at a time."""
-        for label, (array, assignment) in enumerate(zip(self.arrays, self.assignments, strict=True)):
-            for start, values in chunks(array, file_rows):
-                rows = values[assignment[start : start + len(values)] == self.subset]
-                if len(rows):
-                    yield label, rows
+        for label in (0, 1):
+            for rows in self.read_class(label, file_rows):
+                yield label, rows
+
+    def read_class(self, label: int, file_rows: int | None = None) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield float32 (n, j) features of one class's rows, from file_rows rows of its file at a time."""
+        assignment = self.assignments[label]
+        for start, values in chunks(self.arrays[label], file_rows):
+            rows = values[assignment[start : start + len(values)] == self.subset]
+            if len(rows):
+                yield rows
 
     def gather(self, prepare: Prepare, device: torch.device, label_dtype: torch.dtype) -> Subset:
         """Copy all rows into memory, through a function from raw to prepared features."""

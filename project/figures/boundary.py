@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from project.figures.density import Cloud, Density, Features
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP, new_figure
 
-Features = npt.NDArray[np.float32]
-Points = tuple[Features, npt.NDArray[np.float32]]  # features (N, j) and labels (N, 1)
 MARGIN = 0.05  # of each axis' own range
 
 
@@ -26,26 +25,31 @@ class Grid(NamedTuple):
     others: Features  # (j - 2,) those medians
 
 
-def grid(train: Features, test: Features, n: int) -> Grid:
-    """Lay a grid of n values an axis over training and test features, each (N, j)."""
-    low = np.minimum(train.min(0), test.min(0)).astype(np.float64)
-    high = np.maximum(train.max(0), test.max(0)).astype(np.float64)
+def grid(low: npt.NDArray[np.float32], high: npt.NDArray[np.float32], medians: npt.NDArray[np.float32], n: int) -> Grid:
+    """Lay a grid of n values an axis.
+
+    Args:
+        low: the lowest value of each feature, (j,).
+        high: the highest, (j,).
+        medians: of each feature from the third on, in the training subset, (j - 2,) or (0,).
+        n: values an axis.
+    """
+    lowest, highest = low[:2].astype(np.float64), high[:2].astype(np.float64)
     # around a constant, wide enough to be told apart in float32
-    margin = MARGIN * np.where(high > low, high - low, np.maximum(1, 1e-4 * abs(low)))
-    axes = np.linspace(low - margin, high + margin, n, dtype=np.float32).T
+    margin = MARGIN * np.where(highest > lowest, highest - lowest, np.maximum(1, 1e-4 * abs(lowest)))
+    axes = np.linspace(lowest - margin, highest + margin, n, dtype=np.float32).T
     if len(axes) == 1:
         return Grid(axes[0], axes[0][:0], axes.T, axes[0][:0])
-    others = np.median(train[:, 2:].astype(np.float64), 0)
     x, y = np.meshgrid(axes[0], axes[1])
-    inputs = np.column_stack([x.ravel(), y.ravel(), np.tile(others, (n * n, 1))])
-    return Grid(axes[0], axes[1], inputs.astype(np.float32), others.astype(np.float32))
+    inputs = np.column_stack([x.ravel(), y.ravel(), np.tile(medians, (n * n, 1))])
+    return Grid(axes[0], axes[1], inputs.astype(np.float32), medians)
 
 
 def boundary(
     panels: Mapping[str, npt.NDArray[np.float32]],
     where: Grid,
-    train: Points,
-    test: Points,
+    train: Sequence[Cloud],
+    test: Sequence[Cloud],
     feature_names: Sequence[str],
     class_names: Sequence[str],
 ) -> Figure:
@@ -54,8 +58,8 @@ def boundary(
     Args:
         panels: for each title, the probabilities (n,) or (n * n,) of class 1 at the grid's inputs.
         where: the grid.
-        train: drawn filled.
-        test: drawn hollow.
+        train: class 0 and class 1, features (N, j) or their density: dots are drawn filled, a density solid.
+        test: likewise: dots are drawn hollow, a density dotted.
         feature_names: names of the j features.
         class_names: names of class 0 and class 1.
     """
@@ -75,13 +79,19 @@ def boundary(
         title = "Others at their training median: " + ", ".join(medians[:8] + rest)
         figure.suptitle(textwrap.fill(title, 60 * len(panels)), fontsize="medium")
     handles, labels = axes[-1].get_legend_handles_labels()
-    columns = 2 if len(panels) == 1 else 5 if where.y.size else 3
+    wide = len(panels) > 1 and where.y.size and not isinstance(train[0], Density)
+    columns = 5 if wide else 1 + len(panels)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
 
 
 def _plane(
-    ax: Axes, where: Grid, probability: Features, train: Points, test: Points, class_names: Sequence[str]
+    ax: Axes,
+    where: Grid,
+    probability: Features,
+    train: Sequence[Cloud],
+    test: Sequence[Cloud],
+    class_names: Sequence[str],
 ) -> None:
     values = probability.reshape(len(where.y), len(where.x))
     ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1)
@@ -89,23 +99,39 @@ def _plane(
         ax.contour(where.x, where.y, values, [0.5], colors="black", linewidths=2)
     ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")
     ax.set_ylim(where.y[0], where.y[-1])
-    for subset, (features, labels) in {"training": train, "test": test}.items():
-        for label, (colour, marker, name) in enumerate(zip(CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True)):
-            x, y = features[labels[:, 0] == label, :2].T
+    for subset, classes in {"training": train, "test": test}.items():
+        for rows, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
+            if isinstance(rows, Density):
+                rows.draw(ax, colour, "-" if subset == "training" else ":", f"{name}, {subset}")
+                continue
+            x, y = rows[:, :2].T
             looks = {"fc": colour, "ec": "white", "lw": 0.4} if subset == "training" else {"fc": "none", "ec": colour}
             ax.scatter(x, y, 18 if subset == "training" else 22, marker=marker, label=f"{name}, {subset}", **looks)
 
 
 def _curve(
-    ax: Axes, where: Grid, probability: Features, train: Points, test: Points, class_names: Sequence[str]
+    ax: Axes,
+    where: Grid,
+    probability: Features,
+    train: Sequence[Cloud],
+    test: Sequence[Cloud],
+    class_names: Sequence[str],
 ) -> None:
     ax.plot(where.x, probability, color="black", lw=2, label="probability")
     ax.axhline(0.5, color="black", lw=1, ls=":", label="decision boundary (0.5)")
     ax.set_ylim(-0.12, 1.12)
-    for subset, (features, labels) in {"training": train, "test": test}.items():
-        for label, (colour, marker, name) in enumerate(zip(CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True)):
-            x = features[labels[:, 0] == label, 0]
-            # class 0 below, class 1 above the curve; test points beside the training points
-            height = (1.03 if label else -0.03) + (0.05 if label else -0.05) * (subset == "test")
+    for subset, classes in {"training": train, "test": test}.items():
+        for rows, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
+            upper = colour == CLASS_COLOURS[1]  # class 0 below, class 1 above the curve
+            if isinstance(rows, Density):
+                base, sign = (1.02, 0.1) if upper else (-0.02, -0.1)
+                heights = base + sign * rows.counts / rows.counts.max()
+                text = f"{name}, {subset} ({rows.rows:,} rows)"
+                filled = subset == "training"
+                ax.stairs(heights, rows.edges[0], baseline=base, fill=filled, color=colour, label=text)
+                continue
+            # test points beside the training points
+            height = (1.03 if upper else -0.03) + (0.05 if upper else -0.05) * (subset == "test")
             face = colour if subset == "training" else "none"
+            x = rows[:, 0]
             ax.scatter(x, np.full(len(x), height), 18, fc=face, ec=colour, marker=marker, label=f"{name}, {subset}")

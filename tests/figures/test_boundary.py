@@ -14,10 +14,11 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
-from project.figures.boundary import Grid, Points, boundary, grid
+from project.figures.boundary import Grid, boundary, grid
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, to_pixels
 
 Array = npt.NDArray[np.float32]
+Points = tuple[Array, Array]  # features (N, j) and labels (N, 1)
 FEATURES = ["length (cm)", "width (cm)", "mass (kg)", "age (years)"]
 CLASSES = ["cats", "dogs"]
 BEFORE, AFTER = "before training", "after 1000 iterations"
@@ -31,6 +32,15 @@ def points(j: int, rows: int, seed: int) -> Points:
     return features.astype(np.float32), (np.arange(rows) % 3 == 0).astype(np.float32)[:, None]
 
 
+def by_class(points: Points) -> list[Array]:
+    features, labels = points
+    return [features[labels[:, 0] == label] for label in (0, 1)]
+
+
+def grid_over(train: Array, n: int) -> Grid:
+    return grid(train.min(0), train.max(0), np.median(train[:, 2:], 0), n)
+
+
 def probabilities(rows: int) -> dict[str, Array]:
     """Return any numbers from 0 to 1, others in each panel."""
     rng = np.random.default_rng(2)
@@ -41,8 +51,8 @@ def probabilities(rows: int) -> dict[str, Array]:
 def draw(j: int) -> tuple[Figure, Grid, Points, Points]:
     """Return a figure of two panels, its grid, training and test points; nothing changes it, so once is enough."""
     train, test = points(j, 30, 0), points(j, 12, 1)
-    where = grid(train[0], train[0][:1], N)
-    figure = boundary(probabilities(len(where.inputs)), where, train, test, FEATURES[:j], CLASSES)
+    where = grid_over(train[0], N)
+    figure = boundary(probabilities(len(where.inputs)), where, by_class(train), by_class(test), FEATURES[:j], CLASSES)
     to_pixels(figure)  # it can be drawn
     return figure, where, train, test
 
@@ -56,7 +66,7 @@ def square() -> Grid:
 
 def draw_square(panels: dict[str, Array]) -> Figure:
     """Draw probabilities over the square, without any points."""
-    nothing = np.empty((0, 2), np.float32), np.empty((0, 1), np.float32)
+    nothing = [np.empty((0, 2), np.float32)] * 2
     figure = boundary(panels, square(), nothing, nothing, FEATURES[:2], CLASSES)
     to_pixels(figure)
     return figure
@@ -97,7 +107,7 @@ def assert_looks(scatter: PathCollection, label: int, filled: bool) -> None:
 def test_grid_of_the_plane_by_hand() -> None:
     """x from 0 to 10 and y from -100 to 300 get margins of 0.5 and 20; the others stay at their medians."""
     features = np.array([[0, 300, 7, -1], [10, -100, 1, -3], [4, 0, 2, -2]], np.float32)
-    where = grid(features, features[:1], 3)
+    where = grid_over(features, 3)
     np.testing.assert_allclose(where.x, [-0.5, 5, 10.5])
     np.testing.assert_allclose(where.y, [-120, 100, 320])
     np.testing.assert_array_equal(where.others, [2, -2])
@@ -108,7 +118,7 @@ def test_grid_of_the_plane_by_hand() -> None:
 
 def test_grid_of_a_line_by_hand() -> None:
     """One feature from 0 to 10 gets margins of 0.5; there is no second and there are no others."""
-    where = grid(np.array([[10], [3]], np.float32), np.array([[0]], np.float32), 3)
+    where = grid_over(np.array([[10], [0], [3]], np.float32), 3)
     np.testing.assert_allclose(where.x, [-0.5, 5, 10.5])
     np.testing.assert_allclose(where.inputs, [[-0.5], [5], [10.5]])
     assert (where.y.shape, where.others.shape) == ((0,), (0,))
@@ -121,7 +131,7 @@ def test_grid_of_a_line_by_hand() -> None:
 def test_margins_are_5_percent_of_each_axis(j: int, rows: int, size: float, seed: int) -> None:
     """Whatever the ranges of the features are, and with an even number of rows too."""
     features = (size * np.random.default_rng(seed).normal(0, 1, (rows, j))).astype(np.float32)
-    where = grid(features, features[:1], 4)
+    where = grid_over(features, 4)
     for axis, values in ((where.x, features[:, 0]), (where.y, features[:, 1])):
         low, high = float(values.min()), float(values.max())
         margin = (high - low) / 20
@@ -134,7 +144,7 @@ def test_margins_are_5_percent_of_each_axis(j: int, rows: int, size: float, seed
 
 def test_grid_around_a_constant_feature() -> None:
     """It gets a margin too, so that there is something to look at."""
-    where = grid(np.array([[5, 0]], np.float32), np.array([[5, 1]], np.float32), 3)
+    where = grid_over(np.array([[5, 0], [5, 1]], np.float32), 3)
     np.testing.assert_allclose(where.x, [4.95, 5, 5.05])
     np.testing.assert_allclose(where.y, [-0.05, 0.5, 1.05], rtol=1e-6)
 

@@ -1,6 +1,5 @@
 """The arrays in the scatter plot and in the histogram."""
 
-from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.markers import MarkerStyle
-from matplotlib.patches import Polygon
+from matplotlib.patches import StepPatch
 
 from project.figures.scatter import scatter
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, to_pixels
@@ -36,17 +35,6 @@ def legend_texts(ax: Axes) -> list[str]:
     legend = ax.get_legend()
     assert legend is not None
     return [text.get_text() for text in legend.get_texts()]
-
-
-def heights(polygon: Polygon, edges: list[float]) -> list[float]:
-    """Return how high the outline runs over each bin: the upper of its horizontal pieces from edge to edge."""
-    corners = [tuple(corner) for corner in polygon.get_xy()]
-    found = [0.0] * (len(edges) - 1)
-    for (x1, y1), (x2, y2) in pairwise(corners):
-        for i, span in enumerate(pairwise(edges)):
-            if (min(x1, x2), max(x1, x2)) == span and y1 == y2:
-                found[i] = max(found[i], y1)
-    return found
 
 
 @pytest.mark.parametrize("j", [2, 4])
@@ -78,19 +66,19 @@ def test_one_feature_gives_a_histogram() -> None:
     """Both classes over the same 30 bins, from the least value to the greatest; counts are numpy's."""
     classes = two_classes(1)
     ax = only_panel(classes)
-    polygons = cast("list[Polygon]", list(ax.patches))
-    assert len(polygons) == 2
+    steps = cast("list[StepPatch]", list(ax.patches))
+    assert len(steps) == 2
     assert not ax.collections
     both = np.concatenate(classes)[:, 0]
-    edges = sorted({float(x) for x, _ in polygons[0].get_xy()})
+    edges = steps[0].get_data().edges
     np.testing.assert_allclose(edges, np.linspace(both.min(), both.max(), 31), rtol=1e-5, atol=1e-6)
-    for polygon, features, colour in zip(polygons, classes, CLASS_COLOURS, strict=True):
-        counts = heights(polygon, edges)
-        assert counts == np.histogram(features[:, 0], edges)[0].tolist()
+    for step, features, colour in zip(steps, classes, CLASS_COLOURS, strict=True):
+        counts = step.get_data().values
+        assert counts.tolist() == np.histogram(features[:, 0], edges)[0].tolist()
         assert sum(counts) == len(features)
-        assert same_color(polygon.get_facecolor()[:3], to_rgb(colour))
-        assert same_color(polygon.get_edgecolor(), colour)
-    assert legend_texts(ax) == NAMES
+        assert same_color(step.get_facecolor()[:3], to_rgb(colour))
+        assert same_color(step.get_edgecolor(), colour)
+    assert legend_texts(ax) == [f"{name} ({len(features)})" for name, features in zip(NAMES, classes, strict=True)]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "rows")
 
 
@@ -98,10 +86,10 @@ def test_histogram_counts_by_hand() -> None:
     """Values 0 to 30 fall one into each bin of width 1, and 30 into the last with 29."""
     values = np.arange(31, dtype=np.float32)[:, None]
     ax = only_panel([values, values[:1]])
-    first, second = cast("list[Polygon]", list(ax.patches))
-    edges = [float(edge) for edge in range(31)]
-    assert heights(first, edges) == [1.0] * 29 + [2.0]
-    assert heights(second, edges) == [1.0] + [0.0] * 29
+    first, second = (step.get_data() for step in cast("list[StepPatch]", list(ax.patches)))
+    assert first.edges.tolist() == list(range(31))
+    assert first.values.tolist() == [1] * 29 + [2]
+    assert second.values.tolist() == [1] + [0] * 29
 
 
 @pytest.mark.parametrize("j", [1, 2, 4])
