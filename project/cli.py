@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from project.checkpoint import DigestCheckpointIO, load
 from project.compare import compare
 from project.data import NpyDataModule
 from project.disk import write_whole
-from project.errors import DivergedError, InputError, InputWarning
+from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError
 from project.export import export
 from project.logger import RunLogger
 from project.model import BinaryClassifier
@@ -57,17 +56,6 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,  # it would pad uneven shares with duplicates
     "enable_model_summary": False,
 }
-
-
-class RunInterruptedError(Exception):
-    """A signal ended training, and everything was saved."""
-
-    def __init__(self, number: signal.Signals, last: Path, step: int) -> None:
-        super().__init__(
-            f"interrupted by {number.name} after iteration {step}; "
-            f"resume with: python -m project fit --ckpt_path {last}"
-        )
-        self.signal = number
 
 
 class FolderLogger(DummyLogger):
@@ -108,7 +96,9 @@ class ProjectCLI(LightningCLI):
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
-        self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last")
+        self.checkpoint = find_checkpoint(
+            self.logs, options.name, "last" if options.ckpt_path is None else options.ckpt_path
+        )
         self.recorded = load(self.checkpoint)
         settings = {
             **{f"model.{name}": value for name, value in self.recorded["hyper_parameters"].items()},
@@ -140,11 +130,10 @@ class ProjectCLI(LightningCLI):
         self.datamodule.setup(command)
         self._set_threads()
         given = self._get(self.config_init, "trainer")
-        self.interrupt = Interrupt()
         progress = [Progress()] if given.enable_progress_bar is not False else []
         kwargs["callbacks"] = [
             *as_list(given.callbacks),
-            self.interrupt,
+            Interrupt(),
             Divergence(),
             History(),
             Figures(),
@@ -188,8 +177,6 @@ class ProjectCLI(LightningCLI):
             write_whole(self.run.config, text.encode())
 
     def after_fit(self) -> None:
-        if self.interrupt.received is not None and self.trainer.global_step < self.trainer.max_steps:
-            raise RunInterruptedError(self.interrupt.received, self.run.last, self.trainer.global_step)
         metrics = self.trainer.callback_metrics
         if "val/loss" in metrics:
             loss, accuracy = metrics["val/loss"], metrics["val/accuracy"]
@@ -334,7 +321,7 @@ def run_command(argv: Sequence[str]) -> int:
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
         try:
             COMMANDS.get(arguments[0], run_trainer)(arguments)
-        except RunInterruptedError as interrupted:
+        except InterruptedRunError as interrupted:
             print(interrupted, file=sys.stderr)
             return 128 + interrupted.signal
         except (InputError, ArgumentError, MisconfigurationException) as error:

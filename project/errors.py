@@ -1,5 +1,8 @@
 """The failures and warnings that name a file or an option, its value and the remedy."""
 
+import signal
+from pathlib import Path
+
 
 class InputError(ValueError):
     """Bad input, option, config or checkpoint: one line that says what was found and what is needed."""
@@ -11,3 +14,14 @@ class DivergedError(ArithmeticError):
 
 class InputWarning(UserWarning):
     """Input that is accepted, but that its owner should know about."""
+
+
+class InterruptedRunError(Exception):
+    """A signal ended training, and everything was saved."""
+
+    def __init__(self, number: signal.Signals, last: Path, step: int) -> None:
+        super().__init__(
+            f"interrupted by {number.name} after iteration {step}; "
+            f"resume with: python -m project fit --ckpt_path {last}"
+        )
+        self.signal = number

@@ -1,9 +1,11 @@
 """What a callback finds at the trainer, with its type."""
 
+import signal
 from pathlib import Path
 
 from lightning.pytorch import Trainer
 
+from project.callbacks.interrupt import Interrupt
 from project.data import NpyDataModule
 from project.logger import RunLogger
 from project.model import BinaryClassifier
@@ -36,7 +38,13 @@ def validates_training(trainer: Trainer) -> bool:
     return trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
+def interrupted(trainer: Trainer) -> signal.Signals | None:
+    """Return the signal that ends the run before its last iteration, if one came."""
+    received = [callback.received for callback in trainer.callbacks if isinstance(callback, Interrupt)]
+    return next(filter(None, received), None) if trainer.global_step < trainer.max_steps else None
+
+
 def stops_here(trainer: Trainer) -> bool:
-    """Whether the run stops after the iteration that just ended, with no validation after it to save it."""
+    """Whether the run is interrupted after the iteration that just ended, with no validation due to save it."""
     every = trainer.val_check_batch
-    return trainer.should_stop and not (every and trainer.global_step % every == 0)
+    return interrupted(trainer) is not None and not (every and trainer.global_step % every == 0)

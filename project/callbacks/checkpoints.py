@@ -5,8 +5,9 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from project.callbacks.access import run_of, stops_here, validates_training
+from project.callbacks.access import interrupted, run_of, stops_here, validates_training
 from project.disk import write_whole
+from project.errors import InterruptedRunError
 
 
 class Checkpoints(Checkpoint):
@@ -37,6 +38,7 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         if stops_here(trainer):
             self._save_last(trainer)
+            self._end_if_interrupted(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not validates_training(trainer):
@@ -53,10 +55,15 @@ class Checkpoints(Checkpoint):
             self._saved_step = trainer.global_step
         else:
             self._save_last(trainer)
+        self._end_if_interrupted(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step > self._saved_step:
             self._save_last(trainer)
+
+    def _end_if_interrupted(self, trainer: Trainer) -> None:
+        if number := interrupted(trainer):
+            raise InterruptedRunError(number, self.run.last, trainer.global_step)
 
     def _save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.last, weights_only=False)

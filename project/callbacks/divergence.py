@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from project.callbacks.access import data_of, model_of, run_of, validates_training
+from project.callbacks.access import data_of, model_of, run_of, stops_here, validates_training
 from project.checkpoint import load
 from project.errors import DivergedError, InputWarning
 
@@ -26,7 +26,7 @@ class Divergence(Callback):
     ) -> None:
         if outputs["loss"].device.type == "cpu" and not math.isfinite(outputs["loss"]):
             self._end(trainer, f"train_loss is {outputs['loss'].item()}")
-        if trainer.should_stop:
+        if stops_here(trainer):
             self._check_weights(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -11,24 +11,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupt(Callback):
-    """Turns SIGINT, SIGTERM and SIGHUP into a stop that History and Checkpoints see as they see any other.
+    """Takes note of SIGINT, SIGTERM and SIGHUP, until History and Checkpoints have saved the iteration in hand.
 
-    Lightning ends at once on SIGINT and with exit status 0 on SIGTERM, and saves on neither.
+    Lightning ends at once on SIGINT and with exit status 0 on SIGTERM, and saves on neither; its own way of stopping,
+    ``trainer.should_stop``, would validate where an uninterrupted run does not.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if threading.current_thread() is threading.main_thread():  # no other thread may
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit" and threading.current_thread() is threading.main_thread():  # no other thread may
             self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        if self.received is not None:
-            trainer.should_stop = True
-
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
         while self._previous:
             signal.signal(*self._previous.popitem())
 
