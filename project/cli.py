@@ -96,9 +96,8 @@ class ProjectCLI(LightningCLI):
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
-        self.checkpoint = find_checkpoint(
-            self.logs, options.name, "last" if options.ckpt_path is None else options.ckpt_path
-        )
+        wanted = "last" if options.ckpt_path is None else options.ckpt_path
+        self.checkpoint = find_checkpoint(self.logs, options.name, wanted)
         self.recorded = load(self.checkpoint)
         settings = {
             **{f"model.{name}": value for name, value in self.recorded["hyper_parameters"].items()},

@@ -40,7 +40,8 @@ def validates_training(trainer: Trainer) -> bool:
 
 def interrupted(trainer: Trainer) -> signal.Signals | None:
     """Return the signal that ends the run before its last iteration, if one came."""
-    received = [callback.received for callback in trainer.callbacks if isinstance(callback, Interrupt)]
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's own list
+    received = [callback.received for callback in callbacks if isinstance(callback, Interrupt)]
     return next(filter(None, received), None) if trainer.global_step < trainer.max_steps else None
 
 
