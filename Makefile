@@ -13,6 +13,14 @@ test: .venv/installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
+# The long versions of the tests: kills, damaged files, hostile options; about 50 minutes
+campaign: .venv/installed-test
+	$(BIN)/python -m tests.campaigns
+
+# Side by side with a hand-written loop, the usual Lightning tutorial and, where it is installed, scikit-learn
+bench: .venv/installed-test
+	$(BIN)/python -m tests.benchmarks
+
 # The runs that the README shows
 reference: .venv/installed
 	rm -rf lightning_logs/bce lightning_logs/mse lightning_logs/comparison

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(HELP, end="")
         return 0
     if arguments[0] not in COMMANDS:
-        print(f"error: {arguments[0]}: no such command; need one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"error: {arguments[0] or repr('')}: no such command; need one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
         from project.cli import run_command  # noqa: PLC0415 (imports Lightning, seconds that --help need not wait)

@@ -1,18 +1,13 @@
-"""How arguments become objects, and failures become exit statuses."""
+"""How arguments become objects, and which command runs."""
 
 import json
 import logging
-import os
-import re
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -24,38 +19,13 @@ from project.checkpoint import DigestCheckpointIO, load
 from project.compare import compare
 from project.data import NpyDataModule
 from project.disk import write_whole
-from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError
+from project.errors import InputError
 from project.export import export
+from project.failures import exit_status, refusing
 from project.logger import RunLogger
 from project.model import BinaryClassifier
+from project.options import TRAINER_DEFAULTS, as_list, check_agreement, check_ranges, threads_for
 from project.run import LOGS, Run
-
-UNSUPPORTED = {
-    "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is
-    "gradient_clip_val": None,  # Lightning cannot clip under manual optimization
-    "fast_dev_run": False,  # leaves no run; --trainer.max_steps 1 does
-    "barebones": False,
-    "overfit_batches": 0.0,
-    "limit_train_batches": None,
-    "limit_val_batches": None,
-    "limit_test_batches": None,
-    "limit_predict_batches": None,
-}
-
-PARALLEL_ELEMENTS = 2**17
-ALL_THREADS = torch.get_num_threads()
-
-TRAINER_DEFAULTS = {
-    "max_steps": 1000,
-    "val_check_interval": 20,
-    "check_val_every_n_epoch": None,  # validate by iterations, not by epochs
-    "num_sanity_val_steps": 0,  # the history begins with the first iteration
-    "log_every_n_steps": 1,
-    "devices": 1,
-    "deterministic": True,
-    "use_distributed_sampler": False,  # it would pad uneven shares with duplicates
-    "enable_model_summary": False,
-}
 
 
 class FolderLogger(DummyLogger):
@@ -90,9 +60,10 @@ class ProjectCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and if a checkpoint is named parse again, as if its run's config.yaml came first."""
         assert isinstance(args, list)
-        self.config = parser.parse_args(args)
-        command, options = self._options()
-        check_ranges(options)
+        with refusing("options"):
+            self.config = parser.parse_args(args)
+            command, options = self._options()
+            check_ranges(options)
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
@@ -108,9 +79,7 @@ class ProjectCLI(LightningCLI):
         run = Run.of_checkpoint(self.checkpoint)
         self.config = parser.parse_args([args[0], *(["--config", str(run.config)] if run else []), *args[1:]])
         _, options = self._options()
-        for name, value in settings.items():
-            if options[name] != value:
-                raise InputError(f"--{name} {options[name]} conflicts with the checkpoint's {value}; leave it out")
+        check_agreement(options, settings)
         if command == "fit" and options.trainer.max_steps <= self.recorded["global_step"]:
             done = self.recorded["global_step"]
             raise InputError(f"{self.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
@@ -122,6 +91,10 @@ class ProjectCLI(LightningCLI):
 
     def _options(self) -> tuple[str, Namespace]:
         return self.config.subcommand, self.config[self.config.subcommand]
+
+    def instantiate_classes(self) -> None:
+        with refusing("options"):
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer around the run folder, which is made only once the data have proved good."""
@@ -141,10 +114,8 @@ class ProjectCLI(LightningCLI):
             Checkpoints(),
         ]
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO()]
-        try:
+        with refusing("--trainer"):
             trainer = super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
-        except (ValueError, TypeError, MisconfigurationException) as error:
-            raise InputError(f"--trainer: {error}") from error
         if command == "fit":
             self.run = Run.claim(self.logs, options.name) if self.checkpoint is None else resumed_run(self.checkpoint)
             trainer.loggers = self._loggers(given.logger)
@@ -202,39 +173,6 @@ class ProjectCLI(LightningCLI):
         print(f"written: {path}")
 
 
-def check_ranges(options: Namespace) -> None:
-    """Refuse what Lightning would take and then ignore, hang on or trip over.
-
-    Raises:
-        InputError: naming the option, its value and its range.
-    """
-    trainer = options.trainer
-    for name, default in UNSUPPORTED.items():
-        if trainer[name] != default:
-            raise InputError(f"--trainer.{name}: {trainer[name]}; not supported here, leave it at {default}")
-    if not 0 <= options.seed_everything < 2**32:
-        raise InputError(f"--seed_everything: {options.seed_everything}; need 0 to 4294967295")
-    if options.threads is not None and options.threads < 1:
-        raise InputError(f"--threads: {options.threads}; need at least 1, or null")
-    if options.name is not None and Path(options.name).name != options.name:
-        raise InputError(f"--name: {options.name}; need the name of one folder, without a path")
-    if trainer.max_steps < 1:
-        raise InputError(f"--trainer.max_steps: {trainer.max_steps}; need at least 1")
-    if isinstance(trainer.val_check_interval, (int, float)) and trainer.val_check_interval <= 0:
-        raise InputError(f"--trainer.val_check_interval: {trainer.val_check_interval}; need at least 1 iteration")
-    if trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise InputError(f"--trainer.accelerator: {trainer.accelerator}; this machine has none, use cpu or auto")
-    on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
-    available = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
-    if re.fullmatch(r"-?\d+", str(trainer.devices)) and not 1 <= int(trainer.devices) <= available:
-        raise InputError(f"--trainer.devices: {trainer.devices}; need 1 to {available}, which this machine has")
-
-
-def threads_for(elements: int) -> int:
-    """Return how many CPU threads suit layers of so many elements: small ones lose more by waiting than they gain."""
-    return 1 if elements < PARALLEL_ELEMENTS else ALL_THREADS
-
-
 def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
     """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
     if wanted not in ("last", "best"):
@@ -255,17 +193,6 @@ def output_folder(checkpoint: Path | None) -> Path:
     assert checkpoint is not None
     run = Run.of_checkpoint(checkpoint)
     return run.path if run else Path()
-
-
-def as_list(given: Any) -> list[Any]:
-    """Return what was given for an option of the trainer that takes one object, several, or a switch."""
-    if given is None or isinstance(given, bool):
-        return []
-    return list(given) if isinstance(given, list) else [given]
-
-
-# A config is code: it may name classes of these packages, and importing anything else is refused before it happens.
-set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
 
 
 def run_trainer(arguments: list[str]) -> None:
@@ -298,6 +225,8 @@ def run_export(arguments: list[str]) -> None:
     parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
     parser.add_argument("--output", type=Path | None, default=None, help="The ONNX file; model.onnx in the run.")
     options = parser.parse_args(arguments[1:])
+    if options.output is not None and options.output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; need the name of a file")
     checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
     export(checkpoint, options.output or output_folder(checkpoint) / "model.onnx")
 
@@ -306,56 +235,12 @@ COMMANDS = {"compare": run_compare, "export": run_export}
 
 
 def run_command(argv: Sequence[str]) -> int:
-    """Run a command with its options, and turn its failure into one line and an exit status."""
-    debug = "--debug" in argv
-    arguments = [argument for argument in argv if argument != "--debug"]
+    """Run a command with its options and return its exit status."""
     for package in "lightning.pytorch", "lightning.fabric":  # "GPU available", "Seed set to", ...
         logging.getLogger(package).setLevel(logging.WARNING)
         logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
         logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.showwarning = show_warning
-        warnings.simplefilter("always", InputWarning)
-        # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
-        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-        try:
-            COMMANDS.get(arguments[0], run_trainer)(arguments)
-        except InterruptedRunError as interrupted:
-            print(interrupted, file=sys.stderr)
-            return 128 + interrupted.signal
-        except (InputError, ArgumentError, MisconfigurationException) as error:
-            return fail(error, 2, debug)
-        except DivergedError as error:
-            return fail(error, 3, debug)
-        except OSError as error:
-            return fail(error, 1, debug)
-    return 0
-
-
-def fail(error: Exception, status: int, debug: bool) -> int:
-    if debug:
-        raise error
-    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-    print(f"error: {one_line(message)}", file=sys.stderr)
-    return status
-
-
-def one_line(message: str) -> str:
-    """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
-    message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
-    message = re.sub(r"^Subcommand '\w+' does not accept option '([^']*)'", r"--\1: no such option", message)
-    message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
-    subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)
-    if subtypes and given:
-        refused = re.search(r"Importing '[^']*' is not allowed", message)
-        types = re.sub(r"[a-z_]+(\.\w+)*\.(?=[A-Z])", "", subtypes[1])
-        option = message.partition(":")[0]
-        return f"{option}: {given[1][:80]}; need one of {types}" + (f" ({refused[0]})" if refused else "")
-    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
-        ":;", ":"
-    )
-
-
-def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
-    print(f"warning: {text}", file=sys.stderr)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # "torchvision is not installed"
+    arguments = [argument for argument in argv if argument != "--debug"]
+    command = COMMANDS.get(arguments[0], run_trainer)
+    return exit_status(lambda: command(arguments), debug="--debug" in argv)

@@ -37,7 +37,8 @@ class RunLogger(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         with tolerated(self.folder):
-            super().log_metrics(dict(metrics), step)
+            for name, value in metrics.items():  # Lightning's own loop turns any failure into a ValueError
+                self.experiment.add_scalar(name, value, step)
 
     @rank_zero_only
     def log_picture(self, tag: str, pixels: Pixels, step: int) -> None:

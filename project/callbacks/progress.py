@@ -7,6 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from project.callbacks.access import validates_training
+
 
 class Progress(ProgressBar):
     """Counts iterations. Lightning's own bar writes to stdout, also into files and pipes."""
@@ -20,7 +22,7 @@ class Progress(ProgressBar):
         self.bar.update()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit":
+        if validates_training(trainer):
             metrics = trainer.callback_metrics
             self.bar.set_postfix_str(f"val {metrics['val/loss']:.3f} / {metrics['val/accuracy']:.3f}", refresh=False)
 

@@ -4,15 +4,16 @@ import argparse
 import time
 from pathlib import Path
 
+import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.loggers import TensorBoardLogger
 from stopwatch import Stopwatch
 
-from project.callbacks import Checkpoints, Figures, History, TensorBoard
+from project.callbacks import Checkpoints, Divergence, Figures, History, Interrupt, TensorBoard
 from project.checkpoint import DigestCheckpointIO
-from project.cli import TRAINER_DEFAULTS
 from project.data import NpyDataModule
+from project.logger import RunLogger
 from project.model import BinaryClassifier
+from project.options import TRAINER_DEFAULTS, threads_for
 
 
 def main() -> None:
@@ -36,12 +37,13 @@ def main() -> None:
     settings |= {"val_check_interval": options.validate_every} if options.validate_every else {"limit_val_batches": 0}
     trainer = Trainer(
         **settings,
-        logger=TensorBoardLogger(".", default_hp_metric=False),
-        callbacks=[stopwatch, History(), *figures, TensorBoard(), Checkpoints()],
+        logger=RunLogger(Path("lightning_logs") / "version_0"),
+        callbacks=[stopwatch, Interrupt(), Divergence(), History(), *figures, TensorBoard(), Checkpoints()],
         plugins=[DigestCheckpointIO()],
         enable_progress_bar=False,
     )
     model = BinaryClassifier(num_features=data.num_features)
+    torch.set_num_threads(threads_for(data.largest_piece * model.hparams["hidden_features"]))
     start = time.perf_counter()
     trainer.fit(model, datamodule=data)
     print(stopwatch.seconds if options.warmup else time.perf_counter() - start)

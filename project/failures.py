@@ -1,0 +1,107 @@
+"""How failures become one line and an exit status."""
+
+import errno
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError
+
+# What libraries raise on options they cannot use, each in its own way
+UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, ImportError)
+BAD_NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP)  # the name that was given is at fault, not the disk
+LONGEST_LINE = 500  # characters, so that a value of any length leaves the message readable
+
+
+def exit_status(command: Callable[[], None], debug: bool) -> int:
+    """Run a command and return 0, or print one line and return the status of its failure."""
+    with warnings.catch_warnings(), quiet_threads():
+        warnings.showwarning = show_each_once()
+        warnings.simplefilter("always", InputWarning)
+        # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
+        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # drawn as a box
+        try:
+            command()
+        except InterruptedRunError as interrupted:
+            print(interrupted, file=sys.stderr)
+            return 128 + interrupted.signal
+        except (InputError, ArgumentError, MisconfigurationException) as error:
+            return fail(error, 2, debug)
+        except DivergedError as error:
+            return fail(error, 3, debug)
+        except OSError as error:
+            return fail(error, 2 if error.errno in BAD_NAMES else 1, debug)
+    return 0
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Call bad input what libraries raise while options become objects."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (*UNUSABLE, MisconfigurationException) as error:
+        raise InputError(f"{what}: {error}") from error
+
+
+def fail(error: Exception, status: int, debug: bool) -> int:
+    if debug:
+        raise error
+    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    print(f"error: {shorten(one_line(message))}", file=sys.stderr)
+    return status
+
+
+def one_line(message: str) -> str:
+    """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
+    message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
+    message = re.sub(r"^Subcommand '\w+' does not accept option '([^']*)'", r"--\1: no such option", message)
+    message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
+    subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)
+    if subtypes and given:
+        refused = re.search(r"Importing '[^']*' is not allowed", message)
+        types = re.sub(r"[a-z_]+(\.\w+)*\.(?=[A-Z])", "", subtypes[1])
+        option = message.partition(":")[0]
+        return f"{option}: {given[1][:80]}; need one of {types}" + (f" ({refused[0]})" if refused else "")
+    return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
+        ":;", ":"
+    )
+
+
+def shorten(line: str) -> str:
+    """Leave out the middle of a line that is too long to be read."""
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
+
+
+def show_each_once() -> Callable[..., None]:
+    """Return a function that prints a warning, unless it has printed the same one before."""
+    shown = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
+        if text not in shown:
+            print(f"warning: {shorten(one_line(text))}", file=sys.stderr)
+        shown.add(text)
+
+    return show
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Let TensorBoard's writing thread meet a full disk in silence: its exception returns at the next write."""
+    previous = threading.excepthook
+    threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else previous(args)
+    try:
+        yield
+    finally:
+        threading.excepthook = previous

@@ -1,0 +1,122 @@
+"""Processes that start together, again and again: no two may get the same run folder.
+
+python -m tests.campaigns.claims --rounds 50 --processes 8 --trainings 5 --seconds 300
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import project.cli  # noqa: F401 (imported once here, so that a fork starts at once)
+from project.__main__ import main as project_main
+from project.errors import InputError
+from project.run import LOGS, Run
+
+
+def together(processes: int, work: Callable[[int], int]) -> list[int]:
+    """Fork processes that wait for each other and then do the same work; return their exit statuses."""
+    gate, opening = os.pipe()
+    children = []
+    for number in range(processes):
+        child = os.fork()
+        if child == 0:
+            status = 70
+            try:
+                os.close(opening)
+                os.read(gate, 1)  # returns when the parent closes the other end, for all at the same moment
+                status = work(number)
+            finally:
+                os._exit(status)
+        children.append(child)
+    os.close(gate)
+    os.close(opening)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def claim_together(folder: Path, processes: int, name: str | None) -> None:
+    """Claim folders at once: each process its own or, if all want one name, one process alone.
+
+    Raises:
+        AssertionError: if two processes got the same folder, or one that may get one got none.
+    """
+
+    def work(number: int) -> int:
+        try:
+            claimed = Run.claim(folder / LOGS, name)
+        except InputError:
+            return 2
+        with (claimed.path / f"claimed by {number}").open("x"):
+            return 0
+
+    statuses = together(processes, work)
+    owners = [len(list(path.iterdir())) for path in (folder / LOGS).iterdir()]
+    winners = processes if name is None else 1
+    assert sorted(statuses) == [0] * winners + [2] * (processes - winners), statuses
+    assert owners == [1] * winners, owners
+
+
+def train_together(folder: Path, processes: int) -> None:
+    """Run ``fit`` in processes that start at once, in one working directory.
+
+    Raises:
+        AssertionError: if they did not all train, each in a folder of its own.
+    """
+
+    def work(number: int) -> int:
+        os.chdir(folder)
+        with (folder / f"output{number}.txt").open("wb") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        options = ["--data.root=data", "--trainer.max_steps=2", "--trainer.val_check_interval=1"]
+        return project_main(["fit", f"--seed_everything={number}", *options])
+
+    statuses = together(processes, work)
+    outputs = [(folder / f"output{number}.txt").read_text() for number in range(processes)]
+    assert statuses == [0] * processes, "\n".join(outputs)
+    runs = [Run(path) for path in (folder / LOGS).iterdir()]
+    assert sorted(run.path.name for run in runs) == [f"version_{number}" for number in range(processes)]
+    assert all(run.history.rows == 2 for run in runs)
+    assert len({run.history.path.read_bytes() for run in runs}) == processes, "a seed trained twice, and another not"
+
+
+def run(rounds: int, processes: int, trainings: int, seconds: float) -> str:
+    """Return the summary line; raise AssertionError if a folder was shared."""
+    begin = time.monotonic()
+    claimed = trained = 0
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        while claimed < rounds and time.monotonic() - begin < seconds:
+            folder = Path(name) / f"claim{claimed}"
+            claim_together(folder, processes, None if claimed % 5 else "the same")
+            claimed += 1
+        while trained < trainings and time.monotonic() - begin < seconds:
+            folder = Path(name) / f"training{trained}"
+            (folder / "data").mkdir(parents=True)
+            for label in (0, 1):
+                np.save(folder / "data" / f"class_{label}.npy", rng.normal(label, 1, (50, 2)))
+            train_together(folder, processes)
+            trained += 1
+    return (
+        f"run folders: {processes} processes at once, {claimed} times claiming and {trained} times training, "
+        f"no folder shared ({time.monotonic() - begin:.0f} s)"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Claim run folders from several processes at once.")
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--trainings", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=300)
+    print(run(**vars(parser.parse_args())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
