@@ -41,7 +41,7 @@ def test_the_campaign_sees_what_is_wrong() -> None:
         ("--model.lr", options.HUGE, ["float"]),
         ("--model.hidden_features", "0", ["--model.hidden_features: 0", "at least 1"]),
         ("--model.hidden_features", "-3", ["--model.hidden_features: -3", "at least 1"]),
-        ("--model.hidden_features", "1000000000", ["--model.hidden_features: 1000000000", "1 to 1000000"]),
+        ("--model.hidden_features", "1000000000", ["--model.hidden_features: 1000000000", "1 to 65536"]),
         ("--model.hidden_features", "1.5", ["--model.hidden_features", "1.5", "int"]),
         ("--model.activation", "os.system", ["--model.activation: os.system", "tanh"]),
         ("--model.loss", "hinge", ["--model.loss", "hinge", "bce", "mse"]),

@@ -102,8 +102,11 @@ class Figures(Callback):
     def _draw_boundary(self, trainer: Trainer, nets: dict[str, NNet]) -> Figure:
         data, model = data_of(trainer), model_of(trainer)
         inputs = model.standardized(torch.from_numpy(self.grid.inputs).to(model.device))
+        parts = torch.split(inputs, GRID_POINTS)  # so that a wide layer does not take memory by the gigabyte
         with torch.no_grad():
-            panels = {title: net(inputs)[:, 0].cpu().numpy() for title, net in nets.items()}
+            panels = {
+                title: torch.cat([net(part)[:, 0].cpu() for part in parts]).numpy() for title, net in nets.items()
+            }
         train, test = self.clouds["train"], self.clouds["test"]
         return boundary(panels, self.grid, train, test, data.feature_names, data.class_names)
 

@@ -54,7 +54,7 @@ class NpyDataModule(LightningDataModule):
         self,
         root: Path | str | None = None,
         batch_size: int | None = None,
-        piece_rows: int = 32768,
+        piece_rows: int = 16384,
         seed: int = 0,
         balance: Literal["error", "downsample"] = "error",
         track_test: bool = False,

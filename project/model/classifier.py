@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from project.data import NpyDataModule
     from project.data.batches import Batch
 
+MOST_HIDDEN = 65_536
 VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
 
 
@@ -27,7 +28,7 @@ class BinaryClassifier(LightningModule):
 
     Args:
         num_features: Number of features j; follows from the data.
-        hidden_features: Width of the hidden layer, 1 to 1000000.
+        hidden_features: Width of the hidden layer, 1 to 65536.
         activation: Between the layers: tanh, relu, sigmoid, ... (see project.model.net).
         lr: SGD's step size, above 0.
         loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
@@ -54,8 +55,8 @@ class BinaryClassifier(LightningModule):
         super().__init__()
         if not (math.isfinite(lr) and lr > 0):
             raise InputError(f"--model.lr: {lr}; need a finite number above 0")
-        if hidden_features > 1_000_000:
-            raise InputError(f"--model.hidden_features: {hidden_features}; need 1 to 1000000")
+        if hidden_features > MOST_HIDDEN:
+            raise InputError(f"--model.hidden_features: {hidden_features}; need 1 to {MOST_HIDDEN}")
         if loss not in ("bce", "mse"):
             raise InputError(f"--model.loss: {loss}; need bce or mse")
         self.save_hyperparameters(logger=False)

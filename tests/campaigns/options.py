@@ -37,7 +37,7 @@ HUGE = str(10**400)
 VALID: dict[str, list[str]] = {
     "--data.root": ["data", "./data/", "../{folder}/data"],
     "--data.batch_size": ["null", "1", "7", "60"],
-    "--data.piece_rows": ["1", "13", "32768", str(10**15)],
+    "--data.piece_rows": ["1", "13", "16384", str(10**15)],
     "--data.seed": ["0", "1", "4294967296", str(10**30)],
     "--data.balance": ["error", "downsample"],
     "--data.track_test": ["true", "false", "True", "no"],

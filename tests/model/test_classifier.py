@@ -282,7 +282,7 @@ def test_one_step_worked_by_hand(piece_rows: int, tmp_path: Path) -> None:
 def test_cutting_a_batch_changes_nothing(batch_size: int | None, piece_rows: int, blobs: Path, tmp_path: Path) -> None:
     """60 training rows, whole or 25 + 25 + 10, in pieces with ragged ends: losses, metrics and weights are the same."""
     runs, models = [], []
-    for rows in (piece_rows, 32768):
+    for rows in (piece_rows, 16384):
         data = NpyDataModule(blobs, batch_size=batch_size, piece_rows=rows)
         models.append(seeded(data, seed=3))
         runs.append(fit(models[-1], data, tmp_path, 20, interval=10))
