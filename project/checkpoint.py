@@ -94,10 +94,14 @@ class DigestCheckpointIO(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(canonical(checkpoint), buffer)
         body = buffer.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
-        write_whole(Path(path), body + hashlib.sha256(body).hexdigest().encode())
+        write_whole(Path(path), body + digest(body))
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         return load(Path(path))
+
+
+def digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
 
 
 def canonical(value: Any) -> Any:
@@ -120,8 +124,7 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; name a file with --ckpt_path, or run fit first")
     data = path.read_bytes()
-    body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+    if digest(data[:-DIGEST_BYTES]) != data[-DIGEST_BYTES:]:
         raise InputError(f"{path}: damaged, or not a checkpoint of this project; {remedy(path)}")
     try:
         check_archive(data)
