@@ -18,6 +18,7 @@ from project.callbacks import Checkpoints, Divergence, Figures, History, Interru
 from project.checkpoint import DigestCheckpointIO, load
 from project.compare import compare
 from project.data import NpyDataModule
+from project.data.arrays import open_array
 from project.disk import write_whole
 from project.errors import InputError
 from project.export import export
@@ -74,12 +75,16 @@ class ProjectCLI(LightningCLI):
             **{f"model.{name}": value for name, value in self.recorded["hyper_parameters"].items()},
             **{f"data.{name}": value for name, value in self.recorded["datamodule_hyper_parameters"].items()},
         }
-        del settings["model.num_features"]  # follows from the data
+        num_features = settings.pop("model.num_features")  # follows from the data
+        for loader in self.recorded["loops"]["fit_loop"]["state_dict"]["combined_loader"]:
+            settings["seed_everything"] = loader["seed"]
         self._subcommand_parsers[command].set_defaults(settings)
         run = Run.of_checkpoint(self.checkpoint)
         self.config = parser.parse_args([args[0], *(["--config", str(run.config)] if run else []), *args[1:]])
         _, options = self._options()
         check_agreement(options, settings)
+        if command == "predict":
+            check_columns(options.data.predict, num_features)
         if command == "fit" and options.trainer.max_steps <= self.recorded["global_step"]:
             done = self.recorded["global_step"]
             raise InputError(f"{self.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
@@ -143,6 +148,8 @@ class ProjectCLI(LightningCLI):
             _, options = self._options()
             again = options.clone()
             again.name = again.ckpt_path = None
+            if again.data.root is not None:
+                again.data.root = str(Path(again.data.root).absolute())
             text = self._parser("fit").dump(again, skip_none=False)
             write_whole(self.run.config, text.encode())
 
@@ -159,7 +166,7 @@ class ProjectCLI(LightningCLI):
         """Print the metrics of the test subset as a table, and write them to test.json."""
         (metrics,) = self.trainer.test(**kwargs)
         result = {name.removeprefix("test/"): value for name, value in metrics.items()}
-        result |= {"rows": self.datamodule.test.rows, "step": self.recorded["global_step"]}
+        result |= {"rows": self.datamodule.selections["test"].rows, "step": self.recorded["global_step"]}
         path = output_folder(self.checkpoint) / "test.json"
         write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
         print(f"written: {path}")
@@ -179,6 +186,12 @@ def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
         return Path(wanted)
     run = Run(logs / name) if name is not None else Run.newest(logs)
     return run.last if wanted == "last" else run.best
+
+
+def check_columns(file: Path | str | None, num_features: int) -> None:
+    """Refuse rows to predict that the model has no weights for."""
+    if file is not None and (columns := open_array(Path(file)).shape[1]) != num_features:
+        raise InputError(f"{file} has {columns} columns, the checkpoint's model takes {num_features}; give those")
 
 
 def resumed_run(checkpoint: Path) -> Run:

@@ -220,6 +220,10 @@ def test_resuming_equals_one_whole_run(
         (["test", "--data.seed", "1"], ["--data.seed 1 conflicts with the checkpoint's 0"]),
         (["test", "--ckpt_path", "gone.ckpt"], ["gone.ckpt"]),
         (["test", "--name", "gone"], ["gone"]),
+        (
+            ["fit", "--ckpt_path", "last", "--seed_everything", "1", "--trainer.max_steps", "1001"],
+            ["--seed_everything 1"],
+        ),
         (["predict"], ["--data.predict"]),
         (["compare", "bce"], ["two"]),
         (["compare", "bce", "gone"], ["gone"]),
@@ -231,6 +235,23 @@ def test_resuming_equals_one_whole_run(
 def test_a_mistake_gets_one_line(capsys: Captured, arguments: list[str], words: list[str]) -> None:
     line = error_of(capsys, *arguments)
     assert all(word in line for word in words), line
+
+
+def test_rows_of_another_width_are_not_predicted(workplace: Path, capsys: Captured) -> None:
+    np.save(workplace / "wide.npy", np.ones((5, 3)))
+    assert "wide.npy has 3 columns, the checkpoint's model takes 2" in error_of(
+        capsys, "predict", "--data.predict", "wide.npy"
+    )
+
+
+def test_a_run_is_tested_from_another_folder(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(blobs.parent)
+    assert main(["fit", "--name", "a", "--data.root", blobs.name, "--trainer.max_steps", "20"]) == 0
+    run = Run(tmp_path / "lightning_logs" / "a")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["test", "--ckpt_path", str(run.last)]) == 0
+    assert (run.path / "test.json").exists()
 
 
 @pytest.mark.usefixtures("workplace")
