@@ -2,11 +2,13 @@
 
 import errno
 import re
+import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from jsonargparse import ArgumentError
@@ -22,7 +24,7 @@ LONGEST_LINE = 500  # characters, so that a value of any length leaves the messa
 
 def exit_status(command: Callable[[], None], debug: bool) -> int:
     """Run a command and return 0, or print one line and return the status of its failure."""
-    with warnings.catch_warnings(), quiet_threads():
+    with warnings.catch_warnings(), quiet_threads(), ending_on_signals():
         warnings.showwarning = show_each_once()
         warnings.simplefilter("always", InputWarning)
         # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
@@ -33,6 +35,10 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
         except InterruptedRunError as interrupted:
             print(interrupted, file=sys.stderr)
             return 128 + interrupted.signal
+        except SystemExit as end:
+            if isinstance(end.__context__, KeyboardInterrupt):  # Lightning turns Ctrl+C into exit status 1
+                return 128 + signal.SIGINT
+            raise
         except (InputError, ArgumentError, MisconfigurationException) as error:
             return fail(error, 2, debug)
         except DivergedError as error:
@@ -40,6 +46,25 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
         except OSError as error:
             return fail(error, 2 if error.errno in BAD_NAMES else 1, debug)
     return 0
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command as exceptions do, so that nothing half-written stays behind.
+
+    While training, project.callbacks.interrupt takes over.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    here = threading.current_thread() is threading.main_thread()  # no other thread may
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP) if here}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
