@@ -55,7 +55,7 @@ def ending_on_signals() -> Iterator[None]:
     While training, project.callbacks.interrupt takes over.
     """
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     here = threading.current_thread() is threading.main_thread()  # no other thread may
