@@ -1,8 +1,10 @@
 """``python -m project COMMAND``: names the commands at once, and leaves the rest to the module that knows how."""
 
+import gc
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 HELP = """\
 usage: project COMMAND [options]
@@ -22,6 +24,21 @@ project COMMAND --help lists the options of a command; --debug shows where an er
 COMMANDS = ("fit", "validate", "test", "predict", "compare", "export")
 
 
+@cache
+def load_commands() -> Callable[[Sequence[str]], int]:
+    """Import Lightning, for which --help need not wait, with the garbage collector off.
+
+    The imports make a million objects that all stay: to search them for garbage, then and while training, takes longer
+    than a second.
+    """
+    gc.disable()
+    from project.cli import run_command  # noqa: PLC0415
+
+    gc.freeze()
+    gc.enable()
+    return run_command
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -32,9 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {arguments[0] or repr('')}: no such command; need one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        from project.cli import run_command  # noqa: PLC0415 (imports Lightning, seconds that --help need not wait)
-
-        return run_command(arguments)
+        return load_commands()(arguments)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

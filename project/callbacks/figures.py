@@ -102,7 +102,7 @@ class Figures(Callback):
     def _draw_boundary(self, trainer: Trainer, nets: dict[str, NNet]) -> Figure:
         data, model = data_of(trainer), model_of(trainer)
         inputs = model.standardized(torch.from_numpy(self.grid.inputs).to(model.device))
-        parts = torch.split(inputs, GRID_POINTS)  # so that a wide layer does not take memory by the gigabyte
+        parts = torch.split(inputs, data.piece_rows)
         with torch.no_grad():
             panels = {
                 title: torch.cat([net(part)[:, 0].cpu() for part in parts]).numpy() for title, net in nets.items()

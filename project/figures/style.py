@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
-from matplotlib.text import Text
 
 # From ColorBrewer's RdBu, which colour-blind eyes tell apart: its strong ends for the points of each class, its pale
 # middle for the probability behind them, white at 0.5.
@@ -19,6 +19,8 @@ CLASS_MARKERS = ("o", "^")
 PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "#f7f7f7", "#f2a385"])
 # Okabe and Ito (2008), "Color universal design", for lines that stand for no class.
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+
+rcParams["text.parse_math"] = False  # a $ in a feature's name is a dollar
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -35,8 +37,6 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
 def to_pixels(figure: Figure) -> Pixels:
     """Draw a figure: uint8 (height, width, 4), red, green, blue and alpha."""
     canvas = FigureCanvasAgg(figure)
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a $ in a feature's name is a dollar
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
 

@@ -122,9 +122,9 @@ class BinaryClassifier(LightningModule):
         optimizer.zero_grad()
         batch_loss = torch.zeros((), device=self.device)
         for piece in batch:
-            loss = self.criteria[self.loss](piece.labels, self.net(piece.features))
-            self.manual_backward(loss, gradient=loss.new_tensor(piece.weight))
-            batch_loss += piece.weight * loss.detach()
+            loss = piece.weight * self.criteria[self.loss](piece.labels, self.net(piece.features))
+            loss.backward()
+            batch_loss += loss.detach()
         optimizer.step()
         return batch_loss
 

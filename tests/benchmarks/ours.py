@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from stopwatch import Stopwatch
 
+from project.__main__ import load_commands
 from project.callbacks import Checkpoints, Divergence, Figures, History, Interrupt, TensorBoard
 from project.checkpoint import DigestCheckpointIO
 from project.data import NpyDataModule
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--validate-every", type=int, default=20, help="0 is never")
     parser.add_argument("--figures", action="store_true")
     options = parser.parse_args()
+    load_commands()
     seed_everything(0, verbose=False)
     pieces = {"piece_rows": options.piece_rows} if options.piece_rows else {}
     data = NpyDataModule(root=options.root, batch_size=options.batch_size, **pieces)
