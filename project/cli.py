@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor
 
-from project.callbacks import Checkpoints, Divergence, Figures, History, Interrupt, Progress, TensorBoard
+from project.callbacks import Checkpoints, Divergence, Figures, History, Interrupt, Progress, TensorBoard, Threads
 from project.checkpoint import DigestCheckpointIO, load
 from project.compare import compare
 from project.data import NpyDataModule
@@ -26,6 +26,7 @@ from project.failures import exit_status, refusing
 from project.logger import RunLogger
 from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS, as_list, check_agreement, check_ranges, threads_for
+from project.ranks import losing_no_rank
 from project.run import LOGS, Run
 
 
@@ -105,7 +106,6 @@ class ProjectCLI(LightningCLI):
         """Build the trainer around the run folder, which is made only once the data have proved good."""
         command, options = self._options()
         self.datamodule.setup(command)
-        self._set_threads()
         given = self._get(self.config_init, "trainer")
         progress = [Progress()] if given.enable_progress_bar is not False else []
         kwargs["callbacks"] = [
@@ -121,18 +121,15 @@ class ProjectCLI(LightningCLI):
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO()]
         with refusing("--trainer"):
             trainer = super().instantiate_trainer(**kwargs, logger=DummyLogger())  # without one, there is no table
-        if command == "fit":
+        if options.threads is None:
+            elements = self.datamodule.largest_piece * options.model.hidden_features
+            options.threads = threads_for(elements, trainer.num_devices)
+        trainer.callbacks.append(Threads(options.threads))  # type: ignore[attr-defined]  # Lightning's own list
+        if command == "fit" and trainer.is_global_zero:
             self.run = Run.claim(self.logs, options.name) if self.checkpoint is None else resumed_run(self.checkpoint)
             trainer.loggers = self._loggers(given.logger)
-            print(self.datamodule.describe())
+            print(self.datamodule.describe(trainer))
         return trainer
-
-    def _set_threads(self) -> None:
-        """Fix the number of threads, which large sums depend on in their last bits, and record it in the config."""
-        _, options = self._options()
-        if options.threads is None:
-            options.threads = threads_for(self.datamodule.largest_piece * options.model.hidden_features)
-        torch.set_num_threads(options.threads)
 
     def _loggers(self, given: Any) -> list[Logger]:
         """The first logger's folder is trainer.log_dir, where callbacks write."""
@@ -155,6 +152,8 @@ class ProjectCLI(LightningCLI):
 
     def after_fit(self) -> None:
         metrics = self.trainer.callback_metrics
+        if not self.trainer.is_global_zero:
+            return
         if "val/loss" in metrics:
             loss, accuracy = metrics["val/loss"], metrics["val/accuracy"]
             print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
@@ -165,6 +164,8 @@ class ProjectCLI(LightningCLI):
     def test(self, **kwargs: Any) -> None:
         """Print the metrics of the test subset as a table, and write them to test.json."""
         (metrics,) = self.trainer.test(**kwargs)
+        if not self.trainer.is_global_zero:
+            return
         result = {name.removeprefix("test/"): value for name, value in metrics.items()}
         result |= {"rows": self.datamodule.selections["test"].rows, "step": self.recorded["global_step"]}
         path = output_folder(self.checkpoint) / "test.json"
@@ -174,6 +175,8 @@ class ProjectCLI(LightningCLI):
     def predict(self, **kwargs: Any) -> None:
         """Write the probability of class 1 and the label of each row to predictions.csv."""
         probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))[:, 0].tolist()
+        if not self.trainer.is_global_zero:
+            return
         rows = [f"{row},{p:.9g},{int(p >= 0.5)}\n" for row, p in enumerate(probabilities)]
         path = output_folder(self.checkpoint) / "predictions.csv"
         write_whole(path, "".join(["row,probability,label\n", *rows]).encode())
@@ -209,17 +212,19 @@ def output_folder(checkpoint: Path | None) -> Path:
 
 
 def run_trainer(arguments: list[str]) -> None:
-    ProjectCLI(
-        BinaryClassifier,
-        NpyDataModule,
-        save_config_callback=None,  # it dies on the config.yaml of a resumed run; before_fit writes it
-        trainer_defaults=TRAINER_DEFAULTS,
-        seed_everything_default=0,
-        parser_kwargs={"exit_on_error": False} | {name: {"exit_on_error": False} for name in ProjectCLI.subcommands()},
-        args=arguments,
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-    )
+    with losing_no_rank():
+        ProjectCLI(
+            BinaryClassifier,
+            NpyDataModule,
+            save_config_callback=None,  # it dies on the config.yaml of a resumed run; before_fit writes it
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            parser_kwargs={name: {"exit_on_error": False} for name in ProjectCLI.subcommands()}
+            | {"exit_on_error": False},
+            args=arguments,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
 
 
 def run_compare(arguments: list[str]) -> None:

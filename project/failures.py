@@ -13,8 +13,10 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_only
 
 from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError
+from project.ranks import rank_prefix
 
 # What libraries raise on options they cannot use, each in its own way
 UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, ImportError)
@@ -33,7 +35,7 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
         try:
             command()
         except InterruptedRunError as interrupted:
-            print(interrupted, file=sys.stderr)
+            report(str(interrupted))
             return 128 + interrupted.signal
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):  # Lightning turns Ctrl+C into exit status 1
@@ -46,6 +48,11 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
         except OSError as error:
             return fail(error, 2 if error.errno in BAD_NAMES else 1, debug)
     return 0
+
+
+@rank_zero_only
+def report(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 @contextmanager
@@ -82,7 +89,7 @@ def fail(error: Exception, status: int, debug: bool) -> int:
     if debug:
         raise error
     message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-    print(f"error: {shorten(one_line(message))}", file=sys.stderr)
+    print(f"{rank_prefix()}error: {shorten(one_line(message))}", file=sys.stderr)
     return status
 
 
@@ -115,7 +122,7 @@ def show_each_once() -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
         if text not in shown:
-            print(f"warning: {shorten(one_line(text))}", file=sys.stderr)
+            report(f"warning: {shorten(one_line(text))}")
         shown.add(text)
 
     return show

@@ -37,6 +37,9 @@ UNSUPPORTED = {
     "limit_predict_batches": None,
 }
 
+STRATEGIES = ("auto", "ddp")
+PRECISIONS = (None, "32", "32-true", "bf16", "bf16-mixed")  # weights and data are float32, and no gradient is scaled
+
 PARALLEL_ELEMENTS = 2**17
 ALL_THREADS = torch.get_num_threads()
 LONGEST_NAME = 255  # bytes, on the usual file systems
@@ -52,6 +55,10 @@ def check_ranges(options: Namespace) -> None:
     for name, default in UNSUPPORTED.items():
         if trainer[name] != default:
             raise InputError(f"--trainer.{name}: {trainer[name]}; not supported here, leave it at {default}")
+    if trainer.strategy not in STRATEGIES:
+        raise InputError(f"--trainer.strategy: {trainer.strategy}; need one of {', '.join(STRATEGIES)}")
+    if trainer.precision not in (*PRECISIONS, 32):
+        raise InputError(f"--trainer.precision: {trainer.precision}; need 32-true or bf16-mixed")
     if not 0 <= options.seed_everything < 2**32:
         raise InputError(f"--seed_everything: {options.seed_everything}; need 0 to 4294967295")
     if options.threads is not None and options.threads < 1:
@@ -78,9 +85,9 @@ def check_agreement(options: Namespace, recorded: dict[str, Any]) -> None:
             raise InputError(f"--{name} {options[name]} conflicts with the checkpoint's {value}; leave it out")
 
 
-def threads_for(elements: int) -> int:
+def threads_for(elements: int, processes: int = 1) -> int:
     """Return how many CPU threads suit layers of so many elements: small ones lose more by waiting than they gain."""
-    return 1 if elements < PARALLEL_ELEMENTS else ALL_THREADS
+    return 1 if elements < PARALLEL_ELEMENTS else max(1, ALL_THREADS // processes)
 
 
 def as_list(given: Any) -> list[Any]:

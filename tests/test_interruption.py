@@ -14,6 +14,7 @@ import pytest
 
 from project.__main__ import main
 from project.checkpoint import load
+from project.model import BinaryClassifier
 from project.run import Run
 from tests.campaigns import kills
 
@@ -130,3 +131,21 @@ def test_a_signal_before_the_first_iteration_leaves_nothing_half_done(number: si
     assert process.exitcode in (-number, 128 + number)
     assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
     assert not list(tmp_path.rglob(".*.tmp"))
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_end"])
+@pytest.mark.parametrize("number", OPTIONS)
+def test_a_signal_after_all_is_saved_loses_nothing_either(
+    number: signal.Signals, hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(model: BinaryClassifier, *_: object) -> None:
+        if model.global_step == 40:
+            signal.raise_signal(number)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(BinaryClassifier, hook, signalled)  # called after all callbacks
+    before = signal.getsignal(number)
+    assert main(["fit", "--name", "run", "--trainer.max_steps", "60"]) == 128 + number
+    assert signal.getsignal(number) is before
+    run = Run(Path("lightning_logs/run"))
+    assert load(run.last)["global_step"] == run.history.rows == 41

@@ -7,5 +7,6 @@ from project.callbacks.history import History
 from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import TensorBoard
+from project.callbacks.threads import Threads
 
-__all__ = ["Checkpoints", "Divergence", "Figures", "History", "Interrupt", "Progress", "TensorBoard"]
+__all__ = ["Checkpoints", "Divergence", "Figures", "History", "Interrupt", "Progress", "TensorBoard", "Threads"]

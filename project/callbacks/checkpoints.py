@@ -4,6 +4,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities import rank_zero_only
 
 from project.callbacks.access import interrupted, run_of, stops_here, validates_training
 from project.disk import write_whole
@@ -51,7 +52,7 @@ class Checkpoints(Checkpoint):
         if trainer.global_step == trainer.max_steps:
             return
         if improved:
-            write_whole(self.run.last, self.run.best.read_bytes())
+            self._copy_best_to_last()
             self._saved_step = trainer.global_step
         else:
             self._save_last(trainer)
@@ -64,6 +65,10 @@ class Checkpoints(Checkpoint):
     def _end_if_interrupted(self, trainer: Trainer) -> None:
         if number := interrupted(trainer):
             raise InterruptedRunError(number, self.run.last, trainer.global_step)
+
+    @rank_zero_only
+    def _copy_best_to_last(self) -> None:
+        write_whole(self.run.last, self.run.best.read_bytes())
 
     def _save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.last, weights_only=False)

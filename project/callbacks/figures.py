@@ -61,6 +61,7 @@ class Figures(Callback):
         self._curves(trainer)
         self._boundary(trainer)
 
+    @rank_zero_only
     def _look_at(self, data: NpyDataModule) -> None:
         """Collect what the pictures show of the data: dots or, where there are too many, densities."""
         selections = data.selections

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from project.callbacks.access import data_of, run_of, stops_here, validates_training
@@ -37,12 +38,17 @@ class History(Callback):
         self._losses.clear()
         self.run = run_of(trainer)
         self.subsets = ["val", "test"] if data_of(trainer).track_test else ["val"]
-        if trainer.global_step == 0:
+        self._open(trainer.global_step)
+
+    @rank_zero_only
+    def _open(self, step: int) -> None:
+        """Begin the tables, or drop from them what a resumed run repeats."""
+        if step == 0:
             columns = ["step", "train_loss"] + [f"{s}_{name}" for s in self.subsets for name in ("loss", "accuracy")]
             self.run.history.create(columns)
             self.run.losses.create(["step"] + [f"{s}_{name}" for s in self.subsets for name in ("bce", "mse")])
             return
-        on_disk = trainer.global_step - len(self._history)
+        on_disk = step - len(self._history)
         for table in self.run.history, self.run.losses:
             if not table.path.exists():
                 raise InputError(f"{table.path}: missing; a run resumes only with its history beside it")
@@ -53,6 +59,7 @@ class History(Callback):
                 "a run resumes only with its history beside it"
             )
 
+    @rank_zero_only
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -60,10 +67,12 @@ class History(Callback):
         if stops_here(trainer):
             self._record(trainer, {})
 
+    @rank_zero_only
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if validates_training(trainer):
             self._record(trainer, {name: value.item() for name, value in trainer.callback_metrics.items()})
 
+    @rank_zero_only
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._record(trainer, {})
 

@@ -13,9 +13,19 @@ from project.callbacks.access import validates_training
 class Progress(ProgressBar):
     """Counts iterations. Lightning's own bar writes to stdout, also into files and pipes."""
 
+    _off: bool | None = None  # unless it is a terminal
+
+    def disable(self) -> None:
+        """Be silent, because another process shows a bar: Lightning says when."""
+        self._off = True
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar = tqdm(
-            total=trainer.fit_loop.max_batches, initial=trainer.global_step, unit="it", file=sys.stderr, disable=None
+            total=trainer.fit_loop.max_batches,
+            initial=trainer.global_step,
+            unit="it",
+            file=sys.stderr,
+            disable=self._off,
         )
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:

@@ -6,6 +6,7 @@ of the uncut batch, ragged pieces included.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -30,9 +31,14 @@ class Subset(NamedTuple):
         """Return the rows of the given numbers, int64 (n,)."""
         return Subset(self.features[rows], self.labels[rows])
 
-    def pieces(self, piece_rows: int) -> "Batch":
-        """Return all rows as one batch, cut into pieces of piece_rows rows; the last one may be shorter."""
-        return cut(self, piece_rows)
+    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> "Batch":
+        """Cut all rows into pieces of piece_rows rows; the last one may be shorter.
+
+        They are one batch, or else the share of one process in a batch of rows_in_batch rows.
+        """
+        parts = zip(torch.split(self.features, piece_rows), torch.split(self.labels, piece_rows), strict=True)
+        rows_in_batch = rows_in_batch or self.rows
+        return [Piece(features, labels, len(labels) / rows_in_batch) for features, labels in parts if len(labels)]
 
 
 class Piece(NamedTuple):
@@ -54,13 +60,36 @@ class Rows(Protocol):
 
     def take(self, rows: Tensor) -> Subset: ...
 
-    def pieces(self, piece_rows: int) -> Batch: ...
+    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch: ...
 
 
-def cut(batch: Subset, piece_rows: int) -> list[Piece]:
-    """Cut a batch into pieces of piece_rows rows; the last one may be shorter."""
-    parts = zip(torch.split(batch.features, piece_rows), torch.split(batch.labels, piece_rows), strict=True)
-    return [Piece(features, labels, len(labels) / batch.rows) for features, labels in parts]
+@dataclass(frozen=True)
+class Share:
+    """The rows of a subset that one of several processes holds; it stands where the whole subset does.
+
+    Of every batch a process takes the rows that it holds: some more or fewer than the others, none twice, none missed.
+
+    Args:
+        held: the rows.
+        rows: how many rows all processes hold together.
+        first: the number, among those, of the first row held of class 0, and of class 1.
+        counts: how many rows are held of each.
+    """
+
+    held: Rows
+    rows: int
+    first: list[int]
+    counts: list[int]
+
+    def take(self, rows: Tensor) -> Subset:
+        own, offset = [], 0
+        for first, count in zip(self.first, self.counts, strict=True):
+            own.append(rows[(rows >= first) & (rows < first + count)] - first + offset)
+            offset += count
+        return self.held.take(torch.cat(own))
+
+    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch:
+        return self.held.pieces(piece_rows, rows_in_batch or self.rows)
 
 
 class Loader(Generic[T]):
@@ -112,7 +141,8 @@ class TrainingBatches:
         """Return the batch of an iteration, counted from 1."""
         if self._whole is not None:  # the order of the rows does not change the gradient of all of them
             return self._whole
-        return self.subset.take(self.rows(iteration)).pieces(self.piece_rows)
+        rows = self.rows(iteration)
+        return self.subset.take(rows).pieces(self.piece_rows, len(rows))
 
     def rows(self, iteration: int) -> Tensor:
         """Return the row numbers, int64 (n,), of an iteration, counted from 1."""

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from project.data import sample
 from project.data.arrays import Array, check_values, chunks, open_array
-from project.data.batches import Batch, Loader, Rows, Subset, TrainingBatches
+from project.data.batches import Batch, Loader, Rows, Share, Subset, TrainingBatches
 from project.data.memory import free_memory
 from project.data.overlap import find_overlap
 from project.data.selection import Prepare, Selection, StreamedSubset
@@ -23,7 +23,7 @@ from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
 from project.data.statistics import Statistics, statistics
 from project.errors import InputError, InputWarning
 
-MEMORY_SHARE = 0.5  # of what is free, that a subset may take
+MEMORY_SHARE = 0.5  # of what is free, that the subsets may take
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 
 
@@ -80,6 +80,7 @@ class NpyDataModule(LightningDataModule):
         self.seed, self.balance, self.track_test = seed, balance, track_test
         self._feature_names = list(sample.FEATURE_NAMES) if feature_names is None and self.is_sample else feature_names
         self._class_names = list(sample.CLASS_NAMES) if class_names is None and self.is_sample else class_names
+        self._fits_memory: bool | None = None
 
     @property
     def num_features(self) -> int:
@@ -226,10 +227,12 @@ class NpyDataModule(LightningDataModule):
         medians = [np.median(np.concatenate([rows[:, c] for _, rows in train.read()]).astype(float)) for c in columns]
         return np.array(medians, np.float32)
 
-    def describe(self) -> str:
-        """One line that counts the rows of each subset."""
+    def describe(self, trainer: Trainer) -> str:
+        """One line that counts the rows of each subset, and says where they are kept."""
         counts = [f"{name} {rows}" for name, rows in self.fingerprint["rows"].items()]
-        return f"{self.root}: {', '.join(counts)} rows of {self.num_features} features, half of each class 0"
+        return f"{self.root}: {', '.join(counts)} rows of {self.num_features} features, half of each class 0; " + (
+            "kept in memory" if self.fits_memory(trainer) else "read from the files in every iteration"
+        )
 
     def train_dataloader(self) -> TrainingBatches:
         assert self.trainer is not None
@@ -259,13 +262,26 @@ class NpyDataModule(LightningDataModule):
         return Loader([self._prepared(name).pieces(self.piece_rows)])
 
     def _prepared(self, name: str) -> Rows:
-        """Standardize a subset on the device once, instead of in every step, if it fits there."""
+        """Standardize this process's share of a subset once, instead of in every step, if memory can hold it."""
         assert self.trainer is not None
-        device, selection = self.trainer.strategy.root_device, self.selections[name]
+        device, ranks = self.trainer.strategy.root_device, self.trainer.world_size
         prepare: Prepare = getattr(self.trainer.lightning_module, "standardized", as_it_is)
-        if selection.rows * (4 * selection.num_features + 1) <= MEMORY_SHARE * free_memory(device):
-            return selection.gather(prepare, device, torch.uint8)
-        return StreamedSubset(selection, prepare, device)
+        whole = self.selections[name]
+        selection, first = whole.share(self.trainer.global_rank, ranks)
+        in_memory = self.fits_memory(self.trainer)
+        held = (
+            selection.gather(prepare, device, torch.uint8) if in_memory else StreamedSubset(selection, prepare, device)
+        )
+        return held if ranks == 1 else Share(held, whole.rows, first, selection.counts)
+
+    def fits_memory(self, trainer: Trainer) -> bool:
+        """Whether the trainer's device can hold this process's share of all subsets, and as much again; said once."""
+        if self._fits_memory is None:
+            device = trainer.strategy.root_device
+            needed = sum(self.fingerprint["rows"].values()) * (4 * self.num_features + 1) // trainer.world_size
+            sharing = trainer.num_devices if device.type == "cpu" else 1  # processes in the same memory
+            self._fits_memory = needed <= MEMORY_SHARE * free_memory(device) / sharing
+        return self._fits_memory
 
 
 def as_it_is(features: Tensor) -> Tensor:

@@ -45,6 +45,22 @@ class Selection:
     def num_features(self) -> int:
         return int(self.arrays[0].shape[1])
 
+    def share(self, rank: int, ranks: int) -> tuple["Selection", list[int]]:
+        """Return what lies in one of as many stretches of the files as there are processes, so that each reads its own.
+
+        Returns:
+            The selection, and the number in the whole one of its first row of class 0, and of class 1.
+        """
+        starts, ends = ([len(array) * i // ranks for array in self.arrays] for i in (rank, rank + 1))
+        stretches = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+        arrays = [array[stretch] for array, stretch in zip(self.arrays, stretches, strict=True)]
+        assignments = [assignment[stretch] for assignment, stretch in zip(self.assignments, stretches, strict=True)]
+        before = [
+            int((assignment[:start] == self.subset).sum())
+            for assignment, start in zip(self.assignments, starts, strict=True)
+        ]
+        return Selection(arrays, assignments, self.subset), [before[0], self.counts[0] + before[1]]
+
     def read(self, file_rows: int | None = None) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Yield (class, float32 (n, j) features) of every row, from file_rows rows of a file at a time."""
         for label in (0, 1):
@@ -117,8 +133,8 @@ class StreamedSubset:
         labels = torch.from_numpy((numbers >= negatives).astype(np.uint8))[:, None]
         return Subset(self.prepare(torch.from_numpy(features).to(self.device)), labels.to(self.device))
 
-    def pieces(self, piece_rows: int) -> Batch:
-        return StreamedBatch(self, piece_rows)
+    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch:
+        return StreamedBatch(self, piece_rows, rows_in_batch or self.rows)
 
 
 @dataclass(frozen=True)
@@ -127,10 +143,11 @@ class StreamedBatch:
 
     subset: StreamedSubset
     piece_rows: int
+    rows_in_batch: int
 
     def __iter__(self) -> Iterator[Piece]:
         device = self.subset.device
         for label, rows in self.subset.selection.read(self.piece_rows):
             features = self.subset.prepare(torch.from_numpy(rows).to(device))
             labels = torch.full((len(rows), 1), label, dtype=torch.uint8, device=device)
-            yield Piece(features, labels, len(rows) / self.subset.rows)
+            yield Piece(features, labels, len(rows) / self.rows_in_batch)

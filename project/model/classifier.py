@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from project.errors import InputError, InputWarning
 from project.model.loss import BCELoss, MSELoss
 from project.model.net import NNet
+from project.ranks import add_over_ranks, several_ranks
 
 if TYPE_CHECKING:
     from project.data import NpyDataModule
@@ -116,7 +117,10 @@ class BinaryClassifier(LightningModule):
         return ((features - self.mean) * self.scale).to(features.dtype) if self.standardize else features
 
     def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
-        """Take one SGD step and return the batch's loss before it; the data come standardized."""
+        """Take one SGD step and return the batch's loss before it; the data come standardized.
+
+        Not by ``manual_backward``: with several processes it would average their gradients, after every piece.
+        """
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
@@ -125,8 +129,19 @@ class BinaryClassifier(LightningModule):
             loss = piece.weight * self.criteria[self.loss](piece.labels, self.net(piece.features))
             loss.backward()
             batch_loss += loss.detach()
+        if several_ranks():
+            self._add_shares(batch_loss)
         optimizer.step()
         return batch_loss
+
+    def _add_shares(self, batch_loss: Tensor) -> None:
+        """Add up the losses and gradients of the processes, each of which has computed its share of the batch."""
+        gradients = []
+        for weights in self.net.parameters():
+            if weights.grad is None:  # this process has no row of the batch
+                weights.grad = torch.zeros_like(weights)
+            gradients.append(weights.grad)
+        add_over_ranks([batch_loss, *gradients])
 
     def on_validation_epoch_start(self) -> None:
         self._means = [torch.zeros(3, dtype=torch.float64, device=self.device) for _ in ("val", "test")]
@@ -156,7 +171,8 @@ class BinaryClassifier(LightningModule):
         metrics = {"loss": loss, "accuracy": accuracy, "bce": bce, "mse": mse}
         # In fit, History hands them to the loggers: Lightning would number the validation after iteration 20 as 19.
         logger = self.trainer.state.fn != "fit"
-        self.log_dict({f"{subset}/{name}": value for name, value in metrics.items()}, logger=logger)
+        named = {f"{subset}/{name}": value for name, value in metrics.items()}
+        self.log_dict(named, logger=logger, sync_dist=True, reduce_fx="sum")  # each process has its share of the rows
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         return self.forward(batch)

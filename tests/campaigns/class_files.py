@@ -209,7 +209,7 @@ def random_text(rng: random.Random, file: Npy) -> None:
     """Write a header of noise, of Python's words, or of ten thousand brackets."""
     words = "".join(rng.choice(SNIPPETS) for _ in range(rng.randint(0, 20))).encode()
     deep = rng.choice("([{-~+'").encode() * rng.choice([50, 199, 5000, 9900])
-    file.text = rng.choice([rng.randbytes(rng.randint(0, 200)), words, deep, file.text.replace(b"(", deep + b"(")])
+    file.text = rng.choice([rng.randbytes(rng.randint(0, 200)), words, deep, file.text.replace(b"(", deep + b"(", 1)])
 
 
 def pad(rng: random.Random, file: Npy) -> None:

@@ -12,7 +12,7 @@ from lightning.pytorch import seed_everything
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
 
-from project.data.batches import Batch, Loader, Subset, TrainingBatches, cut
+from project.data.batches import Batch, Loader, Subset, TrainingBatches
 
 seeds = st.just(0) | st.integers(0, 2**64 - 1)
 piece_sizes = st.integers(1, 45)
@@ -40,7 +40,7 @@ def sizes(draw: st.DrawFn) -> tuple[int, int]:
 
 @given(rows=st.integers(1, 40), piece_rows=piece_sizes)
 def test_pieces_are_the_batch_in_order_and_weigh_what_they_hold(rows: int, piece_rows: int) -> None:
-    pieces = cut(numbered(rows), piece_rows)
+    pieces = numbered(rows).pieces(piece_rows)
     whole, rest = divmod(rows, piece_rows)
     assert [len(piece.labels) for piece in pieces] == [piece_rows] * whole + [rest] * (rest > 0)
     assert row_numbers(pieces) == list(range(rows))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from project.data import NpyDataModule
-from project.data.batches import Batch, Loader, Piece, Subset, TrainingBatches, cut
+from project.data.batches import Batch, Loader, Piece, Subset, TrainingBatches
 from project.errors import InputError, InputWarning
 from project.model import BinaryClassifier
 from tests.conftest import Write
@@ -267,7 +267,7 @@ def test_one_step_worked_by_hand(piece_rows: int, tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter, values in zip(model.net.parameters(), before, strict=True):
             parameter.copy_(torch.tensor(values))
-    batch = cut(Subset(torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1)), piece_rows)
+    batch = Subset(torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1)).pieces(piece_rows)
     recorder = Recorder()
     new_trainer(tmp_path, callback=recorder).fit(model, Loader([batch]), Loader([batch]))
     assert recorder.run.losses == pytest.approx([math.log(16 / 3) / 2], rel=1e-6)  # -(ln 3/4 + ln 1/4) / 2
