@@ -1,6 +1,5 @@
 """How batches reach the trainer: two class files are loaded, split and handed over."""
 
-import hashlib
 import os
 import warnings
 from functools import cached_property
@@ -16,6 +15,7 @@ from torch import Tensor
 from project.data import sample
 from project.data.arrays import Array, check_values, chunks, open_array
 from project.data.batches import Batch, Loader, Rows, Share, Subset, TrainingBatches
+from project.data.fingerprint import Fingerprint, check_same, fingerprint
 from project.data.memory import free_memory
 from project.data.overlap import find_overlap
 from project.data.selection import Prepare, Selection, StreamedSubset
@@ -48,6 +48,7 @@ class NpyDataModule(LightningDataModule):
         InputError: if a file or an option is not what it should be.
     """
 
+    fingerprint: Fingerprint
     statistics: Statistics
 
     def __init__(
@@ -139,12 +140,7 @@ class NpyDataModule(LightningDataModule):
         if self.batch_size is not None and self.batch_size > rows["train"]:
             raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {rows['train']}, the rows in train")
         self.statistics = statistics(torch.from_numpy(features) for _, features in self.selections["train"].read())
-        self.fingerprint: dict[str, Any] = {
-            "sha256": [hash_file(file) for file in files],
-            "seed": self.seed,
-            "rows": rows,
-            "split": hash_bytes(assignments),
-        }
+        self.fingerprint = fingerprint(files, assignments, self.seed, rows)
 
     @cached_property
     def train(self) -> Subset:
@@ -194,24 +190,15 @@ class NpyDataModule(LightningDataModule):
         if (overlap.both_classes or overlap.test_in_train) and not self.is_sample:  # the sample's docstring tells
             warnings.warn(
                 f"{self.root}: {overlap.both_classes} feature vectors occur in both classes; "
-                f"{overlap.test_in_train} test rows also occur in train",
+                f"{overlap.test_in_train} test rows also occur in train"
+                + (f" (one in {overlap.buckets} was compared)" if overlap.buckets > 1 else ""),
                 InputWarning,
                 stacklevel=2,
             )
 
-    def check_fingerprint(self, trained_on: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other data or another split: rows it was trained on could be among the test rows."""
-        here = self.fingerprint
-        if trained_on["sha256"] != here["sha256"]:
-            raise InputError(
-                f"{self.root}: the checkpoint was trained on other data (sha256 {trained_on['sha256'][0][:12]}..., "
-                f"{trained_on['sha256'][1][:12]}...); name its folder with --data.root"
-            )
-        if trained_on != here:
-            raise InputError(
-                f"--data.seed: the checkpoint was trained on split seed {trained_on['seed']} with rows "
-                f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
-            )
+    def check_fingerprint(self, trained_on: Fingerprint) -> None:
+        """Refuse a checkpoint of other data or another split."""
+        check_same(self.root, self.fingerprint, trained_on)
 
     @property
     def largest_piece(self) -> int:
@@ -286,19 +273,3 @@ class NpyDataModule(LightningDataModule):
 
 def as_it_is(features: Tensor) -> Tensor:
     return features
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, as sha256sum prints it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def hash_bytes(arrays: list[Assignment]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(array.data)
-    return digest.hexdigest()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
-from project.data import arrays
+from project.data import arrays, overlap
 from project.data.overlap import Overlap, find_overlap, hash_rows
 from project.data.split import TEST, TRAIN, VAL, Assignment, split
 
@@ -42,6 +42,21 @@ def test_overlap_is_what_sets_say(pair: tuple[Floats, Floats], seed: int, chunk_
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
         assert find_overlap(list(pair), assignments) == counted(list(pair), assignments)
+
+
+def test_one_bucket_in_many_stands_for_large_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "BUCKET_ROWS", 100)
+    rng = np.random.default_rng(0)
+    pair = [rng.standard_normal((2000, 2)) for _ in range(2)]
+    pair[1][:1000] = pair[0][:1000]
+    assignments = [split(2000, 2000, 0, i) for i in range(2)]
+    found = find_overlap(pair, assignments)
+    assert found.buckets == 40
+    assert found.both_classes == pytest.approx(1000 / 40, abs=4 * (1000 / 40) ** 0.5), "within four deviations"
+    assert not found.same_rows
+    assert find_overlap([pair[0], pair[0][::-1]], assignments).same_rows
+    monkeypatch.setattr(overlap, "MOST_BUCKETS", 40)
+    assert find_overlap(pair, assignments) == counted(pair, assignments)
 
 
 @given(tables(2), st.randoms(use_true_random=False))
