@@ -29,7 +29,7 @@ class Subset(NamedTuple):
 
     def take(self, rows: Tensor) -> "Subset":
         """Return the rows of the given numbers, int64 (n,)."""
-        return Subset(self.features[rows], self.labels[rows])
+        return Subset(self.features.index_select(0, rows), self.labels.index_select(0, rows))
 
     def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> "Batch":
         """Cut all rows into pieces of piece_rows rows; the last one may be shorter.
