@@ -1,6 +1,7 @@
 """``python -m project COMMAND``: names the commands at once, and leaves the rest to the module that knows how."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -26,11 +27,13 @@ COMMANDS = ("fit", "validate", "test", "predict", "compare", "export")
 
 @cache
 def load_commands() -> Callable[[Sequence[str]], int]:
-    """Import Lightning, for which --help need not wait, with the garbage collector off.
+    """Import torch and Lightning, for which --help need not wait, in the way that costs least.
 
     The imports make a million objects that all stay: to search them for garbage, then and while training, takes longer
-    than a second.
+    than a second. And OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time,
+    unless they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable).
     """
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
     from project.cli import run_command  # noqa: PLC0415
 

@@ -89,11 +89,22 @@ def test_bce_config_equals_the_defaults(capsys: Captured) -> None:
     assert printed_config(capsys, "--config", str(CONFIGS / "bce.yaml")) == printed_config(capsys)
 
 
-def test_gpu_config_differs_from_the_defaults_in_the_accelerator_alone(capsys: Captured) -> None:
-    defaults = printed_config(capsys)
-    assert isinstance(defaults["trainer"], dict)
-    defaults["trainer"]["accelerator"] = "gpu"
-    assert printed_config(capsys, "--config", str(CONFIGS / "gpu.yaml")) == defaults
+@pytest.mark.parametrize(
+    ("config", "differences"),
+    [
+        ("gpu", {"data": {"piece_rows": 2**20}, "trainer": {"accelerator": "gpu"}}),
+        ("ddp", {"trainer": {"strategy": "ddp", "devices": 2}}),
+    ],
+)
+def test_config_differs_from_the_defaults_in_what_it_is_about(
+    config: str, differences: dict[str, dict[str, object]], capsys: Captured
+) -> None:
+    expected = printed_config(capsys)
+    for group, options in differences.items():
+        defaults = expected[group]
+        assert isinstance(defaults, dict)
+        defaults.update(options)
+    assert printed_config(capsys, "--config", str(CONFIGS / f"{config}.yaml")) == expected
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal of a missing GPU")

@@ -4,11 +4,15 @@ import argparse
 import time
 from pathlib import Path
 
+from project.__main__ import load_commands
+
+load_commands()  # as the command itself does, before torch is there
+
+# ruff: noqa: E402
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from stopwatch import Stopwatch
 
-from project.__main__ import load_commands
 from project.callbacks import Checkpoints, Divergence, Figures, History, Interrupt, TensorBoard
 from project.checkpoint import DigestCheckpointIO
 from project.data import NpyDataModule
@@ -27,7 +31,6 @@ def main() -> None:
     parser.add_argument("--validate-every", type=int, default=20, help="0 is never")
     parser.add_argument("--figures", action="store_true")
     options = parser.parse_args()
-    load_commands()
     seed_everything(0, verbose=False)
     pieces = {"piece_rows": options.piece_rows} if options.piece_rows else {}
     data = NpyDataModule(root=options.root, batch_size=options.batch_size, **pieces)
