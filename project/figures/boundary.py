@@ -64,8 +64,12 @@ def boundary(
         class_names: names of class 0 and class 1.
     """
     figure, axes = new_figure(1, len(panels), sharex=True, sharey=True)
+    draw_probability, draw_cloud = (_plane, _on_plane) if where.y.size else (_curve, _beside_curve)
     for ax, (title, probability) in zip(axes, panels.items(), strict=True):
-        (_plane if where.y.size else _curve)(ax, where, probability, train, test, class_names)
+        draw_probability(ax, where, probability)
+        for subset, classes in {"training": train, "test": test}.items():
+            for label, cloud in enumerate(classes):
+                draw_cloud(ax, cloud, label, subset == "test", f"{class_names[label]}, {subset}")
         ax.set(title=title, xlabel=feature_names[0], xlim=(where.x[0], where.x[-1]))
     axes[0].set_ylabel(feature_names[1] if where.y.size else f"probability of {class_names[1]}")
     if where.y.size:
@@ -85,53 +89,40 @@ def boundary(
     return figure
 
 
-def _plane(
-    ax: Axes,
-    where: Grid,
-    probability: Features,
-    train: Sequence[Cloud],
-    test: Sequence[Cloud],
-    class_names: Sequence[str],
-) -> None:
+def _plane(ax: Axes, where: Grid, probability: Features) -> None:
     values = probability.reshape(len(where.y), len(where.x))
     ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1)
     if values.min() < 0.5 < values.max():  # elsewhere there is no line, and matplotlib warns
         ax.contour(where.x, where.y, values, [0.5], colors="black", linewidths=2)
     ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")
     ax.set_ylim(where.y[0], where.y[-1])
-    for subset, classes in {"training": train, "test": test}.items():
-        for rows, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
-            if isinstance(rows, Density):
-                rows.draw(ax, colour, "-" if subset == "training" else ":", f"{name}, {subset}")
-                continue
-            x, y = rows[:, :2].T
-            looks = {"fc": colour, "ec": "white", "lw": 0.4} if subset == "training" else {"fc": "none", "ec": colour}
-            ax.scatter(x, y, 18 if subset == "training" else 22, marker=marker, label=f"{name}, {subset}", **looks)
 
 
-def _curve(
-    ax: Axes,
-    where: Grid,
-    probability: Features,
-    train: Sequence[Cloud],
-    test: Sequence[Cloud],
-    class_names: Sequence[str],
-) -> None:
+def _on_plane(ax: Axes, cloud: Cloud, label: int, tested: bool, name: str) -> None:
+    colour, marker = CLASS_COLOURS[label], CLASS_MARKERS[label]
+    if isinstance(cloud, Density):
+        cloud.draw(ax, colour, ":" if tested else "-", name)
+        return
+    looks = {"fc": "none", "ec": colour} if tested else {"fc": colour, "ec": "white", "lw": 0.4}
+    ax.scatter(cloud[:, 0], cloud[:, 1], 22 if tested else 18, marker=marker, label=name, **looks)
+
+
+def _curve(ax: Axes, where: Grid, probability: Features) -> None:
     ax.plot(where.x, probability, color="black", lw=2, label="probability")
     ax.axhline(0.5, color="black", lw=1, ls=":", label="decision boundary (0.5)")
     ax.set_ylim(-0.12, 1.12)
-    for subset, classes in {"training": train, "test": test}.items():
-        for rows, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
-            upper = colour == CLASS_COLOURS[1]  # class 0 below, class 1 above the curve
-            if isinstance(rows, Density):
-                base, sign = (1.02, 0.1) if upper else (-0.02, -0.1)
-                heights = base + sign * rows.counts / rows.counts.max()
-                text = f"{name}, {subset} ({rows.rows:,} rows)"
-                filled = subset == "training"
-                ax.stairs(heights, rows.edges[0], baseline=base, fill=filled, color=colour, label=text)
-                continue
-            # test points beside the training points
-            height = (1.03 if upper else -0.03) + (0.05 if upper else -0.05) * (subset == "test")
-            face = colour if subset == "training" else "none"
-            x = rows[:, 0]
-            ax.scatter(x, np.full(len(x), height), 18, fc=face, ec=colour, marker=marker, label=f"{name}, {subset}")
+
+
+def _beside_curve(ax: Axes, cloud: Cloud, label: int, tested: bool, name: str) -> None:
+    """Draw class 0 below and class 1 above the curve, the test rows farther from it."""
+    colour, marker = CLASS_COLOURS[label], CLASS_MARKERS[label]
+    away = (-1, 1)[label]
+    if isinstance(cloud, Density):
+        base = 0.5 + 0.52 * away
+        heights = base + 0.1 * away * cloud.counts / cloud.counts.max()
+        text = f"{name} ({cloud.rows:,} rows)"
+        ax.stairs(heights, cloud.edges[0], baseline=base, fill=not tested, color=colour, label=text)
+        return
+    height = 0.5 + away * (0.58 if tested else 0.53)
+    face = "none" if tested else colour
+    ax.scatter(cloud[:, 0], np.full(len(cloud), height), 18, fc=face, ec=colour, marker=marker, label=name)

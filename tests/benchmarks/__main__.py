@@ -324,6 +324,25 @@ def start_up(bench: Bench) -> Iterator[Row]:
     yield ratio(8, "bad option", results, "error", "imports", "<= 1.0")
 
 
+def parts(bench: Bench) -> Iterator[Row]:
+    """Line 9: what the parts of line 2 add to each other, a thousandth of the seconds of 1000 iterations."""
+    never = "--validate-every", 0
+    jobs = {
+        "the computation, by hand": bench.job("raw", *never),
+        "Lightning's loop": bench.job("ours", "--bare", *never),
+        "history, TensorBoard, signals, divergence": bench.job("ours", *never),
+        "50 validations, each with its checkpoint": bench.job("ours"),
+        "figures": bench.job("ours", "--figures"),
+    }
+    before = 0.0
+    for part, result in bench.measure(**jobs).items():
+        if result.failure:
+            yield Row(9, part, "", "", "no", result.failure)
+            return
+        yield Row(9, f"ms an iteration: {part}", f"{result.time - before:.2f}", "", "", f"{result.time:.3f} s in all")
+        before = result.time
+
+
 LINES: dict[int, Callable[[Bench], Iterator[Row]]] = {
     1: whole_process,
     2: loop,
@@ -333,6 +352,7 @@ LINES: dict[int, Callable[[Bench], Iterator[Row]]] = {
     6: out_of_core,
     7: linearity,
     8: start_up,
+    9: parts,
 }
 
 
@@ -349,7 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--lines", default="1,2,3,4,5,6,7,8", help="which lines of the table, such as 1,2")
+    parser.add_argument("--lines", default="1,2,3,4,5,6,7,8,9", help="which lines of the table, such as 1,2")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
     parser.add_argument("--quick", action="store_true", help="one run and fewer iterations, to see that all works")
     parser.add_argument("--sklearn-python", default=sys.executable, metavar="PATH", help="runs scikit-learn's part")

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--piece-rows", type=int)
     parser.add_argument("--validate-every", type=int, default=20, help="0 is never")
     parser.add_argument("--figures", action="store_true")
+    parser.add_argument("--bare", action="store_true", help="no callbacks and no logger: Lightning's loop alone")
     options = parser.parse_args()
     seed_everything(0, verbose=False)
     pieces = {"piece_rows": options.piece_rows} if options.piece_rows else {}
@@ -38,12 +39,14 @@ def main() -> None:
     last = options.warmup + options.iterations
     stopwatch = Stopwatch(options.warmup, last)
     figures: list[Callback] = [Figures()] if options.figures else []
+    recording = [Interrupt(), Divergence(), History(), *figures, TensorBoard(), Checkpoints()]
     settings = {**TRAINER_DEFAULTS, "max_steps": last, "accelerator": "cpu"}
     settings |= {"val_check_interval": options.validate_every} if options.validate_every else {"limit_val_batches": 0}
     trainer = Trainer(
         **settings,
-        logger=RunLogger(Path("lightning_logs") / "version_0"),
-        callbacks=[stopwatch, Interrupt(), Divergence(), History(), *figures, TensorBoard(), Checkpoints()],
+        logger=False if options.bare else RunLogger(Path("lightning_logs") / "version_0"),
+        callbacks=[stopwatch] if options.bare else [stopwatch, *recording],
+        enable_checkpointing=not options.bare,
         plugins=[DigestCheckpointIO()],
         enable_progress_bar=False,
     )
