@@ -127,13 +127,19 @@ def _checked_shape(path: Path, shape: object) -> tuple[int, int]:
 
 def chunks(array: Array, rows: int | None = None) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
     """Yield (number of the first row, float32 copy of some consecutive rows), CHUNK_ROWS unless told, at a time."""
+    for start, part in stretches(array, rows):
+        with np.errstate(over="ignore", invalid="ignore"):  # check_values reports what does not fit
+            yield start, part.astype(np.float32)
+
+
+def stretches(array: Array, rows: int | None = None) -> Iterator[tuple[int, Array]]:
+    """Yield (number of the first row, consecutive rows as they lie in the file), CHUNK_ROWS unless told, at a time."""
     rows = rows or CHUNK_ROWS
     owner: object = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
     for start in range(0, len(array), rows):
-        with np.errstate(over="ignore", invalid="ignore"):  # check_values reports what does not fit
-            yield start, array[start : start + rows].astype(np.float32)
+        yield start, array[start : start + rows]
         if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             owner.madvise(mmap.MADV_DONTNEED)  # what was read stays in the system's cache, not in our memory
 

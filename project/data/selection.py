@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from project.data.arrays import Array, chunks
+from project.data.arrays import Array, stretches
 from project.data.batches import Batch, Piece, Subset
 from project.data.split import Assignment
 
@@ -70,10 +70,10 @@ class Selection:
     def read_class(self, label: int, file_rows: int | None = None) -> Iterator[npt.NDArray[np.float32]]:
         """Yield float32 (n, j) features of one class's rows, from file_rows rows of its file at a time."""
         assignment = self.assignments[label]
-        for start, values in chunks(self.arrays[label], file_rows):
-            rows = values[assignment[start : start + len(values)] == self.subset]
+        for start, part in stretches(self.arrays[label], file_rows):
+            rows = part.take(np.flatnonzero(assignment[start : start + len(part)] == self.subset), axis=0)
             if len(rows):
-                yield rows
+                yield rows.astype(np.float32, copy=False)
 
     def gather(self, prepare: Prepare, device: torch.device, label_dtype: torch.dtype) -> Subset:
         """Copy all rows into memory, through a function from raw to prepared features."""
