@@ -139,9 +139,18 @@ def stretches(array: Array, rows: int | None = None) -> Iterator[tuple[int, Arra
     while isinstance(owner, np.ndarray):
         owner = owner.base
     for start in range(0, len(array), rows):
-        yield start, array[start : start + rows]
+        part = array[start : start + rows]
+        yield start, part
         if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            owner.madvise(mmap.MADV_DONTNEED)  # what was read stays in the system's cache, not in our memory
+            _release(part, owner)
+
+
+def _release(part: Array, owner: mmap.mmap) -> None:
+    """Leave what was read to the system's cache: in our memory it would count as ours."""
+    first = part.ctypes.data - np.frombuffer(owner, np.uint8).ctypes.data
+    last = first + sum((n - 1) * stride for n, stride in zip(part.shape, part.strides, strict=True))
+    first -= first % mmap.PAGESIZE
+    owner.madvise(mmap.MADV_DONTNEED, first, last - first + part.itemsize)
 
 
 def check_values(path: Path, array: Array) -> None:

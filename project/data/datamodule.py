@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from functools import cached_property
+from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +21,11 @@ from project.data.memory import free_memory
 from project.data.overlap import find_overlap
 from project.data.selection import Prepare, Selection, StreamedSubset
 from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
-from project.data.statistics import Statistics, statistics
+from project.data.statistics import Statistics, medians, statistics
 from project.errors import InputError, InputWarning
 
 MEMORY_SHARE = 0.5  # of what is free, that the subsets may take
+MEDIAN_COLUMNS = 16  # whose medians are found together, in as many half megabytes
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 
 
@@ -208,11 +210,15 @@ class NpyDataModule(LightningDataModule):
         return min(self.batch_size or self.selections["train"].rows, self.piece_rows)
 
     def training_medians(self, from_column: int) -> npt.NDArray[np.float32]:
-        """Return the median of each training feature from a column on, read a column at a time."""
+        """Return the median of each training feature from a column on."""
         train = self.selections["train"]
-        columns = range(from_column, train.num_features)
-        medians = [np.median(np.concatenate([rows[:, c] for _, rows in train.read()]).astype(float)) for c in columns]
-        return np.array(medians, np.float32)
+
+        def read(first: int) -> Iterator[npt.NDArray[np.float32]]:
+            return (rows[:, first : first + MEDIAN_COLUMNS] for _, rows in train.read())
+
+        firsts = range(from_column, train.num_features, MEDIAN_COLUMNS)
+        parts = [medians(partial(read, first), train.rows) for first in firsts]
+        return np.concatenate([np.empty(0, np.float32), *parts])
 
     def describe(self, trainer: Trainer) -> str:
         """One line that counts the rows of each subset, and says where they are kept."""

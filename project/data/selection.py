@@ -139,15 +139,16 @@ class StreamedSubset:
 
 @dataclass(frozen=True)
 class StreamedBatch:
-    """All rows of a subset as pieces, read as they are asked for; piece_rows counts the rows of the file."""
+    """All rows of a subset as pieces of about piece_rows rows, read as they are asked for."""
 
     subset: StreamedSubset
     piece_rows: int
     rows_in_batch: int
 
     def __iter__(self) -> Iterator[Piece]:
-        device = self.subset.device
-        for label, rows in self.subset.selection.read(self.piece_rows):
+        device, selection = self.subset.device, self.subset.selection
+        rows_in_files = sum(len(array) for array in selection.arrays)
+        for label, rows in selection.read(self.piece_rows * rows_in_files // max(1, selection.rows)):
             features = self.subset.prepare(torch.from_numpy(rows).to(device))
             labels = torch.full((len(rows), 1), label, dtype=torch.uint8, device=device)
             yield Piece(features, labels, len(rows) / self.rows_in_batch)

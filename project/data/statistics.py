@@ -1,10 +1,16 @@
-"""Mean and standard deviation of each feature, in float64 and in one pass."""
+"""Mean, standard deviation and median of each feature, of rows that need not be in memory together."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+Rows = npt.NDArray[np.float32]
+HALF = 2**16  # values that half of a float32's bits can have
 
 
 class Statistics(NamedTuple):
@@ -28,3 +34,42 @@ def statistics(chunks: Iterable[Tensor]) -> Statistics:
         mean = mean + delta * (n / (rows + n))
         rows += n
     return Statistics(mean, (squares / rows).sqrt())
+
+
+def medians(read: Callable[[], Iterable[Rows]], rows: int) -> Rows:
+    """Return the median of each column, (j,), as numpy does, of chunks (n, j) of so many rows in all."""
+    middle = [_smallest(read, rank) for rank in {(rows - 1) // 2, rows // 2}]
+    return np.asarray(np.mean(middle, axis=0, dtype=np.float64), np.float32)
+
+
+def _smallest(read: Callable[[], Iterable[Rows]], rank: int) -> Rows:
+    """Return the value of each column, (j,), that so many others precede, from two readings.
+
+    The bits of a float32, once negative numbers are turned round, count upwards as the numbers do. So the first reading
+    counts the upper halves of the bits, and the second the lower halves, where the upper one is now known.
+    """
+    uppers = (_count(keys >> 16) for keys in map(_keys, read()))
+    upper, rank_within = _place(reduce(np.add, uppers), rank)
+    lowers = (_count(keys & (HALF - 1), keys >> 16 == upper) for keys in map(_keys, read()))
+    lower, _ = _place(reduce(np.add, lowers), rank_within)
+    keys = (upper * HALF + lower).astype(np.uint32)
+    return np.where(keys >> 31, keys ^ np.uint32(2**31), ~keys).view(np.float32)
+
+
+def _keys(values: Rows) -> npt.NDArray[np.uint32]:
+    bits = values.view(np.uint32)
+    return np.where(bits >> 31, ~bits, bits ^ np.uint32(2**31))
+
+
+def _count(halves: npt.NDArray[Any], among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+    """Return how often each half occurs in each column, (j, HALF), among all or the given cells."""
+    columns = halves.T if among is None else [column[there] for column, there in zip(halves.T, among.T, strict=True)]
+    return np.array([np.bincount(column, minlength=HALF) for column in columns])
+
+
+def _place(counts: npt.NDArray[np.int64], rank: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the bin of each row of counts in which the cell of a rank falls, and its rank in there, each (j,)."""
+    ends = counts.cumsum(axis=1)
+    bins = (ends > np.reshape(rank, (-1, 1))).argmax(axis=1)
+    columns = np.arange(len(counts))
+    return bins, rank - (ends - counts)[columns, bins]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from torch import Tensor
 
-from project.data.statistics import Statistics, statistics
+from project.data.statistics import Statistics, medians, statistics
 
 Floats = npt.NDArray[np.float32]
 shapes = st_np.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20)
@@ -64,3 +64,16 @@ def test_chunks_may_come_from_a_generator() -> None:
     chunk = torch.tensor([[1.0], [3.0]])
     mean, std = statistics(chunk + step for step in (0, 10))
     assert (mean.item(), std.item()) == (7, 26**0.5)
+
+
+@given(
+    rows=st.integers(1, 30),
+    columns=st.integers(1, 3),
+    chunk_rows=st.integers(1, 31),
+    data=st.data(),
+)
+def test_medians_are_numpys(rows: int, columns: int, chunk_rows: int, data: st.DataObject) -> None:
+    cells = st.sampled_from([0.0, -1.0, 1e-40, 3e38]) | st.floats(-1e6, 1e6, width=32)
+    values = data.draw(st_np.arrays(np.float32, (rows, columns), elements=cells))
+    found = medians(lambda: np.split(values, range(chunk_rows, rows, chunk_rows)), rows)
+    np.testing.assert_array_equal(found, np.median(values.astype(np.float64), axis=0).astype(np.float32))
