@@ -18,8 +18,6 @@ def several_ranks() -> bool:
 
 def add_over_ranks(tensors: list[Tensor]) -> None:
     """Replace tensors of one dtype by their sums over all processes, in one exchange."""
-    if not several_ranks():
-        return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
     for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
