@@ -1,6 +1,7 @@
 """What the tests share: small data, and figures and logs that leave no trace."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from project.__main__ import main
+from project.run import Run
 
 torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 
@@ -29,6 +31,14 @@ def write_classes(tmp_path: Path) -> Write:
         return folder
 
     return write
+
+
+def wait_for_rows(run: Run, rows: int = 1) -> None:
+    """Wait until the run is in the midst of training."""
+    end = time.monotonic() + 120
+    while run.history.rows < rows:
+        assert time.monotonic() < end, "training did not start"
+        time.sleep(0.01)
 
 
 @pytest.fixture

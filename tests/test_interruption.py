@@ -17,6 +17,7 @@ from project.checkpoint import load
 from project.model import BinaryClassifier
 from project.run import Run
 from tests.campaigns import kills
+from tests.conftest import wait_for_rows
 
 CONTEXT = get_context("forkserver")  # forks from a process that has imported everything and started no thread
 CONTEXT.set_forkserver_preload(["project.cli"])
@@ -50,14 +51,6 @@ def train(folder: Path, arguments: list[str]) -> None:
         os.dup2(stderr.fileno(), 2)
         os.dup2(stdout.fileno(), 1)
     sys.exit(main(["fit", *arguments]))
-
-
-def wait_for_rows(run: Run) -> None:
-    """Wait until the run is in the midst of training."""
-    end = time.monotonic() + 120
-    while run.history.rows < 1:
-        assert time.monotonic() < end, "training did not start"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

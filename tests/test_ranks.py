@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from project.checkpoint import load
 from project.data.batches import Share, TrainingBatches
 from project.data.split import TRAIN
 from project.run import Run
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, wait_for_rows
 from tests.data.test_selection import CPU, halved, make
 
 STEPS = 400  # beyond, the sample amplifies the rounding of a sum in another order
@@ -98,11 +97,8 @@ def test_a_run_that_loses_a_process_resumes_in_one(
     half = Run(tmp_path / "lightning_logs" / "run")
     with (tmp_path / "stderr.txt").open("w") as stderr:
         first = subprocess.Popen(command, cwd=tmp_path, stderr=stderr, stdout=subprocess.DEVNULL)
-    end = time.monotonic() + 120
-    while half.history.rows < 100:
-        assert first.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for_rows(half, 100)
+    assert first.poll() is None
     (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
     os.kill((first.pid, int(second))[victim], number)
     assert first.wait(60) == (1 if number == signal.SIGKILL else 128 + number)

@@ -51,14 +51,12 @@ class Selection:
         Returns:
             The selection, and the number in the whole one of its first row of class 0, and of class 1.
         """
-        starts, ends = ([len(array) * i // ranks for array in self.arrays] for i in (rank, rank + 1))
-        stretches = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
-        arrays = [array[stretch] for array, stretch in zip(self.arrays, stretches, strict=True)]
-        assignments = [assignment[stretch] for assignment, stretch in zip(self.assignments, stretches, strict=True)]
-        before = [
-            int((assignment[:start] == self.subset).sum())
-            for assignment, start in zip(self.assignments, starts, strict=True)
-        ]
+        arrays, assignments, before = [], [], []
+        for array, assignment in zip(self.arrays, self.assignments, strict=True):
+            start, end = (len(array) * i // ranks for i in (rank, rank + 1))
+            arrays.append(array[start:end])
+            assignments.append(assignment[start:end])
+            before.append(int((assignment[:start] == self.subset).sum()))
         return Selection(arrays, assignments, self.subset), [before[0], self.counts[0] + before[1]]
 
     def read(self, file_rows: int | None = None) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 Rows = npt.NDArray[np.float32]
+Bins = npt.NDArray[np.int64]
 HALF = 2**16  # values that half of a float32's bits can have
 
 
@@ -37,21 +38,21 @@ def statistics(chunks: Iterable[Tensor]) -> Statistics:
 
 
 def medians(read: Callable[[], Iterable[Rows]], rows: int) -> Rows:
-    """Return the median of each column, (j,), as numpy does, of chunks (n, j) of so many rows in all."""
-    middle = [_smallest(read, rank) for rank in {(rows - 1) // 2, rows // 2}]
+    """Return the median of each column, (j,), as numpy does, of chunks (n, j) of so many rows in all.
+
+    The bits of a float32, once negative numbers are turned round, count upwards as the numbers do. So a first reading
+    counts the upper halves of the bits, and another one, for each middle row, the lower halves where its upper one is
+    known.
+    """
+    uppers = reduce(np.add, (_count(keys >> 16) for keys in map(_keys, read())))
+    middle = [_refine(read, *_place(uppers, rank)) for rank in {(rows - 1) // 2, rows // 2}]
     return np.asarray(np.mean(middle, axis=0, dtype=np.float64), np.float32)
 
 
-def _smallest(read: Callable[[], Iterable[Rows]], rank: int) -> Rows:
-    """Return the value of each column, (j,), that so many others precede, from two readings.
-
-    The bits of a float32, once negative numbers are turned round, count upwards as the numbers do. So the first reading
-    counts the upper halves of the bits, and the second the lower halves, where the upper one is now known.
-    """
-    uppers = (_count(keys >> 16) for keys in map(_keys, read()))
-    upper, rank_within = _place(reduce(np.add, uppers), rank)
+def _refine(read: Callable[[], Iterable[Rows]], upper: Bins, rank: Bins) -> Rows:
+    """Return the value of each column, (j,), that has these upper bits and is of this rank among those that do."""
     lowers = (_count(keys & (HALF - 1), keys >> 16 == upper) for keys in map(_keys, read()))
-    lower, _ = _place(reduce(np.add, lowers), rank_within)
+    lower, _ = _place(reduce(np.add, lowers), rank)
     keys = (upper * HALF + lower).astype(np.uint32)
     return np.where(keys >> 31, keys ^ np.uint32(2**31), ~keys).view(np.float32)
 
@@ -67,7 +68,7 @@ def _count(halves: npt.NDArray[Any], among: npt.NDArray[np.bool_] | None = None)
     return np.array([np.bincount(column, minlength=HALF) for column in columns])
 
 
-def _place(counts: npt.NDArray[np.int64], rank: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _place(counts: npt.NDArray[np.int64], rank: Bins | int) -> tuple[Bins, Bins]:
     """Return the bin of each row of counts in which the cell of a rank falls, and its rank in there, each (j,)."""
     ends = counts.cumsum(axis=1)
     bins = (ends > np.reshape(rank, (-1, 1))).argmax(axis=1)
