@@ -30,7 +30,12 @@ class RunLogger(TensorBoardLogger):
 
     def __init__(self, folder: Path, repeated_from: int | None = None) -> None:
         super().__init__(
-            folder.parent.parent, folder.parent.name, folder.name, default_hp_metric=False, purge_step=repeated_from
+            folder.parent.parent,
+            folder.parent.name,
+            folder.name,
+            default_hp_metric=False,
+            purge_step=repeated_from,
+            max_queue=1000,  # of what awaits writing: with the usual 10 every validation waits for the disk
         )
         self.folder = folder
 

@@ -42,6 +42,8 @@ PRECISIONS = (None, "32", "32-true", "bf16", "bf16-mixed")  # weights and data a
 
 PARALLEL_ELEMENTS = 2**17
 ALL_THREADS = torch.get_num_threads()
+MOST_THREADS = 1024  # many more, and OpenMP ends the process
+LARGEST = 2**63 - 1  # what torch and Lightning count in
 LONGEST_NAME = 255  # bytes, on the usual file systems
 
 
@@ -51,6 +53,9 @@ def check_ranges(options: Namespace) -> None:
     Raises:
         InputError: naming the option, its value and its range.
     """
+    for option, value in options.items():
+        if isinstance(value, int) and value > LARGEST:
+            raise InputError(f"--{option}: {value}; need at most {LARGEST}")
     trainer = options.trainer
     for name, default in UNSUPPORTED.items():
         if trainer[name] != default:
@@ -61,8 +66,8 @@ def check_ranges(options: Namespace) -> None:
         raise InputError(f"--trainer.precision: {trainer.precision}; need 32-true or bf16-mixed")
     if not 0 <= options.seed_everything < 2**32:
         raise InputError(f"--seed_everything: {options.seed_everything}; need 0 to 4294967295")
-    if options.threads is not None and options.threads < 1:
-        raise InputError(f"--threads: {options.threads}; need at least 1, or null")
+    if options.threads is not None and not 1 <= options.threads <= MOST_THREADS:
+        raise InputError(f"--threads: {options.threads}; need 1 to {MOST_THREADS}, or null")
     name = options.name
     if name is not None and (Path(name).name != name or len(os.fsencode(name)) > LONGEST_NAME):
         raise InputError(f"--name: {name}; need the name of one folder, without a path and not too long")
