@@ -55,7 +55,7 @@ class ProjectCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, default=None, help="The run folder under lightning_logs.")
         parser.add_argument(
-            "--threads", type=int | None, default=None, help="CPU threads, at least 1; null suits the size of a piece."
+            "--threads", type=int | None, default=None, help="CPU threads, 1 to 1024; null suits the size of a piece."
         )
         parser.link_arguments("data.num_features", "model.num_features", apply_on="instantiate")
 

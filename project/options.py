@@ -42,8 +42,12 @@ PRECISIONS = (None, "32", "32-true", "bf16", "bf16-mixed")  # weights and data a
 
 PARALLEL_ELEMENTS = 2**17
 ALL_THREADS = torch.get_num_threads()
-MOST_THREADS = 1024  # many more, and OpenMP ends the process
-LARGEST = 2**63 - 1  # what torch and Lightning count in
+LARGEST = 2**63 - 1  # that torch counts to
+RANGES = {
+    "seed_everything": (0, 2**32 - 1),
+    "threads": (1, 1024),  # with many more, OpenMP ends the process
+    "trainer.max_steps": (1, LARGEST),
+}
 LONGEST_NAME = 255  # bytes, on the usual file systems
 
 
@@ -54,8 +58,9 @@ def check_ranges(options: Namespace) -> None:
         InputError: naming the option, its value and its range.
     """
     for option, value in options.items():
-        if isinstance(value, int) and value > LARGEST:
-            raise InputError(f"--{option}: {value}; need at most {LARGEST}")
+        lowest, highest = RANGES.get(option, (-LARGEST, LARGEST))
+        if isinstance(value, int) and not lowest <= value <= highest:
+            raise InputError(f"--{option}: {value}; need {lowest} to {highest}")
     trainer = options.trainer
     for name, default in UNSUPPORTED.items():
         if trainer[name] != default:
@@ -64,15 +69,9 @@ def check_ranges(options: Namespace) -> None:
         raise InputError(f"--trainer.strategy: {trainer.strategy}; need one of {', '.join(STRATEGIES)}")
     if trainer.precision not in (*PRECISIONS, 32):
         raise InputError(f"--trainer.precision: {trainer.precision}; need 32-true or bf16-mixed")
-    if not 0 <= options.seed_everything < 2**32:
-        raise InputError(f"--seed_everything: {options.seed_everything}; need 0 to 4294967295")
-    if options.threads is not None and not 1 <= options.threads <= MOST_THREADS:
-        raise InputError(f"--threads: {options.threads}; need 1 to {MOST_THREADS}, or null")
     name = options.name
     if name is not None and (Path(name).name != name or len(os.fsencode(name)) > LONGEST_NAME):
         raise InputError(f"--name: {name}; need the name of one folder, without a path and not too long")
-    if trainer.max_steps < 1:
-        raise InputError(f"--trainer.max_steps: {trainer.max_steps}; need at least 1")
     if isinstance(trainer.val_check_interval, (int, float)) and trainer.val_check_interval <= 0:
         raise InputError(f"--trainer.val_check_interval: {trainer.val_check_interval}; need at least 1 iteration")
     if trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
