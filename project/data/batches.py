@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T")
+CPU = torch.device("cpu")
 
 
 class Subset(NamedTuple):
@@ -26,6 +27,10 @@ class Subset(NamedTuple):
     @property
     def rows(self) -> int:
         return len(self.labels)
+
+    @property
+    def place(self) -> torch.device:
+        return self.labels.device
 
     def take(self, rows: Tensor) -> "Subset":
         """Return the rows of the given numbers, int64 (n,)."""
@@ -58,6 +63,11 @@ class Rows(Protocol):
     @property
     def rows(self) -> int: ...
 
+    @property
+    def place(self) -> torch.device:
+        """Where the row numbers to take should lie, so that no iteration has to move them."""
+        ...
+
     def take(self, rows: Tensor) -> Subset: ...
 
     def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch: ...
@@ -81,12 +91,16 @@ class Share:
     first: list[int]
     counts: list[int]
 
+    @property
+    def place(self) -> torch.device:
+        return CPU  # how many rows are held must be known there
+
     def take(self, rows: Tensor) -> Subset:
         own, offset = [], 0
         for first, count in zip(self.first, self.counts, strict=True):
             own.append(rows[(rows >= first) & (rows < first + count)] - first + offset)
             offset += count
-        return self.held.take(torch.cat(own))
+        return self.held.take(torch.cat(own).to(self.held.place, non_blocking=True))
 
     def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch:
         return self.held.pieces(piece_rows, rows_in_batch or self.rows)
@@ -151,7 +165,7 @@ class TrainingBatches:
 
     def _draw_order(self, seed: int, epoch: int) -> Tensor:
         order = np.random.default_rng([seed, epoch]).permutation(self.subset.rows)
-        return torch.from_numpy(order)
+        return torch.from_numpy(order).to(self.subset.place)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seed": self.seed, "done": self.done}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from project.data.arrays import Array, stretches
-from project.data.batches import Batch, Piece, Subset
+from project.data.batches import CPU, Batch, Piece, Subset
 from project.data.split import Assignment
 
 BLOCK_ROWS = 512  # rows of a file that are counted together, so that one of them is found without a list of them all
@@ -121,8 +121,12 @@ class StreamedSubset:
     def rows(self) -> int:
         return self.selection.rows
 
+    @property
+    def place(self) -> torch.device:
+        return CPU
+
     def take(self, rows: Tensor) -> Subset:
-        numbers = rows.cpu().numpy()
+        numbers = rows.numpy()
         features = np.empty((len(numbers), self.selection.num_features), np.float32)
         negatives = self.selection.counts[0]
         for label, of_class in enumerate((numbers < negatives, numbers >= negatives)):

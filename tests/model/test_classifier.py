@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.nn import functional
 
 from project.data import NpyDataModule
@@ -288,6 +290,26 @@ def test_cutting_a_batch_changes_nothing(batch_size: int | None, piece_rows: int
         runs.append(fit(models[-1], data, tmp_path, 20, interval=10))
     assert_same_run(runs[0], runs[1])
     assert_same_weights(models[0], [p.detach() for p in models[1].net.parameters()])
+
+
+@pytest.mark.parametrize("batch_size", [60, 25])
+def test_an_iteration_on_another_device_moves_nothing_and_waits_for_nothing(batch_size: int, blobs: Path) -> None:
+    """Pretended tensors on a device that is not the CPU: to mix the two raises, and so does to look at a value."""
+    data = NpyDataModule(blobs)
+    data.setup("fit")
+    elsewhere = torch.device("meta")
+    model = BinaryClassifier(2).to(elsewhere)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        optimizer = LightningOptimizer(torch.optim.SGD(model.parameters(), 1.0))
+        optimizer.step = optimizer.optimizer.step  # type: ignore[method-assign]  # without a trainer
+        model.optimizers = lambda: optimizer  # type: ignore[method-assign, assignment, misc]
+        train = data.selections["train"].gather(model.standardized, elsewhere, torch.uint8)
+        for batch in TrainingBatches(train, batch_size, piece_rows=16, seed=0, iterations=4):
+            assert model.training_step(batch, 0).device == elsewhere
+        model.on_validation_epoch_start()
+        model.validation_step(train.pieces(16), 0)
+        with pytest.raises(DataDependentOutputException):  # once a validation
+            model.on_validation_epoch_end()
 
 
 def test_standardizes_in_float64(write_classes: Write, tmp_path: Path) -> None:
