@@ -114,9 +114,11 @@ def test_gpu_config_is_refused_without_a_gpu(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_config_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("batch_size", ["null", "100"])
+def test_gpu_config_trains(batch_size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["fit", "--config", str(CONFIGS / "gpu.yaml"), "--name", "gpu"]) == 0
+    options = ["--config", str(CONFIGS / "gpu.yaml"), "--name", "gpu", "--data.batch_size", batch_size]
+    assert main(["fit", *options]) == 0
     assert Run(tmp_path / "lightning_logs" / "gpu").history.read()["val_accuracy"][-1] >= 0.84
 
 

@@ -191,7 +191,7 @@ def mutated_config(rng: random.Random) -> tuple[list[str], bytes]:
     for _ in range(rng.randint(1, 4)):
         mutate = rng.choice([_truncate, _flip, _swap_lines, _replace_value, _repeat_line])
         text = bytearray(mutate(rng, bytes(text)) or b"\n")
-    return small(["--config=config.yaml", "--trainer.accelerator=cpu"]), bytes(text)
+    return small(["--config=config.yaml", "--trainer.accelerator=cpu", "--trainer.devices=1"]), bytes(text)
 
 
 def _truncate(rng: random.Random, text: bytes) -> bytes:
