@@ -10,6 +10,7 @@ load_commands()  # as the command itself does, before torch is there
 
 # ruff: noqa: E402
 import torch
+import torch.utils.tensorboard  # which the loggers import when they first write
 from lightning.pytorch import Callback, Trainer, seed_everything
 from stopwatch import Stopwatch
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.utils.tensorboard  # which the logger imports when it first writes
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
