@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from project.__main__ import main
 from project.checkpoint import load
-from project.data.batches import Share, TrainingBatches
+from project.data.batches import CPU, Share, TrainingBatches
 from project.data.split import TRAIN
 from project.run import Run
 from tests.conftest import CONFIGS, wait_for_rows
-from tests.data.test_selection import CPU, halved, make
+from tests.data.test_selection import halved, make
 
 STEPS = 400  # beyond, the sample amplifies the rounding of a sum in another order
 FIT = ["fit", "--config", str(CONFIGS / "ddp.yaml"), "--seed_everything", "3", "--data.track_test", "true"]

@@ -125,9 +125,9 @@ def _checked_shape(path: Path, shape: object) -> tuple[int, int]:
     return shape
 
 
-def chunks(array: Array, rows: int | None = None) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Yield (number of the first row, float32 copy of some consecutive rows), CHUNK_ROWS unless told, at a time."""
-    for start, part in stretches(array, rows):
+def chunks(array: Array) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """Yield (number of the first row, float32 copy of CHUNK_ROWS consecutive rows at most)."""
+    for start, part in stretches(array):
         with np.errstate(over="ignore", invalid="ignore"):  # check_values reports what does not fit
             yield start, part.astype(np.float32)
 

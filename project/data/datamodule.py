@@ -15,7 +15,7 @@ from torch import Tensor
 
 from project.data import sample
 from project.data.arrays import Array, check_values, chunks, open_array
-from project.data.batches import Batch, Loader, Rows, Share, Subset, TrainingBatches
+from project.data.batches import CPU, Batch, Loader, Rows, Share, Subset, TrainingBatches
 from project.data.fingerprint import Fingerprint, check_same, fingerprint
 from project.data.memory import free_memory
 from project.data.overlap import find_overlap
@@ -158,7 +158,7 @@ class NpyDataModule(LightningDataModule):
         return self._raw("test")
 
     def _raw(self, name: str) -> Subset:
-        return self.selections[name].gather(as_it_is, torch.device("cpu"), torch.float32)
+        return self.selections[name].gather(as_it_is, CPU, torch.float32)
 
     def _class_file(self, label: int) -> Path:
         # Path.exists raises if the name is too long

@@ -62,13 +62,13 @@ def _keys(values: Rows) -> npt.NDArray[np.uint32]:
     return np.where(bits >> 31, ~bits, bits ^ np.uint32(2**31))
 
 
-def _count(halves: npt.NDArray[Any], among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+def _count(halves: npt.NDArray[Any], among: npt.NDArray[np.bool_] | None = None) -> Bins:
     """Return how often each half occurs in each column, (j, HALF), among all or the given cells."""
     columns = halves.T if among is None else [column[there] for column, there in zip(halves.T, among.T, strict=True)]
     return np.array([np.bincount(column, minlength=HALF) for column in columns])
 
 
-def _place(counts: npt.NDArray[np.int64], rank: Bins | int) -> tuple[Bins, Bins]:
+def _place(counts: Bins, rank: Bins | int) -> tuple[Bins, Bins]:
     """Return the bin of each row of counts in which the cell of a rank falls, and its rank in there, each (j,)."""
     ends = counts.cumsum(axis=1)
     bins = (ends > np.reshape(rank, (-1, 1))).argmax(axis=1)

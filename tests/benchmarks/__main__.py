@@ -369,7 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--lines", default="1,2,3,4,5,6,7,8,9", help="which lines of the table, such as 1,2")
+    parser.add_argument("--lines", default=",".join(map(str, LINES)), help="which lines of the table, such as 1,2")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
     parser.add_argument("--quick", action="store_true", help="one run and fewer iterations, to see that all works")
     parser.add_argument("--sklearn-python", default=sys.executable, metavar="PATH", help="runs scikit-learn's part")

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from project.__main__ import main
 from project.data import datamodule, selection
+from project.data.batches import CPU
 from project.data.selection import Selection, StreamedSubset
 from project.data.split import TEST, TRAIN, VAL, split
 from project.run import Run
-
-CPU = torch.device("cpu")
 
 
 def halved(features: Tensor) -> Tensor:
