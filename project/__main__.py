@@ -22,17 +22,22 @@ commands:
 
 project COMMAND --help lists the options of a command; --debug shows where an error came from.
 """
+# The largest block from whose release glibc learns (32 MiB, mallopt(3)), less what it adds to it
+TAUGHT_BYTES = 2**25 - 2**16
 COMMANDS = ("fit", "validate", "test", "predict", "compare", "export")
 
 
 @cache
 def load_commands() -> Callable[[Sequence[str]], int]:
-    """Import torch and Lightning, for which --help need not wait, in the way that costs least.
+    """Import torch and Lightning, for which --help need not wait, into a process where they cost least.
 
     The imports make a million objects that all stay: to search them for garbage, then and while training, takes longer
-    than a second. And OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time,
-    unless they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable).
+    than a second. OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time, unless
+    they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable). And
+    glibc gives the memory of an iteration back to the system as often as not, and gets it again page by page, which
+    takes a third of the iteration, until it has seen the release of a block as large: it then keeps twice as much.
     """
+    bytes(TAUGHT_BYTES)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
     from project.cli import run_command  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 import subprocess
 import sys
 import time
@@ -278,6 +279,34 @@ def test_help_lists_the_commands_at_once(tmp_path: Path) -> None:
     assert time.perf_counter() - begin < 0.5
     for command in COMMANDS:
         assert sum(line.split()[:1] == [command] for line in text.splitlines()) == 1
+
+
+# Takes five blocks of 2 MiB and releases them, as the tensors of a piece, and counts the pages that the system gave
+PAGES = """
+import ctypes, resource, sys
+if sys.argv[1] == "as the commands do":
+    from project.__main__ import load_commands
+    load_commands()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [ctypes.c_void_p(libc.malloc(2**21)) for _ in range(5)]
+    for block in blocks:
+        ctypes.memset(block, 1, 2**21)
+    for block in blocks:
+        libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_the_memory_of_an_iteration_is_used_again(tmp_path: Path) -> None:
+    def pages(process: str) -> int:
+        return int(subprocess.check_output([sys.executable, "-c", PAGES, process], text=True, cwd=tmp_path))
+
+    assert pages("as the commands do") < 10
+    assert pages("as it comes") > 2000, "load_commands need not teach what is known"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -126,9 +126,9 @@ class BinaryClassifier(LightningModule):
         optimizer.zero_grad()
         batch_loss = torch.zeros((), device=self.device)
         for piece in batch:
-            loss = piece.weight * self.criteria[self.loss](piece.labels, self.net(piece.features))
-            loss.backward()
-            batch_loss += loss.detach()
+            loss = self.criteria[self.loss](piece.labels, self.net(piece.features))
+            loss.backward(torch.full_like(loss, piece.weight))
+            batch_loss.add_(loss.detach(), alpha=piece.weight)
         if several_ranks():
             self._add_shares(batch_loss)
         optimizer.step()
