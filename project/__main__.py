@@ -35,7 +35,7 @@ def load_commands() -> Callable[[Sequence[str]], int]:
     than a second. OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time, unless
     they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable). And
     glibc gives the memory of an iteration back to the system as often as not, and gets it again page by page, which
-    takes a third of the iteration, until it has seen the release of a block as large: it then keeps twice as much.
+    takes up to half of the time, until it has seen the release of a block as large: it then keeps twice as much.
     """
     bytes(TAUGHT_BYTES)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
