@@ -22,7 +22,7 @@ commands:
 
 project COMMAND --help lists the options of a command; --debug shows where an error came from.
 """
-# The largest block from whose release glibc learns (32 MiB, mallopt(3)), less what it adds to it
+# glibc learns from the release of a block of up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD), what it adds to it included
 TAUGHT_BYTES = 2**25 - 2**16
 COMMANDS = ("fit", "validate", "test", "predict", "compare", "export")
 
