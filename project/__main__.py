@@ -22,8 +22,6 @@ commands:
 
 project COMMAND --help lists the options of a command; --debug shows where an error came from.
 """
-# glibc learns from the release of a block of up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD), what it adds to it included
-TAUGHT_BYTES = 2**25 - 2**16
 COMMANDS = ("fit", "validate", "test", "predict", "compare", "export")
 
 
@@ -37,7 +35,7 @@ def load_commands() -> Callable[[Sequence[str]], int]:
     glibc gives the memory of an iteration back to the system as often as not, and gets it again page by page, which
     takes up to half of the time, until it has seen the release of a block as large: it then keeps twice as much.
     """
-    bytes(TAUGHT_BYTES)
+    bytes(2**25 - 2**16)  # glibc learns from 32 MiB at most, its own bytes included (mallopt(3), M_MMAP_THRESHOLD)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
     from project.cli import run_command  # noqa: PLC0415
