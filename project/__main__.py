@@ -1,11 +1,14 @@
 """``python -m project COMMAND``: names the commands at once, and leaves the rest to the module that knows how."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 HELP = """\
 usage: project COMMAND [options]
@@ -18,24 +21,23 @@ commands:
   test      loss and accuracy of a checkpoint on its test subset; writes test.json
   predict   classify the rows of --data.predict FILE.npy; writes predictions.csv
   compare   overlay runs; writes comparison.png and comparison.json
+  plot      draw a run's figures again: png, svg or pdf, also of an interrupted run
   export    write a checkpoint as a self-contained ONNX model
 
 project COMMAND --help lists the options of a command; --debug shows where an error came from.
 """
-COMMANDS = ("fit", "validate", "test", "predict", "compare", "export")
+COMMANDS = ("fit", "validate", "test", "predict", "compare", "plot", "export")
 
 
 @cache
-def load_commands() -> Callable[[Sequence[str]], int]:
+def load_commands() -> Callable[..., int]:
     """Import torch and Lightning, for which --help need not wait, into a process where they cost least.
 
     The imports make a million objects that all stay: to search them for garbage, then and while training, takes longer
     than a second. OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time, unless
-    they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable). And
-    glibc gives the memory of an iteration back to the system as often as not, and gets it again page by page, which
-    takes up to half of the time, until it has seen the release of a block as large: it then keeps twice as much.
+    they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable).
     """
-    bytes(2**25 - 2**16)  # glibc learns from 32 MiB at most, its own bytes included (mallopt(3), M_MMAP_THRESHOLD)
+    keep_memory()
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
     from project.cli import run_command  # noqa: PLC0415
@@ -45,8 +47,25 @@ def load_commands() -> Callable[[Sequence[str]], int]:
     return run_command
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status."""
+def keep_memory() -> None:
+    """Have glibc keep the memory of an iteration for the next one.
+
+    Otherwise it gives blocks back to the system as often as not, and gets them again page by page, which takes up to
+    half of a large iteration. The parameters are M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3).
+    """
+    with contextlib.suppress(TypeError, AttributeError, OSError):  # Windows, macOS and musl have no mallopt.
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 2**25)
+        mallopt(-1, 2**26)
+
+
+def main(argv: Sequence[str] | None = None, **options: Any) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        argv: the command and its options; those of the process unless given.
+        options: for project.cli.run_command, as kind=Model for a BinaryClassifier of your own.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP, end="")
@@ -55,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {arguments[0] or repr('')}: no such command; need one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        return load_commands()(arguments)
+        return load_commands()(arguments, **options)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

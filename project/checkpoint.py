@@ -1,84 +1,29 @@
-"""How a checkpoint reaches the disk whole, and how it is believed again."""
+"""How a checkpoint reaches the disk whole, and how it is believed again.
+
+It is believed because it rebuilds: its bytes match their digest, they hold nothing but numbers, text and tensors, and
+the classifier that its options describe wants tensors of just these names, shapes and types.
+"""
 
 import hashlib
 import io
-import pickle
-import struct
 import sys
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import lightning
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from packaging.version import Version
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from project.disk import write_whole
-from project.errors import InputError
+from project.errors import DivergedError, InputError
+from project.model import BinaryClassifier
 
 DIGEST_BYTES = 64
-# What torch.load, and looking into what it loaded, raise where there is no checkpoint of ours
-NOT_OURS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    Warning,
-    pickle.UnpicklingError,
-    struct.error,
-    zipfile.BadZipFile,
-)
-Rows = [[int | float | None, ...], ...]
-# What a checkpoint holds; ... stands for any value, as a key for any other key, and at the end of a list for more items
-FORM: dict[Any, Any] = {
-    "hyper_parameters": {
-        "num_features": int,
-        "hidden_features": int,
-        "activation": str,
-        "lr": float,
-        "loss": str,
-        "standardize": bool,
-    },
-    "datamodule_hyper_parameters": {"batch_size": int | None, "seed": int, "balance": str, "track_test": bool},
-    "fingerprint": {
-        "sha256": [str, str],
-        "seed": int,
-        "rows": {"train": int, "val": int, "test": int},
-        "split": str,
-    },
-    "state_dict": {...: Tensor},
-    "callbacks": {
-        "Checkpoints": {"best_loss": float},
-        "Figures": {"initial": {...: Tensor}, "validations": int},
-        "History": {"history": Rows, "both_losses": Rows},
-        ...: dict,
-    },
-    "optimizer_states": [{"param_groups": [{"lr": float, "params": [int, ...], ...: ...}], "state": dict}],
-    "lr_schedulers": [],
-    "loops": {
-        "fit_loop": {
-            "state_dict": {"combined_loader": [{"seed": int, "done": int}, ...]},
-            "epoch_loop.manual_optimization.optim_step_progress": {
-                "total": {"ready": int, "completed": int},
-                "current": {"ready": int, "completed": int},
-            },
-            ...: ...,
-        },
-        ...: ...,
-    },
-    "pytorch-lightning_version": str,
-    "global_step": int,
-    ...: ...,
-}
+PLAIN = (type(None), bool, int, float, str, bytes, Tensor)  # Nothing else can be loaded without running a program.
 
 
 class DigestCheckpointIO(TorchCheckpointIO):
@@ -88,16 +33,44 @@ class DigestCheckpointIO(TorchCheckpointIO):
     system, and ``torch.load`` checks no CRC: a changed byte can load as another weight.
 
     The digest is the comment of the zip archive that ``torch.save`` writes, so plain ``torch.load`` reads the file too.
+
+    Args:
+        kind: the class of the model.
     """
 
+    def __init__(self, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
+        self.kind = kind
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint that ``load`` will believe.
+
+        Raises:
+            DivergedError: if a weight is not finite.
+            TypeError, ValueError: if it holds what ``load`` would refuse.
+            OSError: if the disk is full or read-only.
+        """
+        contents = canonical(checkpoint)
+        for name, tensor in contents["state_dict"].items():
+            if not tensor.isfinite().all():
+                raise diverged(f"{name} is not finite", contents["global_step"], Path(path).with_name("last.ckpt"))
+        check_rebuilds(contents, self.kind)
         buffer = io.BytesIO()
-        torch.save(canonical(checkpoint), buffer)
+        torch.save(contents, buffer)
         body = buffer.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
         write_whole(Path(path), body + digest(body))
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        return load(Path(path))
+        return load(Path(path), self.kind)
+
+
+def diverged(what: str, step: int, last: Path) -> DivergedError:
+    """Describe training that left the finite numbers, and name the checkpoint that is still good, if there is one."""
+    good = ""
+    if last.exists():
+        contents = torch.load(last, weights_only=True)
+        what = f"{what} at step {step} (lr={contents['hyper_parameters']['lr']})"
+        good = f"last good checkpoint {last} (step {contents['global_step']}); "
+    return DivergedError(f"training diverged: {what}; {good}try a smaller --model.lr")
 
 
 def digest(body: bytes) -> bytes:
@@ -105,18 +78,28 @@ def digest(body: bytes) -> bytes:
 
 
 def canonical(value: Any) -> Any:
-    """Copy nested contents so that equal contents become equal bytes: pickle writes an object once, not a value."""
+    """Copy nested contents so that equal contents become equal bytes: pickle writes an object once, not a value.
+
+    Raises:
+        TypeError: if a value is of a type that cannot be loaded again.
+    """
     if isinstance(value, str):
         return sys.intern(value)
     if isinstance(value, dict):
         return {canonical(key): canonical(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(canonical(item) for item in value)
+    if not isinstance(value, PLAIN):
+        raise TypeError(f"{value!r} of {type(value)} cannot be kept in a checkpoint; need plain numbers, text or tensors")
     return value
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> dict[str, Any]:
     """Read a checkpoint that this project wrote; nothing in it is executed.
+
+    Args:
+        path: the file.
+        kind: the class of the model.
 
     Raises:
         InputError: if it is missing, damaged, or not one of ours.
@@ -130,11 +113,12 @@ def load(path: Path) -> dict[str, Any]:
         check_archive(data)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        check_contents(checkpoint)
-    except NOT_OURS as error:
-        raise InputError(f"{path}: not a checkpoint of this project; {remedy(path)}") from error
-    return dict(checkpoint)
+            contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        check_rebuilds(contents, kind)
+    except Exception as error:  # Hostile bytes make torch raise anything, and nothing of it is to be believed.
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise InputError(f"{path}: not a checkpoint of this project ({reason}); {remedy(path)}") from error
+    return dict(contents)
 
 
 def check_archive(data: bytes) -> None:
@@ -152,65 +136,64 @@ def check_archive(data: bytes) -> None:
             raise ValueError("a record is compressed")
 
 
-def check_contents(checkpoint: dict[str, Any]) -> None:
-    """Refuse what does not fit together, before anything is built from it.
+def check_rebuilds(contents: Mapping[str, Any], kind: type[BinaryClassifier]) -> None:
+    """Refuse contents that the classifier of their options does not fit.
 
     Raises:
-        ValueError: if the contents do not have their form, or contradict each other.
+        ValueError: if they lack something, or a tensor is not as the classifier wants it.
+        TypeError: if the classifier does not know the options.
     """
-    if not fits(checkpoint, FORM) or not countable(checkpoint["loops"]):
-        raise ValueError("the contents do not have the form of a checkpoint")
-    options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
-    j, hidden = options["num_features"], options["hidden_features"]
-    net = {"0.weight": (hidden, j), "0.bias": (hidden,), "2.weight": (1, hidden), "2.bias": (1,)}
-    shapes = {"mean": (j,), "scale": (j,), **{f"net.{name}": shape for name, shape in net.items()}}
-    initial = checkpoint["callbacks"]["Figures"]["initial"]
-    for tensors, expected in (weights, shapes), (initial, net):
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
-            raise ValueError("the weights do not have the shapes of their options")
-        if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise ValueError("a weight is NaN or infinite")
-    loop = checkpoint["loops"]["fit_loop"]
-    steps = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
-    (loader,) = loop["state_dict"]["combined_loader"] or [{"done": 0}]  # nothing is loaded before the first iteration
-    if not steps == loader["done"] == checkpoint["global_step"]:
-        raise ValueError("the iterations are counted differently in different places")
-    (optimizer,) = checkpoint["optimizer_states"]
-    (group,) = optimizer["param_groups"]
-    if (group["lr"], group["params"]) != (options["lr"], list(range(len(net)))):
-        raise ValueError("the optimizer is not the model's")
-    if Version(checkpoint["pytorch-lightning_version"]) > Version(lightning.__version__):
-        raise ValueError("the checkpoint is of a newer Lightning")
+    expected = {"state_dict", "hyper_parameters", "initial", "fingerprint", "loops", "optimizer_states", "global_step"}
+    if missing := expected - contents.keys():
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    with torch.device("meta"):
+        model = kind(**contents["hyper_parameters"])
+    for name, wanted in ("state_dict", model.state_dict()), ("initial", dict(model.named_parameters())):
+        tensors = contents[name]
+        if tensors.keys() != wanted.keys():
+            raise ValueError(f"{name} is of another version: {' '.join(sorted(tensors.keys() ^ wanted.keys()))}")
+        for key, tensor in tensors.items():
+            # A tensor that is not contiguous can claim more numbers than the file holds.
+            plain = type(tensor) is Tensor and tensor.is_contiguous() and tensor.dtype == wanted[key].dtype
+            if not plain or tensor.shape != wanted[key].shape or not tensor.isfinite().all():
+                raise ValueError(f"{name} has a {key} that the options do not fit")
 
 
-def fits(value: Any, form: Any) -> bool:
-    """Whether a value has a form: a type, a union of types, a list of forms, or forms by key."""
-    if form is ...:
-        return True
+def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: BinaryClassifier) -> None:
+    """Refuse a training state that a trainer and the optimizer of a model do not know, before any of it is restored.
+
+    Raises:
+        InputError: if it is not of their form.
+    """
+    try:
+        check_form(contents["loops"]["fit_loop"], trainer.fit_loop.state_dict(), "loops.fit_loop")
+        model.trainer = trainer
+        configured = model.configure_optimizers()
+        optimizer = configured if isinstance(configured, torch.optim.Optimizer) else configured[0][0]
+        (state,) = contents["optimizer_states"]
+        if not contents["lr_schedulers"] and state["param_groups"] != optimizer.state_dict()["param_groups"]:
+            raise ValueError("the optimizer is another one than the options say")
+        type(optimizer)(model.parameters(), **optimizer.defaults).load_state_dict(state)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"--ckpt_path: its training state cannot be resumed ({error})") from error
+
+
+def check_form(value: Any, form: Any, name: str) -> None:
+    """Refuse nested counts that are not where, in a fresh trainer, there are counts."""
     if isinstance(form, dict):
-        known = form.keys() - {...}
-        return (
-            type(value) is dict
-            and known <= value.keys()
-            and (... in form or known == value.keys())
-            and all(fits(item, form[key] if key in known else form[...]) for key, item in value.items())
-        )
-    if isinstance(form, list):
-        if type(value) is not list:
-            return False
-        forms = form[:1] * len(value) if form[1:] == [...] else form
-        return len(value) == len(forms) and all(map(fits, value, forms))
-    if form is Tensor:  # its bytes are all in the file, so that looking at it allocates little
-        plain = type(value) is Tensor and value.layout is torch.strided
-        return plain and value.is_floating_point() and value.is_contiguous() and value.device.type == "cpu"
-    return type(value) in (get_args(form) or (form,))
+        if type(value) is not dict or (form and value.keys() != form.keys()):
+            raise ValueError(f"{name} is not of this version")
+        for key in form:
+            check_form(value[key], form[key], f"{name}.{key}")
+    elif type(value) is not type(form) or value < 0:
+        raise ValueError(f"{name} is {value}")
 
 
-def countable(value: Any) -> bool:
-    """Whether nothing but counts from 0 on, or flags, is in nested contents."""
-    if isinstance(value, (dict, list)):
-        return all(countable(item) for item in (value.values() if isinstance(value, dict) else value))
-    return type(value) in (int, bool) and value >= 0
+def rebuild(contents: Mapping[str, Any], kind: type[BinaryClassifier], initial: bool = False) -> BinaryClassifier:
+    """Return the model of a checkpoint, ready to predict: as it was saved, or as it was before the first iteration."""
+    model = kind(**contents["hyper_parameters"])
+    model.load_state_dict({**contents["state_dict"], **(contents["initial"] if initial else {})})
+    return model.eval()
 
 
 def remedy(path: Path) -> str:

@@ -1,22 +1,22 @@
 """What several runs have in common, where they differ, and how they ended."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-import yaml
 
 from project.checkpoint import load
 from project.disk import write_whole
 from project.errors import InputError
 from project.figures.comparison import Curves, comparison
-from project.figures.style import to_pixels, to_png
-from project.run import LOGS, Run
+from project.figures.style import own_style, to_pixels, to_png
+from project.model import BinaryClassifier
+from project.run import Run
 
 
 @dataclass(frozen=True)
@@ -24,49 +24,44 @@ class Result:
     """A run as it ended."""
 
     run: Run
+    kind: type[BinaryClassifier]
 
     @cached_property
     def options(self) -> dict[str, Any]:
         """Its config, flat: {"model.loss": "bce", ...}."""
-        return flatten(yaml.safe_load(self.run.config.read_text()))
+        return flatten(self.run.options())
 
     @cached_property
     def checkpoint(self) -> dict[str, Any]:
-        return load(self.run.last)
+        return load(self.run.last, self.kind)
 
     @cached_property
     def curves(self) -> Curves:
-        """The columns of history.csv and losses.csv, each with the iterations where it has a value."""
-        columns = {}
-        for table in self.run.history.read(), self.run.losses.read():
-            steps = table.pop("step")
-            for name, values in table.items():
-                there = [not math.isnan(value) for value in values]
-                columns[name] = steps[there], values[there]
-        return columns
-
-    @property
-    def initial(self) -> Mapping[str, torch.Tensor]:
-        weights: Mapping[str, torch.Tensor] = self.checkpoint["callbacks"]["Figures"]["initial"]
-        return weights
+        """The columns of history.csv, each with the iterations where it has a value."""
+        columns = self.run.history()
+        steps = columns.pop("step")
+        return {name: (steps[~np.isnan(values)], values[~np.isnan(values)]) for name, values in columns.items()}
 
 
-def compare(paths: Sequence[Path], output: Path) -> None:
+def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
     """Print a table of the runs' final numbers; write comparison.png and comparison.json into a folder.
 
     Args:
         paths: run folders, or their names under lightning_logs; at least two.
         output: the folder to write into.
+        kind: the class of the runs' models.
 
     Raises:
         InputError: if a path is not a trained run.
     """
-    results = [Result(find_run(path)) for path in paths]
+    results = [Result(find_run(path), kind) for path in paths]
     names = name_by_differences([result.options for result in results], [result.run.path.name for result in results])
     first, *others = results
     report = {
         "same_split": all(other.checkpoint["fingerprint"] == first.checkpoint["fingerprint"] for other in others),
-        "same_initial_weights": all(same_weights(first.initial, other.initial) for other in others),
+        "same_initial_weights": all(
+            same_weights(first.checkpoint["initial"], other.checkpoint["initial"]) for other in others
+        ),
         "runs": [
             {
                 "name": name,
@@ -77,7 +72,8 @@ def compare(paths: Sequence[Path], output: Path) -> None:
             for name, result in zip(names, results, strict=True)
         ],
     }
-    figure = comparison({name: result.curves for name, result in zip(names, results, strict=True)})
+    with own_style():
+        figure = comparison({name: result.curves for name, result in zip(names, results, strict=True)})
     write_whole(output / "comparison.png", to_png(to_pixels(figure)))
     write_whole(output / "comparison.json", (json.dumps(report, indent=2) + "\n").encode())
     print(format_table(report))
@@ -85,10 +81,15 @@ def compare(paths: Sequence[Path], output: Path) -> None:
 
 
 def find_run(path: Path) -> Run:
-    for run in Run(path), Run(LOGS / path):
-        if run.trained and run.config.exists():
-            return run
-    raise InputError(f"{path}: not the folder of a trained run; name a folder that fit has written")
+    """Return the trained run in a folder, or of a name under lightning_logs.
+
+    Raises:
+        InputError: if there is none.
+    """
+    run = Run(path)
+    if not (run.trained and run.config.exists()):
+        raise InputError(f"{path}: not the folder of a trained run; name a folder that fit has written")
+    return run
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

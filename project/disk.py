@@ -12,14 +12,14 @@ from project.errors import InputWarning
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that at any moment its old or its new content is there, also after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that what a kill leaves is overwritten next time
+    temporary = path.with_name(f".{path.name}.tmp")  # What a kill leaves is overwritten next time.
     try:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:  # a failed write does not say of which file
+    except OSError as error:  # A failed write does not say which file it was.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -28,6 +28,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk."""
+    if os.name == "nt":  # Windows does not open folders, and keeps its names in order itself.
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

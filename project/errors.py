@@ -23,9 +23,9 @@ class InputWarning(UserWarning):
 class InterruptedRunError(Exception):
     """A signal ended training, and everything was saved."""
 
-    def __init__(self, number: signal.Signals, last: Path, step: int) -> None:
+    def __init__(self, number: signal.Signals, run: Path, step: int) -> None:
         super().__init__(
-            f"interrupted by {number.name} after iteration {step}; "
-            f"resume with: python -m project fit --ckpt_path {last}"
+            f"interrupted by {number.name} after iteration {step}; resume with: "
+            f"python -m project fit --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
         )
         self.signal = number

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from project.checkpoint import load
+from project.checkpoint import load, rebuild
 from project.disk import write_whole
 from project.errors import InputError
 from project.model import BinaryClassifier
@@ -15,7 +15,7 @@ from project.model import BinaryClassifier
 TOLERANCE = 1e-5  # of a probability; float32 leaves about 1e-7
 
 
-def export(checkpoint: Path, output: Path) -> None:
+def export(checkpoint: Path, output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
     """Write an ONNX model: input ``features`` float32 (N, j), any N; output ``probability`` float32 (N, 1).
 
     Raises:
@@ -25,7 +25,7 @@ def export(checkpoint: Path, output: Path) -> None:
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"export: {' and '.join(missing)} missing; install the extra with pip install 'project[onnx]'")
-    model = load_classifier(checkpoint)
+    model = rebuild(load(checkpoint, kind), kind)
     features = torch.from_numpy(probe(model))
     program = torch.onnx.export(
         model,
@@ -41,14 +41,6 @@ def export(checkpoint: Path, output: Path) -> None:
     check(exported, model, features)
     write_whole(output, exported)
     print(f"written: {output}, raw features (N, {model.hparams['num_features']}) to probability (N, 1)")
-
-
-def load_classifier(checkpoint: Path) -> BinaryClassifier:
-    """Rebuild the model of a checkpoint, ready to predict."""
-    recorded = load(checkpoint)
-    model = BinaryClassifier(**recorded["hyper_parameters"])
-    model.load_state_dict(recorded["state_dict"])
-    return model.eval()
 
 
 def probe(model: BinaryClassifier) -> npt.NDArray[np.float32]:

@@ -6,21 +6,21 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import torch.distributed as dist
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 
-from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError
-from project.ranks import rank_prefix
+from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError, LostRankError
 
-# What libraries raise on options they cannot use, each in its own way
+# Libraries raise these on options that they cannot use.
 UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, ImportError)
-BAD_NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP)  # the name that was given is at fault, not the disk
+BAD_NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP)  # Here the name that was given is at fault, not the disk.
 LONGEST_LINE = 500  # characters, so that a value of any length leaves the message readable
 
 
@@ -29,9 +29,9 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
     with warnings.catch_warnings(), quiet_threads(), ending_on_signals():
         warnings.showwarning = show_each_once()
         warnings.simplefilter("always", InputWarning)
-        # Lightning's own call, deprecated by this torch: Lightning-AI/pytorch-lightning#21326
+        # Lightning calls what this torch deprecates: Lightning-AI/pytorch-lightning#21326.
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # It is drawn as a box.
         try:
             command()
         except InterruptedRunError as interrupted:
@@ -50,6 +50,24 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
     return 0
 
 
+@contextmanager
+def losing_no_rank() -> Iterator[None]:
+    """Say so if another process of the run ends: torch raises RuntimeErrors of many texts.
+
+    Raises:
+        LostRankError: where a process was to be heard, and was not.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        several = dist.is_available() and dist.is_initialized()
+        if several and re.search("peer|Broken pipe|NCCL|[Tt]imed out", str(error)):
+            raise LostRankError(
+                "another process of this run has ended; go on from its checkpoint with --ckpt_path last"
+            ) from error
+        raise
+
+
 @rank_zero_only
 def report(line: str) -> None:
     print(line, file=sys.stderr)
@@ -65,8 +83,9 @@ def ending_on_signals() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    here = threading.current_thread() is threading.main_thread()  # no other thread may
-    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP) if here}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    here = threading.current_thread() is threading.main_thread()  # Python lets no other thread set handlers.
+    previous = {number: signal.signal(number, end) for number in numbers if here}
     try:
         yield
     finally:
@@ -75,21 +94,34 @@ def ending_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def refusing(what: str) -> Iterator[None]:
-    """Call bad input what libraries raise while options become objects."""
+def refusing(options: Iterable[str], what: str = "options") -> Iterator[None]:
+    """Call bad input what libraries, and our own classes, raise while options become objects.
+
+    Args:
+        options: their full names, as in "model.lr": a message that begins with the last part speaks of that option.
+        what: what a message is about that begins otherwise.
+
+    Raises:
+        InputError: with the name of the option, if one is at fault.
+    """
     try:
         yield
     except InputError:
         raise
     except (*UNUSABLE, MisconfigurationException) as error:
-        raise InputError(f"{what}: {error}") from error
+        message = str(error)
+        named = message.partition(":")[0]
+        full = next((option for option in options if named in (option, option.rpartition(".")[2])), None)
+        prefix = f"--{full}{message.removeprefix(named)}" if full else f"{what}: {message}"
+        raise InputError(prefix) from error
 
 
 def fail(error: Exception, status: int, debug: bool) -> int:
     if debug:
         raise error
     message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-    print(f"{rank_prefix()}error: {shorten(one_line(message))}", file=sys.stderr)
+    rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    print(f"{f'rank {rank}: ' if rank else ''}error: {shorten(one_line(message))}", file=sys.stderr)
     return status
 
 

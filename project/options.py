@@ -1,34 +1,60 @@
-"""What the options may be, beyond their types."""
+"""What the options may be: their defaults and ranges, one table each."""
 
+import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from jsonargparse import Namespace, set_parsing_settings
-
-from project.errors import InputError
-
-# A config is code: it may name classes of these packages, and importing anything else is refused before it happens.
-set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
 
 TRAINER_DEFAULTS = {
     "max_steps": 1000,
     "val_check_interval": 20,
-    "check_val_every_n_epoch": None,  # validate by iterations, not by epochs
-    "num_sanity_val_steps": 0,  # the history begins with the first iteration
+    "check_val_every_n_epoch": None,  # Validations are counted in iterations, not in epochs.
+    "num_sanity_val_steps": 0,  # The history begins with the first iteration.
     "log_every_n_steps": 1,
     "devices": 1,
     "deterministic": True,
-    "use_distributed_sampler": False,  # it would pad uneven shares with duplicates
+    "use_distributed_sampler": False,  # Lightning's sampler pads uneven shares with duplicates.
     "enable_model_summary": False,
 }
 
+LARGEST = 2**63 - 1  # torch counts to here.
+
+
+class Range(NamedTuple):
+    """The numbers that an option may have, and how an error describes them."""
+
+    lowest: float
+    highest: float
+    words: str
+
+
+def whole(lowest: int, highest: int = LARGEST) -> Range:
+    return Range(lowest, highest, f"at least {lowest}" if highest == LARGEST else f"{lowest} to {highest}")
+
+
+RANGES = {
+    "in_features": whole(1),
+    "hidden_features": whole(1, 65_536),
+    # Beyond float32's largest number torch cannot take a step.
+    "lr": Range(math.ulp(0), torch.finfo(torch.float32).max, "a number above 0 and below 3.4e38"),
+    "batch_size": whole(1),
+    "piece_rows": whole(1),
+    "seed": whole(0),
+    "seed_everything": whole(0, 2**32 - 1),
+    "threads": whole(1, 1024),  # With many more, OpenMP ends the process.
+    "max_steps": whole(1),
+    "val_check_interval": whole(1),
+    "dpi": whole(10, 1000),
+    "width": Range(1, 100, "1 to 100"),
+}
+
 UNSUPPORTED = {
-    "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is
-    "gradient_clip_val": None,  # Lightning cannot clip under manual optimization
-    "fast_dev_run": False,  # leaves no run; --trainer.max_steps 1 does
+    "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is.
+    "fast_dev_run": False,  # It leaves no run; --trainer.max_steps 1 does.
     "barebones": False,
     "overfit_batches": 0.0,
     "limit_train_batches": None,
@@ -37,61 +63,70 @@ UNSUPPORTED = {
     "limit_predict_batches": None,
 }
 
-STRATEGIES = ("auto", "ddp")
-PRECISIONS = (None, "32", "32-true", "bf16", "bf16-mixed")  # weights and data are float32, and no gradient is scaled
-
-PARALLEL_ELEMENTS = 2**17
-ALL_THREADS = torch.get_num_threads()
-LARGEST = 2**63 - 1  # that torch counts to
-RANGES = {
-    "seed_everything": (0, 2**32 - 1),
-    "threads": (1, 1024),  # with many more, OpenMP ends the process
-    "trainer.max_steps": (1, LARGEST),
+NAMES = {
+    "strategy": ("auto", "ddp"),
+    # Weights and data are float32, and the gradients of pieces are not scaled as 16-mixed would need.
+    "precision": (None, "32", "32-true", 32, "bf16", "bf16-mixed"),
 }
+NUMBERS = (int, float, bool)
 LONGEST_NAME = 255  # bytes, on the usual file systems
 
 
-def check_ranges(options: Namespace) -> None:
-    """Refuse what Lightning would take and then ignore, hang on or trip over.
+def check(**options: float | None) -> None:
+    """Refuse numbers outside the ranges of their options; None stands for a default that suits the data.
 
     Raises:
-        InputError: naming the option, its value and its range.
+        ValueError: naming the option, its value and its range.
+    """
+    for name, value in options.items():
+        allowed = RANGES[name]
+        if value is not None and not allowed.lowest <= value <= allowed.highest:
+            raise ValueError(f"{name}: {value}; need {allowed.words}")
+
+
+def check_all(options: Mapping[str, Any]) -> None:
+    """Refuse, of all options of a command, what Lightning would take and then ignore, hang on or trip over.
+
+    Args:
+        options: their values by full name, as in "trainer.max_steps".
+
+    Raises:
+        ValueError: naming the option, its value and what it may be.
     """
     for option, value in options.items():
-        lowest, highest = RANGES.get(option, (-LARGEST, LARGEST))
-        if isinstance(value, int) and not lowest <= value <= highest:
-            raise InputError(f"--{option}: {value}; need {lowest} to {highest}")
-    trainer = options.trainer
+        name = option.rpartition(".")[2]
+        if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+            raise ValueError(f"{option}: {value}; need {-LARGEST} to {LARGEST}")
+        if name in RANGES and isinstance(value, (int, float)) and not option.startswith(("optimizer", "lr_scheduler")):
+            check_named(option, name, value)
     for name, default in UNSUPPORTED.items():
-        if trainer[name] != default:
-            raise InputError(f"--trainer.{name}: {trainer[name]}; not supported here, leave it at {default}")
-    if trainer.strategy not in STRATEGIES:
-        raise InputError(f"--trainer.strategy: {trainer.strategy}; need one of {', '.join(STRATEGIES)}")
-    if trainer.precision not in (*PRECISIONS, 32):
-        raise InputError(f"--trainer.precision: {trainer.precision}; need 32-true or bf16-mixed")
-    name = options.name
+        if (value := options[f"trainer.{name}"]) != default:
+            raise ValueError(f"trainer.{name}: {value}; not supported here, leave it at {default}")
+    for name, allowed in NAMES.items():
+        if (value := options[f"trainer.{name}"]) not in allowed:
+            raise ValueError(f"trainer.{name}: {value}; need one of {', '.join(map(str, allowed))}")
+    name = options["name"]
     if name is not None and (Path(name).name != name or len(os.fsencode(name)) > LONGEST_NAME):
-        raise InputError(f"--name: {name}; need the name of one folder, without a path and not too long")
-    if isinstance(trainer.val_check_interval, (int, float)) and trainer.val_check_interval <= 0:
-        raise InputError(f"--trainer.val_check_interval: {trainer.val_check_interval}; need at least 1 iteration")
-    if trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise InputError(f"--trainer.accelerator: {trainer.accelerator}; this machine has none, use cpu or auto")
-    on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
-    available = torch.cuda.device_count() if on_gpu else os.cpu_count() or 1
-    if re.fullmatch(r"-?\d+", str(trainer.devices)) and not 1 <= int(trainer.devices) <= available:
-        raise InputError(f"--trainer.devices: {trainer.devices}; need 1 to {available}, which this machine has")
+        raise ValueError(f"name: {name}; need the name of one folder, without a path and not too long")
+    check_machine(options["trainer.accelerator"], options["trainer.devices"])
 
 
-def check_agreement(options: Namespace, recorded: dict[str, Any]) -> None:
-    """Refuse an option that contradicts the checkpoint, which would win without a word."""
-    for name, value in recorded.items():
-        if options[name] != value:
-            raise InputError(f"--{name} {options[name]} conflicts with the checkpoint's {value}; leave it out")
+def check_named(option: str, name: str, value: float) -> None:
+    """Refuse a number out of range under the option's full name."""
+    try:
+        check(**{name: value})
+    except ValueError as error:
+        raise ValueError(f"{option.removesuffix(name)}{error}") from error
 
 
-def threads_for(elements: int, processes: int = 1) -> int:
-    """Return how many CPU threads suit layers of so many elements: small ones lose more by waiting than they gain."""
-    return 1 if elements < PARALLEL_ELEMENTS else max(1, ALL_THREADS // processes)
+def check_machine(accelerator: str, devices: Any) -> None:
+    """Refuse accelerators and processes that this machine does not have: Lightning would start them all and hang."""
+    gpus = torch.cuda.device_count()
+    if accelerator in ("gpu", "cuda") and not gpus:
+        raise ValueError(f"trainer.accelerator: {accelerator}; this machine has none, use cpu or auto")
+    available = gpus if accelerator != "cpu" and gpus else os.cpu_count() or 1
+    if re.fullmatch(r"-?\d+", str(devices)) and not 1 <= int(devices) <= available:
+        raise ValueError(f"trainer.devices: {devices}; need 1 to {available}, which this machine has")
 
 
 def as_list(given: Any) -> list[Any]:
@@ -99,3 +134,42 @@ def as_list(given: Any) -> list[Any]:
     if given is None or isinstance(given, bool):
         return []
     return list(given) if isinstance(given, list) else [given]
+
+
+def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]:
+    """Return what a command takes from a run's recorded options: values, and nothing that is imported or written to.
+
+    Args:
+        config: the nested values of config.yaml.
+        optimizer_too: whether the command goes on training.
+
+    Raises:
+        ValueError: if the run's optimizer or scheduler is not one of torch.optim with plain arguments.
+    """
+    taken: dict[str, Any] = {name: value for name, value in config.items() if isinstance(value, NUMBERS)}
+    taken["data"] = dict(config.get("data") or {}) | {"predict": None}
+    trainer = config.get("trainer") or {}
+    taken["trainer"] = {
+        name: value
+        for name, value in trainer.items()
+        if isinstance(value, NUMBERS) or value in NAMES.get(name, ()) or (name, value) == ("accelerator", "gpu")
+    }
+    for name in ("optimizer", "lr_scheduler") if optimizer_too else ():
+        if (recorded := config.get(name)) is not None:
+            values = [v for value in recorded.get("init_args", {}).values() for v in as_list(value)]
+            plain = all(isinstance(value, NUMBERS) or str(value).isidentifier() for value in values)
+            if not re.fullmatch(r"torch\.optim\.(lr_scheduler\.)?\w+", str(recorded.get("class_path"))) or not plain:
+                raise ValueError(f"{name}: the run's own is not one of torch.optim with plain numbers; give it again")
+            taken[name] = recorded
+    return taken
+
+
+def check_agreement(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
+    """Refuse an option that contradicts the checkpoint, which would win without a word.
+
+    Raises:
+        ValueError: naming the option and both values.
+    """
+    for name, value in recorded.items():
+        if options[name] != value:
+            raise ValueError(f"{name}: {options[name]} conflicts with the checkpoint's {value}; leave it out")

@@ -1,24 +1,34 @@
-"""What a run folder contains, and how a run is found."""
+"""What a run folder contains, and how runs and checkpoints are found."""
 
-import csv
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from project.errors import InputError
+from project.table import Columns, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from project.data import NpyDataModule
+    from project.model import BinaryClassifier
 
 LOGS = "lightning_logs"
 
 
-@dataclass(frozen=True)
 class Run:
-    """The folder of one training run."""
+    """The folder of one training run.
 
-    path: Path
+    Args:
+        where: the folder, or a run's name under lightning_logs.
+    """
+
+    def __init__(self, where: Path | str) -> None:
+        named = Path(LOGS) / where
+        self.path = named if len(Path(where).parts) == 1 and not os.path.isdir(where) else Path(where)  # noqa: PTH112
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
 
     @property
     def config(self) -> Path:
@@ -36,14 +46,9 @@ class Run:
         return self.path / "checkpoints" / "best.ckpt"
 
     @property
-    def history(self) -> "Table":
-        """Losses of every iteration, and loss and accuracy of every validation."""
+    def table(self) -> Table:
+        """The losses of every iteration, and the metrics of every validation, as they lie on the disk."""
         return Table(self.path / "history.csv")
-
-    @property
-    def losses(self) -> "Table":
-        """Both BCE and MSE of every validation, whichever of them trains."""
-        return Table(self.path / "losses.csv")
 
     @property
     def figures(self) -> Path:
@@ -52,7 +57,64 @@ class Run:
     @property
     def trained(self) -> bool:
         """Whether a checkpoint of at least one iteration is there."""
-        return self.last.exists() and self.history.rows > 0
+        return self.last.exists() and (self.table.rows > 0 or not self.table.path.exists())
+
+    def options(self) -> dict[str, Any]:
+        """Return config.yaml as nested plain values; nothing that it names is imported.
+
+        Raises:
+            InputError: if it is missing, or no such file.
+        """
+        import yaml  # noqa: PLC0415 (only runs that are read again need it)
+
+        try:
+            options = yaml.safe_load(self.config.read_text())
+        except FileNotFoundError as error:
+            raise InputError(f"{self.config}: missing; fit writes it") from error
+        except (ValueError, yaml.YAMLError) as error:
+            raise InputError(f"{self.config}: not a config; restore it") from error
+        if not isinstance(options, dict):
+            raise InputError(f"{self.config}: not a config; restore it")
+        return options
+
+    def history(self) -> Columns:
+        """Return history.csv's columns by name, NaN where a cell is empty.
+
+        Raises:
+            InputError: if there is none.
+        """
+        return self.table.read()
+
+    def model(self) -> "BinaryClassifier":
+        """Return the model of last.ckpt, ready to predict.
+
+        Raises:
+            InputError: if the checkpoint is missing, damaged or not one of ours.
+        """
+        from project.checkpoint import load, rebuild  # noqa: PLC0415 (who looks for a run need not wait for torch)
+        from project.model import BinaryClassifier  # noqa: PLC0415
+
+        return rebuild(load(self.last), BinaryClassifier)
+
+    def data(self) -> "NpyDataModule":
+        """Return the data that the run was trained on, set up.
+
+        Raises:
+            InputError: if they are missing, or are not what they were.
+        """
+        from project.plot import Drawing  # noqa: PLC0415
+
+        return Drawing(self).data
+
+    def figure(self, name: str) -> "Figure":
+        """Draw one of the run's figures: scatter, loss, accuracy, boundary.
+
+        Raises:
+            InputError: if there is no such figure, or what it shows is missing.
+        """
+        from project.plot import Drawing  # noqa: PLC0415
+
+        return Drawing(self).figure(name)
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Run | None":
@@ -78,8 +140,8 @@ class Run:
                     f"--ckpt_path {cls(logs / name).last}"
                 ) from error
             return cls(logs / name)
-        number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdigit()), default=-1) + 1
-        while True:  # mkdir is what decides between processes that saw the same number
+        number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdecimal()), default=-1) + 1
+        while True:  # Of processes that saw the same number, mkdir decides which one gets it.
             try:
                 (logs / f"version_{number}").mkdir()
                 return cls(logs / f"version_{number}")
@@ -99,49 +161,9 @@ class Run:
         return max(runs, key=lambda run: run.last.stat().st_mtime_ns)
 
 
-@dataclass(frozen=True)
-class Table:
-    """A CSV file whose first column is the number of an iteration, growing row by row."""
-
-    path: Path
-
-    @property
-    def rows(self) -> int:
-        """How many complete rows there are, the header not counted."""
-        return max(0, self.path.read_bytes().count(b"\n") - 1) if self.path.exists() else 0
-
-    def create(self, columns: Sequence[str]) -> None:
-        """Write the header of an empty table."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(",".join(columns) + "\n")
-
-    def truncate(self, step: int) -> None:
-        """Drop the rows after an iteration, and one that was not written to its end."""
-        with self.path.open("r+b") as file:
-            kept = len(file.readline())
-            for line in file:
-                if not line.endswith(b"\n") or int(line.partition(b",")[0]) > step:
-                    break
-                kept += len(line)
-            file.truncate(kept)
-
-    def append(self, rows: Iterable[Sequence[float | None]]) -> None:
-        """Add rows and wait until they are on the disk, all of them or, if that fails, none; None is an empty cell."""
-        lines = [",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n" for row in rows]
-        with self.path.open("ab", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            data = memoryview("".join(lines).encode())
-            try:
-                while data:  # a disk that gets full takes a part first, and says so only of the rest
-                    data = data[file.write(data) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)
-                raise
-
-    def read(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Return the columns by name, NaN where a cell is empty."""
-        with self.path.open(newline="") as file:
-            header, *rows = csv.reader(file)
-        values = np.array([[float(cell or "nan") for cell in row] for row in rows]).reshape(-1, len(header))
-        return dict(zip(header, values.T, strict=True))
+def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
+    """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
+    if wanted not in ("last", "best"):
+        return Path(wanted)
+    run = Run(logs / name) if name is not None else Run.newest(logs)
+    return run.last if wanted == "last" else run.best

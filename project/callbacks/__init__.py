@@ -1,4 +1,6 @@
-"""When to record or draw, and where it goes."""
+"""When to record, draw, save or end. Each stands alone: any order of them gives the same bytes."""
+
+from lightning.pytorch import Callback
 
 from project.callbacks.checkpoints import Checkpoints
 from project.callbacks.divergence import Divergence
@@ -7,6 +9,5 @@ from project.callbacks.history import History
 from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import TensorBoard
-from project.callbacks.threads import Threads
 
-__all__ = ["Checkpoints", "Divergence", "Figures", "History", "Interrupt", "Progress", "TensorBoard", "Threads"]
+CALLBACKS: tuple[type[Callback], ...] = (Interrupt, Divergence, History, Figures, TensorBoard, Progress, Checkpoints)

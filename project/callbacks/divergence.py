@@ -2,72 +2,75 @@
 
 import math
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from project.callbacks.access import data_of, model_of, run_of, stops_here, validates_training
-from project.checkpoint import load
-from project.errors import DivergedError, InputWarning
+from project.checkpoint import diverged
+from project.errors import InputWarning
+from project.model.loss import CRITERIA
+from project.run import Run
 
-GUESSING = {"bce": math.log(2), "mse": 0.25}  # the loss of answering 0.5 to everything
 BARELY_BETTER = 0.55  # an accuracy
 
 
 class Divergence(Callback):
-    """Ends the run at the first loss or weight that is not finite, before it can reach a checkpoint.
+    """Ends the run at the first loss that is not finite; weights that are not are refused by the checkpoint.
 
-    On a GPU the loss is looked at only at validations, because to look is to wait for the iteration to end.
+    On a GPU the loss is looked at only at validations, because to look is to wait for the iteration to end. A validation
+    that fails ends the run one iteration later, so that whether others have recorded it does not hang on their order.
     """
+
+    def __init__(self) -> None:
+        self._validation = 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if outputs["loss"].device.type == "cpu" and not math.isfinite(outputs["loss"]):
-            self._end(trainer, f"train_loss is {outputs['loss'].item()}")
-        if stops_here(trainer):
-            self._check_weights(trainer)
+        loss = outputs["batch_loss"]
+        if loss.device.type == "cpu" and not math.isfinite(loss):
+            self._end(trainer, f"train_loss is {loss.item()}")
+        self._check_validation(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if validates_training(trainer):
-            self._check_weights(trainer)
-            loss = trainer.callback_metrics["val/loss"].item()
-            if not math.isfinite(loss):
-                self._end(trainer, f"val_loss is {loss}")
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._validation = trainer.callback_metrics["val/loss"].item()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._check_weights(trainer)
+        self._check_validation(trainer)
         metrics = trainer.callback_metrics
         if "val/loss" not in metrics:
             return
         loss, accuracy = metrics["val/loss"].item(), metrics["val/accuracy"].item()
-        if loss >= GUESSING[model_of(trainer).loss] and accuracy < BARELY_BETTER:
+        if loss >= guessing(pl_module.hparams["loss"]) and accuracy < BARELY_BETTER:
             warnings.warn(
                 f"training did not beat guessing: val_loss {loss:.4g}, val_accuracy {accuracy:.4g} after iteration "
-                f"{trainer.global_step}; {self._likely_cause(trainer)}",
+                f"{trainer.global_step}; {self._likely_cause(trainer, pl_module)}",
                 InputWarning,
                 stacklevel=2,
             )
 
-    def _check_weights(self, trainer: Trainer) -> None:
-        for name, weights in model_of(trainer).named_parameters():
-            if not torch.isfinite(weights).all():
-                self._end(trainer, f"{name} is not finite")
+    def _check_validation(self, trainer: Trainer) -> None:
+        if not math.isfinite(self._validation):
+            self._end(trainer, f"val_loss is {self._validation}")
 
     def _end(self, trainer: Trainer, what: str) -> None:
-        last = run_of(trainer).last
-        raise DivergedError(
-            f"training diverged: {what} at step {trainer.global_step} (lr={model_of(trainer).lr}); "
-            f"last good checkpoint {last} (step {load(last)['global_step']}); try a smaller --model.lr"
-        )
+        assert trainer.log_dir is not None
+        raise diverged(what, trainer.global_step, Run(Path(trainer.log_dir)).last)
 
-    def _likely_cause(self, trainer: Trainer) -> str:
-        data, model = data_of(trainer), model_of(trainer)
-        mean, std = data.statistics
+    def _likely_cause(self, trainer: Trainer, pl_module: LightningModule) -> str:
+        options = pl_module.hparams
+        mean, std = trainer.datamodule.statistics  # type: ignore[attr-defined]  # Lightning attaches it.
         reach = (mean.abs() + 2 * std).max().item()
-        if not model.standardize and reach > 10:
+        if not options["standardize"] and reach > 10:
             return f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
-        if trainer.callback_metrics["val/loss"] > 2 * GUESSING[model.loss]:
-            return f"the network is sure and wrong; try a smaller --model.lr than {model.lr}"
+        if trainer.callback_metrics["val/loss"] > 2 * guessing(options["loss"]):
+            return f"the network is sure and wrong; try a smaller --model.lr than {options['lr']}"
         return "the classes may look alike, or --model.lr and --trainer.max_steps may be too small"
+
+
+def guessing(loss: str) -> float:
+    """Return the loss of answering 0.5 to everything."""
+    return CRITERIA[loss](torch.tensor([[0.0], [1.0]]), torch.full((2, 1), 0.5)).item()

@@ -1,19 +1,21 @@
-"""When a signal ends the run: after the iteration in hand, with everything saved."""
+"""When a signal ends the run: before the next iteration begins."""
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from project.ranks import greatest_over_ranks
+from project.errors import InterruptedRunError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interrupt(Callback):
-    """Takes note of SIGINT, SIGTERM and SIGHUP, until History and Checkpoints have saved the iteration in hand.
+    """Turns SIGINT, SIGTERM and SIGHUP into an InterruptedRunError between two iterations, at which others save.
 
     Lightning ends at once on SIGINT and with exit status 0 on SIGTERM, and saves on neither; its own way of stopping,
     ``trainer.should_stop``, would validate where an uninterrupted run does not. Its handlers are replaced when training
@@ -23,17 +25,28 @@ class Interrupt(Callback):
     """
 
     def __init__(self) -> None:
-        self.received: signal.Signals | None = None
         self._noted = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if threading.current_thread() is threading.main_thread():  # no other thread may
+        assert trainer.log_dir is not None
+        self._run = Path(trainer.log_dir)
+        if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers.
             for number in SIGNALS:
                 signal.signal(number, self._note)
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        if number := greatest_over_ranks(self._noted, trainer.strategy.root_device):
-            self.received = signal.Signals(number)
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        number = self._noted
+        if trainer.world_size > 1:
+            noted = torch.tensor(number, device=trainer.strategy.root_device)
+            number = int(trainer.strategy.reduce(noted, reduce_op="max"))
+        if number:
+            # Lightning has counted the batch that is not trained on now; uncounted, the checkpoint is that of its step.
+            progress = trainer.fit_loop.epoch_loop.batch_progress
+            progress.total.ready -= 1
+            progress.current.ready -= 1
+            raise InterruptedRunError(signal.Signals(number), self._run, trainer.global_step)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = number

@@ -7,17 +7,18 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from project.callbacks.access import validates_training
-
 
 class Progress(ProgressBar):
     """Counts iterations. Lightning's own bar writes to stdout, also into files and pipes."""
 
-    _off: bool | None = None  # unless it is a terminal
+    _off: bool | None = None  # tqdm then shows a bar only on a terminal.
 
     def disable(self) -> None:
         """Be silent, because another process shows a bar: Lightning says when."""
         self._off = True
+
+    def enable(self) -> None:
+        self._off = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar = tqdm(
@@ -32,9 +33,13 @@ class Progress(ProgressBar):
         self.bar.update()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if validates_training(trainer):
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             metrics = trainer.callback_metrics
             self.bar.set_postfix_str(f"val {metrics['val/loss']:.3f} / {metrics['val/accuracy']:.3f}", refresh=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "bar"):
+            self.bar.close()

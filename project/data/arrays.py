@@ -13,14 +13,14 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from project.errors import InputError, InputWarning
+from project.errors import InputError
 
 Array = npt.NDArray[np.float16 | np.float32 | np.float64 | np.integer]
 
 SUPPORTED = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
-MAX_HEADER_BYTES = 10_000  # numpy's own limit: ast.literal_eval is not safe on long text
-EXACT_INTEGERS = 2**24  # float32 holds every integer up to here
+MAX_HEADER_BYTES = 10_000  # This is numpy's own limit, because ast.literal_eval is not safe on long text.
 CHUNK_ROWS = 65_536  # rows looked at together, so that no file is ever held in memory twice
+CHUNK_CELLS = 2**24  # and cells, where rows are wide
 
 
 class Header(NamedTuple):
@@ -125,16 +125,9 @@ def _checked_shape(path: Path, shape: object) -> tuple[int, int]:
     return shape
 
 
-def chunks(array: Array) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Yield (number of the first row, float32 copy of CHUNK_ROWS consecutive rows at most)."""
-    for start, part in stretches(array):
-        with np.errstate(over="ignore", invalid="ignore"):  # check_values reports what does not fit
-            yield start, part.astype(np.float32)
-
-
-def stretches(array: Array, rows: int | None = None) -> Iterator[tuple[int, Array]]:
-    """Yield (number of the first row, consecutive rows as they lie in the file), CHUNK_ROWS unless told, at a time."""
-    rows = rows or CHUNK_ROWS
+def stretches(array: Array) -> Iterator[tuple[int, Array]]:
+    """Yield (number of the first row, consecutive rows as they lie in the file), so many that memory can hold them."""
+    rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // array.shape[1]))
     owner: object = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
@@ -151,30 +144,3 @@ def _release(part: Array, owner: mmap.mmap) -> None:
     last = first + sum((n - 1) * stride for n, stride in zip(part.shape, part.strides, strict=True))
     first -= first % mmap.PAGESIZE
     owner.madvise(mmap.MADV_DONTNEED, first, last - first + part.itemsize)
-
-
-def check_values(path: Path, array: Array) -> None:
-    """Refuse the cells that no network can learn from.
-
-    Raises:
-        InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
-    """
-    bad = 0
-    first: tuple[int, int] | None = None
-    for start, values in chunks(array):
-        rows, columns = np.nonzero(~np.isfinite(values))
-        if rows.size and first is None:
-            first = start + int(rows[0]), int(columns[0])
-        bad += int((~np.isfinite(array[start + rows, columns])).sum())  # the others are beyond float32
-    if first is not None:
-        value = array[first]
-        if np.isfinite(value):
-            raise InputError(
-                f"{path}: value {value:.2g} at row {first[0]}, column {first[1]} is too large for float32; rescale"
-            )
-        count = "1 value is" if bad == 1 else f"{bad} values are"
-        raise InputError(
-            f"{path}: {count} NaN or infinite; first: {value} at row {first[0]}, column {first[1]}; remove such rows"
-        )
-    if array.dtype.kind in "iu" and max(int(array.max()), -int(array.min())) > EXACT_INTEGERS:
-        warnings.warn(f"{path}: values above 2^24 lose precision in float32", InputWarning, stacklevel=2)

@@ -1,49 +1,20 @@
-"""Which rows make iteration i, and in which pieces they are computed.
+"""Which rows make iteration i, in which process, and in which pieces they are computed.
 
 A *batch* is what one iteration (one optimizer step) averages over. It comes as a list of *pieces*; the mean loss of
 each piece carries the weight ``rows_in_piece / rows_in_batch``, so that the weighted gradients add up to the gradient
 of the uncut batch, ragged pieces included.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 T = TypeVar("T")
-CPU = torch.device("cpu")
-
-
-class Subset(NamedTuple):
-    """Features, float32 (N, j), and labels, float32 (N, 1) of 0 and 1."""
-
-    features: Tensor
-    labels: Tensor
-
-    @property
-    def rows(self) -> int:
-        return len(self.labels)
-
-    @property
-    def place(self) -> torch.device:
-        return self.labels.device
-
-    def take(self, rows: Tensor) -> "Subset":
-        """Return the rows of the given numbers, int64 (n,)."""
-        return Subset(self.features.index_select(0, rows), self.labels.index_select(0, rows))
-
-    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> "Batch":
-        """Cut all rows into pieces of piece_rows rows; the last one may be shorter.
-
-        They are one batch, or else the share of one process in a batch of rows_in_batch rows.
-        """
-        parts = zip(torch.split(self.features, piece_rows), torch.split(self.labels, piece_rows), strict=True)
-        rows_in_batch = rows_in_batch or self.rows
-        return [Piece(features, labels, len(labels) / rows_in_batch) for features, labels in parts if len(labels)]
 
 
 class Piece(NamedTuple):
@@ -54,56 +25,46 @@ class Piece(NamedTuple):
     weight: float
 
 
-Batch = Iterable[Piece]
+Batch = list[Piece]
 
 
-class Rows(Protocol):
-    """A subset, wherever its rows are kept."""
-
-    @property
-    def rows(self) -> int: ...
-
-    @property
-    def place(self) -> torch.device:
-        """Where the row numbers to take should lie, so that no iteration has to move them."""
-        ...
-
-    def take(self, rows: Tensor) -> Subset: ...
-
-    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch: ...
+def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -> Batch:
+    """Cut rows, float32 (n, j) and (n, 1), into pieces of piece_rows rows; the last one may be shorter."""
+    parts = zip(torch.split(features, piece_rows), torch.split(labels, piece_rows), strict=True)
+    return [Piece(x, y, len(y) / rows_in_batch) for x, y in parts if len(y)]
 
 
 @dataclass(frozen=True)
-class Share:
-    """The rows of a subset that one of several processes holds; it stands where the whole subset does.
-
-    Of every batch a process takes the rows that it holds: some more or fewer than the others, none twice, none missed.
+class Subset:
+    """Train, validation or test: the rows of it that this process holds, those of class 0 first.
 
     Args:
-        held: the rows.
-        rows: how many rows all processes hold together.
-        first: the number, among those, of the first row held of class 0, and of class 1.
-        counts: how many rows are held of each.
+        features: float32 (n, j).
+        labels: float32 (n, 1), 0 and 1.
+        rows: how many rows all processes hold together; n if there is one.
+        held: the numbers, among those, of the rows held here of class 0 and of class 1; all if there is one process.
     """
 
-    held: Rows
+    features: Tensor
+    labels: Tensor
     rows: int
-    first: list[int]
-    counts: list[int]
+    held: tuple[range, range]
 
-    @property
-    def place(self) -> torch.device:
-        return CPU  # how many rows are held must be known there
+    def __repr__(self) -> str:
+        return f"Subset({self.rows} rows of {self.features.shape[1]} features, half of each class)"
 
-    def take(self, rows: Tensor) -> Subset:
-        own, offset = [], 0
-        for first, count in zip(self.first, self.counts, strict=True):
-            own.append(rows[(rows >= first) & (rows < first + count)] - first + offset)
-            offset += count
-        return self.held.take(torch.cat(own).to(self.held.place, non_blocking=True))
+    def batch(self, numbers: Tensor, piece_rows: int) -> Batch:
+        """Return the rows of the given numbers, int64 (n,), that are held here: none twice in all, none missed."""
+        own = numbers
+        if sum(map(len, self.held)) < self.rows:
+            first, second = (numbers[(numbers >= part.start) & (numbers < part.stop)] for part in self.held)
+            own = torch.cat([first - self.held[0].start, second - self.held[1].start + len(self.held[0])])
+        features, labels = self.features.index_select(0, own), self.labels.index_select(0, own)
+        return cut(features, labels, piece_rows, len(numbers))
 
-    def pieces(self, piece_rows: int, rows_in_batch: int | None = None) -> Batch:
-        return self.held.pieces(piece_rows, rows_in_batch or self.rows)
+    def whole(self, piece_rows: int) -> Batch:
+        """Return all rows that are held here, as part of the batch of all rows."""
+        return cut(self.features, self.labels, piece_rows, self.rows)
 
 
 class Loader(Generic[T]):
@@ -131,17 +92,21 @@ class TrainingBatches:
         piece_rows: rows computed together, >= 1.
         seed: fixes the order of the rows.
         iterations: how many batches a pass has; the next pass goes on where it ended.
+        done: how many iterations of the run there were before.
     """
 
-    def __init__(self, subset: Rows, batch_size: int, piece_rows: int, seed: int, iterations: int) -> None:
+    def __init__(
+        self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int, done: int = 0
+    ) -> None:
         self.subset = subset
         self.batch_size = batch_size
         self.piece_rows = piece_rows
         self.seed = seed
         self.iterations = iterations
-        self.done = 0
+        self.done = done
         self._order = lru_cache(maxsize=1)(self._draw_order)
-        self._whole = subset.pieces(piece_rows) if batch_size == subset.rows else None
+        # The order of the rows does not change the gradient of all of them.
+        self._whole = subset.whole(piece_rows) if batch_size == subset.rows else None
 
     def __len__(self) -> int:
         return self.iterations
@@ -153,10 +118,7 @@ class TrainingBatches:
 
     def batch(self, iteration: int) -> Batch:
         """Return the batch of an iteration, counted from 1."""
-        if self._whole is not None:  # the order of the rows does not change the gradient of all of them
-            return self._whole
-        rows = self.rows(iteration)
-        return self.subset.take(rows).pieces(self.piece_rows, len(rows))
+        return self._whole or self.subset.batch(self.rows(iteration), self.piece_rows)
 
     def rows(self, iteration: int) -> Tensor:
         """Return the row numbers, int64 (n,), of an iteration, counted from 1."""
@@ -165,11 +127,11 @@ class TrainingBatches:
 
     def _draw_order(self, seed: int, epoch: int) -> Tensor:
         order = np.random.default_rng([seed, epoch]).permutation(self.subset.rows)
-        return torch.from_numpy(order).to(self.subset.place)
+        return torch.from_numpy(order).to(self.subset.labels.device)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed, "done": self.done}
+        """Return what a resumed run needs besides the number of its iterations, which its trainer knows."""
+        return {"seed": self.seed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.seed = state["seed"]
-        self.done = state["done"]

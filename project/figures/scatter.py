@@ -1,41 +1,50 @@
-"""The data: every datapoint or, where there are too many, their density."""
+"""The data: every datapoint or, where there are too many, some at random."""
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from project.figures.density import Cloud, Density
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, new_figure
 
+Features = npt.NDArray[np.float32]
 
-def scatter(classes: Sequence[Cloud], feature_names: Sequence[str], class_names: Sequence[str]) -> Figure:
-    """Draw class 0 and class 1, each features (N, j) or a density: the first feature across, the second up.
+
+def describe(shown: int, rows: int) -> str:
+    """Say which part of all rows a picture shows."""
+    return "All datapoints" if shown == rows else f"{shown:,} of {rows:,} datapoints, at random"
+
+
+def scatter(
+    classes: Sequence[Features], rows: int, feature_names: Sequence[str], class_names: Sequence[str]
+) -> Figure:
+    """Draw class 0 and class 1: the first feature across, the second up.
 
     With j = 1 it is a histogram of each class, both over the same bins.
+
+    Args:
+        classes: features (N, j) of class 0 and class 1.
+        rows: how many there are in all, of which these are some at random.
+        feature_names: names of the j features.
+        class_names: names of class 0 and class 1.
     """
     figure, (ax,) = new_figure()
     ax.set_xlabel(feature_names[0])
     j = len(feature_names)
     which = "" if j <= 2 else f", the first 2 of {j} features"
+    ax.set_title(describe(sum(map(len, classes)), rows) + which)
     if j == 1:
         ax.set_ylabel("rows")
-        values = [rows for rows in classes if not isinstance(rows, Density)]
-        bins = np.histogram_bin_edges(np.concatenate(values).astype(np.float64), 30) if values else np.empty(0)
-        for rows, colour, name in zip(classes, CLASS_COLOURS, class_names, strict=True):
-            counts, edges = (rows.counts, rows.edges[0]) if isinstance(rows, Density) else np.histogram(rows, bins)
-            ax.stairs(counts, edges, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=f"{name} ({counts.sum():,})")
-        ax.set_title("All datapoints")
+        bins = np.histogram_bin_edges(np.concatenate(list(classes)).astype(np.float64), 30)
+        for features, colour, name in zip(classes, CLASS_COLOURS, class_names, strict=True):
+            counts, _ = np.histogram(features, bins)
+            label = f"{name} ({len(features):,})"
+            ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=label)
     else:
         ax.set_ylabel(feature_names[1])
-        for rows, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
-            if isinstance(rows, Density):
-                rows.draw(ax, colour, "-" if marker == "o" else "--", name)
-                ax.set_title(f"Density of all datapoints{which}")
-            else:
-                ax.scatter(
-                    rows[:, 0], rows[:, 1], 16, colour, marker=marker, alpha=0.7, lw=0, label=f"{name} ({len(rows)})"
-                )
-                ax.set_title(f"All datapoints{which}")
+        for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
+            label = f"{name} ({len(features):,})"
+            ax.scatter(features[:, 0], features[:, 1], 16, colour, marker=marker, alpha=0.7, lw=0, label=label)
     ax.legend()
     return figure

@@ -1,11 +1,13 @@
-"""What all figures share: size, the colour and marker of each class, and the way to pixels."""
+"""What all figures share: size, the colour and marker of each class, and the way to a file."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -20,9 +22,15 @@ PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "
 # Okabe and Ito (2008), "Color universal design", for lines that stand for no class.
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
-rcParams["text.parse_math"] = False  # a $ in a feature's name is a dollar
-
 Pixels = npt.NDArray[np.uint8]
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw as matplotlib does by default, whatever the user's matplotlibrc says; a $ in a name is a dollar."""
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
+    with mpl.rc_context({**defaults, "text.parse_math": False}):
+        yield
 
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
@@ -36,13 +44,24 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
 
 def to_pixels(figure: Figure) -> Pixels:
     """Draw a figure: uint8 (height, width, 4), red, green, blue and alpha."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    with own_style():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
 
 
 def to_png(pixels: Pixels) -> bytes:
     """Encode pixels as a PNG file; equal pixels give equal bytes."""
     buffer = io.BytesIO()
     imsave(buffer, pixels, format="png")
+    return buffer.getvalue()
+
+
+def to_file(figure: Figure, kind: str) -> bytes:
+    """Draw a figure as the bytes of a file: png, svg or pdf."""
+    if kind == "png":
+        return to_png(to_pixels(figure))
+    buffer = io.BytesIO()
+    with own_style():
+        figure.savefig(buffer, format=kind)
     return buffer.getvalue()

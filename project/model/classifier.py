@@ -1,31 +1,35 @@
 """What an iteration computes and logs."""
 
-import math
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
-from project.errors import InputError, InputWarning
-from project.model.loss import BCELoss, MSELoss
+from project.data.batches import Piece
+from project.data.checks import Moments
+from project.errors import InputWarning
+from project.model.loss import CRITERIA, METRICS
 from project.model.net import NNet
-from project.ranks import add_over_ranks, several_ranks
+from project.options import check
 
-if TYPE_CHECKING:
-    from project.data import NpyDataModule
-    from project.data.batches import Batch
-
-MOST_HIDDEN = 65_536
 VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
+
+Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
 
 
 class BinaryClassifier(LightningModule):
     """A two-layer network, its standardization, its criterion and SGD.
 
-    Shape: raw features, float32 (N, num_features), to the probability of class 1, (N, 1) in [0, 1].
+    It trains on the batches of an NpyDataModule, which come prepared and in pieces, or of any loader of raw features
+    (N, j) and labels (N, 1). Optimization is Lightning's automatic one.
+
+    Shape: raw features, (N, num_features), a tensor or numpy array of any float or integer type, to the probability of
+    class 1, float32 (N, 1) in [0, 1].
 
     Args:
         num_features: Number of features j; follows from the data.
@@ -36,13 +40,11 @@ class BinaryClassifier(LightningModule):
         standardize: Scale features by the training subset's mean and deviation, kept in the model; or take them raw.
 
     Raises:
-        InputError: if an option is out of its range.
+        ValueError: if an option is out of its range.
     """
 
     mean: Tensor
     scale: Tensor
-    net: NNet
-    loss: str
 
     def __init__(
         self,
@@ -54,32 +56,63 @@ class BinaryClassifier(LightningModule):
         standardize: bool = True,
     ) -> None:
         super().__init__()
-        if not (math.isfinite(lr) and lr > 0):
-            raise InputError(f"--model.lr: {lr}; need a finite number above 0")
-        if hidden_features > MOST_HIDDEN:
-            raise InputError(f"--model.hidden_features: {hidden_features}; need 1 to {MOST_HIDDEN}")
-        if loss not in ("bce", "mse"):
-            raise InputError(f"--model.loss: {loss}; need bce or mse")
+        check(lr=lr)
+        if loss not in CRITERIA:
+            raise ValueError(f"loss: {loss}; need one of {', '.join(CRITERIA)}")
         self.save_hyperparameters(logger=False)
-        # One Lightning step is one iteration, in however many pieces: the gradients are accumulated here.
-        self.automatic_optimization = False
         self.net = NNet(num_features, hidden_features, activation)
-        self.criteria = nn.ModuleDict({"bce": BCELoss(), "mse": MSELoss()})
+        self.criterion = CRITERIA[loss]
         self.lr, self.loss, self.standardize = lr, loss, standardize
-        # float64, because the deviation may be lost in the digits of a large mean
+        # These are float64, because the deviation may be lost in the digits of a large mean.
         self.register_buffer("mean", torch.zeros(num_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(num_features, dtype=torch.float64))
+        self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
+        self._losses: list[Tensor] = []
+        self._sums: list[Tensor] = []
+
+    def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
+        probability: Tensor = self.net(self.standardized(torch.as_tensor(features, device=self.mean.device)))
+        return probability
+
+    def standardized(self, features: Tensor) -> Tensor:
+        """Return raw features as the network sees them, float32 (N, num_features)."""
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
+        return ((features - self.mean) * self.scale if self.standardize else features).to(self.dtype)
 
     def setup(self, stage: str) -> None:
-        if stage != "fit" or (self._data is None and not self.standardize):
+        """Take the data's statistics, and refuse what would train wrongly without a word."""
+        if stage != "fit":
             return
-        if self._data is None:
-            raise InputError("standardize: needs the statistics of an NpyDataModule; pass one, or standardize=False")
-        mean, std = self._data.statistics
+        if self.trainer.accumulate_grad_batches != 1:
+            raise ValueError("accumulate_grad_batches: not supported; larger batches come from batch_size")
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
+        self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
+        if statistics := getattr(self._data, "statistics", None):
+            self._standardize_by(*statistics)
+
+    def on_train_start(self) -> None:
+        self._losses.clear()
+        if self.trainer.global_step == 0 and self.standardize and not hasattr(self._data, "statistics"):
+            self._standardize_by(*self._measured())
+
+    def _measured(self) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation of the features that a plain loader gives, in one pass over it."""
+        loader: Any = self.trainer.train_dataloader
+        if not hasattr(loader, "__len__"):
+            raise ValueError("standardize: needs a loader that ends; use standardize=False")
+        moments = Moments()
+        for features, _ in loader:
+            moments.add(features.to(self.device))
+        measured: tuple[Tensor, Tensor] = self.trainer.strategy.broadcast((moments.mean, moments.std))
+        return measured
+
+    def _standardize_by(self, mean: Tensor, std: Tensor) -> None:
         constant = torch.nonzero(std == 0)[:, 0].tolist()
         if self.standardize:
             self.mean.copy_(mean)
-            self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # a constant feature becomes 0
+            self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # A constant feature becomes 0.
             for column in constant:
                 warnings.warn(f"column {column} is constant; standardized to 0", InputWarning, stacklevel=2)
         elif not constant and std.max() / std.min() >= VAST_RATIO:
@@ -88,8 +121,102 @@ class BinaryClassifier(LightningModule):
                 f"columns differ in scale by {ratio:.0e}; consider --model.standardize true", InputWarning, stacklevel=2
             )
 
+    @property
+    def _data(self) -> Any:
+        """The datamodule, or None where the trainer was given loaders."""
+        return getattr(self.trainer, "datamodule", None)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), self.lr)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Add up the gradients of the batch's pieces, but for the last one, which Lightning's own backward adds.
+
+        Returns:
+            The loss, whose value is the mean over the batch, and whose gradient is the last piece's share. With several
+            processes it is each one's part of that mean times their number, because Lightning averages over them.
+        """
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        optimizer.zero_grad()
+        loss = torch.zeros((), device=self.device)
+        for x, y, weight in self.pieces(batch):
+            if loss.requires_grad:
+                loss.backward()
+            y_hat = self.net(x)
+            loss = loss.detach() + weight * self.trainer.world_size * self.criterion(y, y_hat)
+        if not loss.requires_grad:  # This process has no row of the batch, but the others wait for its gradients.
+            loss = 0 * sum(weights.sum() for weights in self.parameters())
+        return {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
+
+    def optimizer_zero_grad(self, *args: Any) -> None:
+        """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
+
+    def pieces(self, batch: Batch) -> Sequence[Piece]:
+        """Return a batch as pieces of prepared rows on the model's device."""
+        if batch and isinstance(batch[0], Tensor):
+            x, y = batch
+            assert isinstance(x, Tensor)
+            assert isinstance(y, Tensor)
+            return [Piece(self.standardized(x), y.to(self.dtype), 1)]
+        return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in batch]
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Add up each metric over rows; the second loader, if there is one, is the test subset's."""
+        if dataloader_idx == len(self._sums):
+            self._sums.append(torch.zeros(1 + len(METRICS), dtype=torch.float64, device=self.device))
+        for x, y, _ in self.pieces(batch):
+            y_hat = self.net(x)
+            values = [metric(y, y_hat) for metric in METRICS.values()]
+            self._sums[dataloader_idx] += len(y) * torch.stack([torch.ones_like(y_hat[0, 0]), *values])
+
+    test_step = validation_step
+
+    def predict_step(self, batch: Tensor | Sequence[Tensor], batch_idx: int) -> Tensor:
+        return self.forward(batch if isinstance(batch, Tensor) else batch[0])
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means(("val", "test"))
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means(("test",))
+
+    def _log_means(self, subsets: Sequence[str]) -> None:
+        training = self.trainer.state.fn == "fit"
+        for subset, sums in zip(subsets, self._sums, strict=False):
+            rows, *totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+            metrics = {name: total / rows for name, total in zip(METRICS, totals, strict=True)}
+            named = {f"{subset}/{name}": value for name, value in {"loss": metrics[self.loss], **metrics}.items()}
+            self.log_dict(named, sync_dist=True)  # The processes agree already; Lightning would warn without it.
+        self._sums.clear()
+        if training:
+            # Otherwise Lightning numbers the validation after iteration 20 as 19, and adds a curve of epochs.
+            self.log("step", float(self.trainer.global_step), sync_dist=True)
+        if training and self._losses:
+            self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self._losses.append(outputs["batch_loss"])
+
+    def on_validation_end(self) -> None:
+        self.log_losses()
+
+    def on_train_end(self) -> None:
+        self.log_losses()
+
+    def log_losses(self) -> None:
+        """Hand each iteration's loss to the loggers, under its number; one by one, each would cost a millisecond."""
+        if not self._losses:
+            return
+        losses = torch.stack(self._losses).tolist()
+        self._losses.clear()
+        for logger in self.trainer.loggers:
+            for step, loss in enumerate(losses, self.trainer.global_step - len(losses) + 1):
+                logger.log_metrics({"train/loss": loss}, step)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["fingerprint"] = self._data.fingerprint if self._data else None
+        checkpoint["initial"] = self.initial
+        checkpoint["fingerprint"] = getattr(self._data, "fingerprint", None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse data or a split that the checkpoint was not trained on.
@@ -97,82 +224,7 @@ class BinaryClassifier(LightningModule):
         This is the one hook that no way of loading skips: the datamodule's own state is restored after its setup, and
         not at all when its class has another name.
         """
-        if self._trainer is not None and self._data is not None and self.trainer.state.fn != "predict":
-            self._data.check_fingerprint(checkpoint["fingerprint"])
-
-    @property
-    def _data(self) -> "NpyDataModule | None":
-        data: NpyDataModule | None = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it
-        return data
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), self.lr)
-
-    def forward(self, features: Tensor) -> Tensor:
-        probability: Tensor = self.net(self.standardized(features))
-        return probability
-
-    def standardized(self, features: Tensor) -> Tensor:
-        """Return the features as the network sees them, float32 (N, num_features)."""
-        return ((features - self.mean) * self.scale).to(features.dtype) if self.standardize else features
-
-    def training_step(self, batch: "Batch", batch_idx: int) -> Tensor:
-        """Take one SGD step and return the batch's loss before it; the data come standardized.
-
-        Not by ``manual_backward``: with several processes it would average their gradients, after every piece.
-        """
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        optimizer.zero_grad()
-        batch_loss = torch.zeros((), device=self.device)
-        for piece in batch:
-            loss = self.criteria[self.loss](piece.labels, self.net(piece.features))
-            loss.backward(torch.full_like(loss, piece.weight))
-            batch_loss.add_(loss.detach(), alpha=piece.weight)
-        if several_ranks():
-            self._add_shares(batch_loss)
-        optimizer.step()
-        return batch_loss
-
-    def _add_shares(self, batch_loss: Tensor) -> None:
-        """Add up the losses and gradients of the processes, each of which has computed its share of the batch."""
-        gradients = []
-        for weights in self.net.parameters():
-            if weights.grad is None:  # this process has no row of the batch
-                weights.grad = torch.zeros_like(weights)
-            gradients.append(weights.grad)
-        add_over_ranks([batch_loss, *gradients])
-
-    def on_validation_epoch_start(self) -> None:
-        self._means = [torch.zeros(3, dtype=torch.float64, device=self.device) for _ in ("val", "test")]
-
-    def validation_step(self, batch: "Batch", batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Add up the batch's BCE, MSE and accuracy; the second loader, if there is one, is the test subset's."""
-        for piece in batch:
-            y_hat = self.net(piece.features)
-            losses = [criterion(piece.labels, y_hat) for criterion in self.criteria.values()]
-            accuracy = ((y_hat >= 0.5) == (piece.labels == 1)).double().mean()
-            self._means[dataloader_idx] += piece.weight * torch.stack([*losses, accuracy])
-
-    def on_validation_epoch_end(self) -> None:
-        for subset, means in zip(("val", "test"), self._means, strict=True):
-            if subset == "val" or (self._data is not None and self._data.track_test):
-                self._log_means(subset, means)
-
-    on_test_epoch_start = on_validation_epoch_start
-    test_step = validation_step
-
-    def on_test_epoch_end(self) -> None:
-        self._log_means("test", self._means[0])
-
-    def _log_means(self, subset: str, means: Tensor) -> None:
-        bce, mse, accuracy = means.tolist()
-        loss = bce if self.loss == "bce" else mse
-        metrics = {"loss": loss, "accuracy": accuracy, "bce": bce, "mse": mse}
-        # In fit, History hands them to the loggers: Lightning would number the validation after iteration 20 as 19.
-        logger = self.trainer.state.fn != "fit"
-        named = {f"{subset}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, logger=logger, sync_dist=True, reduce_fx="sum")  # each process has its share of the rows
-
-    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        return self.forward(batch)
+        self.initial = checkpoint["initial"]
+        if self._trainer is not None and hasattr(self._data, "check_fingerprint"):
+            if self.trainer.state.fn != "predict":
+                self._data.check_fingerprint(checkpoint["fingerprint"])

@@ -1,11 +1,11 @@
-"""The training criteria, written out."""
+"""The training criteria, written out, and all metrics that a validation or a test reports."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from project.errors import InputError
-
-EPSILON = 1e-7  # about the distance from 1 to its float32 neighbour: 1 - EPSILON is still below 1
+EPSILON = 1e-7  # This is about the distance from 1 to its float32 neighbour, so that 1 - EPSILON is still below 1.
 
 
 class BCELoss(nn.Module):
@@ -17,7 +17,7 @@ class BCELoss(nn.Module):
     Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1) in [0, 1], to a scalar >= 0.
 
     Raises:
-        InputError: if either is not (N, 1), because (N,) against (N, 1) would broadcast silently.
+        ValueError: if either is not (N, 1), because (N,) against (N, 1) would broadcast silently.
     """
 
     def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class MSELoss(nn.Module):
     Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1) in [0, 1], to a scalar in [0, 1].
 
     Raises:
-        InputError: if either is not (N, 1).
+        ValueError: if either is not (N, 1).
     """
 
     def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
@@ -41,6 +41,25 @@ class MSELoss(nn.Module):
         return torch.mean((y - y_hat) ** 2)
 
 
+def accuracy(y: Tensor, y_hat: Tensor) -> Tensor:
+    """Return the share of rows on whose side of 0.5 the probability is; at 0.5 it speaks for class 1.
+
+    Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1), to a float64 scalar in [0, 1].
+
+    Raises:
+        ValueError: if either is not (N, 1).
+    """
+    check_shapes(y, y_hat)
+    return ((y_hat >= 0.5) == (y == 1)).double().mean()
+
+
 def check_shapes(y: Tensor, y_hat: Tensor) -> None:
     if y.shape != y_hat.shape or y.ndim != 2 or y.shape[1] != 1:
-        raise InputError(f"labels {tuple(y.shape)} and probabilities {tuple(y_hat.shape)}; need (N, 1) and (N, 1)")
+        raise ValueError(f"labels {tuple(y.shape)} and probabilities {tuple(y_hat.shape)}; need (N, 1) and (N, 1)")
+
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+
+# Each is a mean over rows. A line here is all that a metric needs to reach the history, TensorBoard and test.json.
+CRITERIA: dict[str, Metric] = {"bce": BCELoss(), "mse": MSELoss()}
+METRICS: dict[str, Metric] = {"accuracy": accuracy, **CRITERIA}

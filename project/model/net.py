@@ -1,8 +1,8 @@
 """The two-layer network."""
 
-from torch import nn
+from torch import Tensor, nn
 
-from project.errors import InputError
+from project.options import check
 
 ACTIVATIONS = {
     "celu": nn.CELU,
@@ -21,30 +21,31 @@ ACTIVATIONS = {
 }
 
 
-class NNet(nn.Sequential):
+class NNet(nn.Module):
     """Linear, activation, Linear, Sigmoid: the probability of class 1.
 
     Shape: (N, in_features) to (N, 1), float32, in [0, 1].
 
     Args:
         in_features: Number of features j, at least 1.
-        hidden_features: Width of the hidden layer, at least 1.
+        hidden_features: Width of the hidden layer, 1 to 65536.
         activation: A name in ACTIVATIONS.
 
     Raises:
-        InputError: if an argument is out of its range.
+        ValueError: if an argument is out of its range.
     """
 
     def __init__(self, in_features: int = 2, hidden_features: int = 32, activation: str = "tanh") -> None:
-        if in_features < 1:
-            raise InputError(f"in_features: {in_features}; need at least 1")
-        if hidden_features < 1:
-            raise InputError(f"--model.hidden_features: {hidden_features}; need at least 1")
+        super().__init__()
+        check(in_features=in_features, hidden_features=hidden_features)
         if activation not in ACTIVATIONS:
-            raise InputError(f"--model.activation: {activation}; need one of {', '.join(ACTIVATIONS)}")
-        super().__init__(
-            nn.Linear(in_features, hidden_features),
-            ACTIVATIONS[activation](),
-            nn.Linear(hidden_features, 1),
-            nn.Sigmoid(),
-        )
+            raise ValueError(f"activation: {activation}; need one of {', '.join(ACTIVATIONS)}")
+        self.hidden = nn.Linear(in_features, hidden_features)
+        self.activation = ACTIVATIONS[activation]()
+        self.output = nn.Linear(hidden_features, 1)
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden = self.activation(self.hidden(features))
+        probability: Tensor = self.sigmoid(self.output(hidden))
+        return probability

@@ -1,0 +1,51 @@
+"""The arguments of the commands that need no trainer: compare, plot and export."""
+
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from project.compare import compare
+from project.errors import InputError
+from project.export import export
+from project.failures import refusing
+from project.model import BinaryClassifier
+from project.options import check
+from project.plot import plot
+from project.run import LOGS, Run, find_checkpoint
+
+
+def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
+    parser = ArgumentParser(prog="project compare", description=compare.__doc__, exit_on_error=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="Run folders, or their names under lightning_logs.")
+    parser.add_argument("--output", type=Path, default=Path(), help="Folder for comparison.png and comparison.json.")
+    options = parser.parse_args(arguments[1:])
+    if len(options.runs) < 2:
+        raise InputError(f"compare: {len(options.runs)} run given; need at least two")
+    compare(options.runs, options.output, kind)
+
+
+def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
+    parser = ArgumentParser(prog="project plot", description=plot.__doc__, exit_on_error=False)
+    parser.add_argument("run", nargs="?", default=None, type=Path, help="The run; the newest one unless named.")
+    parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Of the files.")
+    parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
+    parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
+    options = parser.parse_args(arguments[1:])
+    with refusing(("dpi", "width")):
+        check(dpi=options.dpi, width=options.width)
+    run = Run.newest(Path(LOGS)) if options.run is None else Run(options.run)
+    for path in plot(run, options.format, options.dpi, options.width, kind):
+        print(f"written: {path}")
+
+
+def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
+    parser = ArgumentParser(prog="project export", description=export.__doc__, exit_on_error=False)
+    parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
+    parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
+    parser.add_argument("--output", type=Path | None, default=None, help="The ONNX file; model.onnx in the run.")
+    options = parser.parse_args(arguments[1:])
+    if options.output is not None and options.output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; need the name of a file")
+    checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
+    run = Run.of_checkpoint(checkpoint)
+    export(checkpoint, options.output or (run.path if run else Path()) / "model.onnx", kind)

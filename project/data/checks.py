@@ -1,0 +1,228 @@
+"""What is noticed about the data before training: bad values, moments, ranges, overlap, fingerprint.
+
+One pass over the values and one over the bytes of either file find all of it.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from project.data.arrays import Array, stretches
+from project.data.split import DROPPED, TEST, TRAIN, Assignment
+from project.errors import InputError, InputWarning
+
+EXACT_INTEGERS = 2**24  # float32 holds every integer up to here.
+MOST_COMPARED = 2**24  # rows whose hashes are kept to be compared, 8 bytes each
+BLOCK = 1 << 20
+
+Features = npt.NDArray[np.float32]
+Hashes = npt.NDArray[np.uint64]
+Fingerprint = dict[str, Any]
+
+
+class Overlap(NamedTuple):
+    same_rows: bool  # Both classes hold the same rows, in whatever order.
+    both_classes: int  # different feature vectors that occur in both classes
+    test_in_train: int  # test rows that also occur, with either label, among the training rows
+
+
+class Survey(NamedTuple):
+    """What one pass over the values of both classes finds."""
+
+    mean: Tensor  # of the training rows, float64 (j,)
+    std: Tensor  # their population standard deviation, float64 (j,)
+    low: Features  # the lowest value of each feature in any subset, (j,)
+    high: Features  # the highest, (j,)
+    overlap: Overlap | None  # None if there are too many rows to compare
+
+
+class Moments:
+    """Mean and deviation of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
+
+    Unlike sums of squares, this keeps its digits when the mean is large against the deviation.
+    """
+
+    def __init__(self) -> None:
+        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
+
+    def add(self, features: Tensor) -> None:
+        """Take in n >= 1 rows, (n, j)."""
+        values = features.double()
+        n, mean = len(values), values.mean(0)
+        delta = mean - self.mean
+        self.squares = (
+            self.squares + (values - mean).square().sum(0) + delta.square() * (self.rows * n / (self.rows + n))
+        )
+        self.mean = self.mean + delta * (n / (self.rows + n))
+        self.rows += n
+
+    @property
+    def std(self) -> Tensor:
+        """The population standard deviation, float64 (j,)."""
+        return (self.squares / self.rows).sqrt()
+
+
+def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]) -> Survey:
+    """Look at every value once, as the float32 features that training sees.
+
+    Args:
+        files: class_0.npy and class_1.npy, to name in messages.
+        arrays: what they hold, each (N, j).
+        assignments: the subset of each of their rows, uint8 (N,).
+
+    Raises:
+        InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
+    """
+    moments = Moments()
+    lows, highs = [], []
+    rows = sum(len(array) for array in arrays)
+    marks = np.empty(rows if rows <= MOST_COMPARED else 0, np.uint64)
+    sums = [np.uint64(0), np.uint64(0)]
+    done = 0
+    for label, (file, array, assignment) in enumerate(zip(files, arrays, assignments, strict=True)):
+        for start, values in checked_rows(file, array):
+            subset = assignment[start : start + len(values)]
+            used = values[subset != DROPPED]
+            if len(used):
+                lows.append(used.min(0))
+                highs.append(used.max(0))
+            if (train := values[subset == TRAIN]).size:
+                moments.add(torch.from_numpy(train))
+            if len(marks):
+                hashes = hash_rows(values)
+                sums[label] += hashes.sum(dtype=np.uint64)
+                marks[done : done + len(values)] = mark(hashes, label, subset)
+                done += len(values)
+    same = len(arrays[0]) == len(arrays[1]) and sums[0] == sums[1]
+    overlap = find_overlap(marks, bool(same)) if len(marks) else None
+    return Survey(moments.mean, moments.std, np.min(lows, axis=0), np.max(highs, axis=0), overlap)
+
+
+def checked_rows(path: Path, array: Array) -> Iterable[tuple[int, Features]]:
+    """Yield (number of the first row, float32 (n, j)) of consecutive rows, and refuse the file at its end.
+
+    Raises:
+        InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
+    """
+    bad, first, largest = 0, None, 0
+    for start, part in stretches(array):
+        with np.errstate(over="ignore", invalid="ignore"):  # What does not fit is reported below.
+            values = part.astype(np.float32)
+        rows, columns = np.nonzero(~np.isfinite(values))
+        if array.dtype.kind in "iu":
+            largest = max(largest, int(part.max()), -int(part.min()))
+        if rows.size and first is None:
+            first = start + int(rows[0]), int(columns[0])
+        bad += int((~np.isfinite(part[rows, columns])).sum())  # The other ones are beyond float32.
+        if first is None:
+            yield start, values
+    if first is not None:
+        value = array[first]
+        if np.isfinite(value):
+            raise InputError(
+                f"{path}: value {value:.2g} at row {first[0]}, column {first[1]} is too large for float32; rescale"
+            )
+        count = "1 value is" if bad == 1 else f"{bad} values are"
+        raise InputError(
+            f"{path}: {count} NaN or infinite; first: {value} at row {first[0]}, column {first[1]}; remove such rows"
+        )
+    if largest > EXACT_INTEGERS:
+        warnings.warn(f"{path}: values above 2^24 lose precision in float32", InputWarning, stacklevel=2)
+
+
+def mark(hashes: Hashes, label: int, subset: Assignment) -> Hashes:
+    """Replace the low three bits of each row's hash by what the row is."""
+    return (hashes & ~np.uint64(7)) | np.uint64(label) | (subset.astype(np.uint64) << np.uint64(1))
+
+
+def find_overlap(marks: Hashes, same_rows: bool) -> Overlap:
+    """Find equal rows among marked hashes, which are sorted in place."""
+    marks.sort()
+    repeated = np.zeros(len(marks), bool)
+    for start in range(0, len(marks) - 1, BLOCK):  # so that no copy of all of them is made
+        part = marks[start : start + BLOCK + 1] >> np.uint64(3)
+        equal = part[1:] == part[:-1]
+        repeated[start : start + len(equal)] |= equal
+        repeated[start + 1 : start + 1 + len(equal)] |= equal
+    marks = marks[repeated]
+    if not len(marks):
+        return Overlap(same_rows, 0, 0)
+    row = marks >> np.uint64(3)
+    first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
+    label, subset = marks & np.uint64(1), (marks & np.uint64(7)) >> np.uint64(1)
+    in_class_0, in_class_1 = (np.logical_or.reduceat(label == i, first) for i in (0, 1))
+    in_train = np.logical_or.reduceat(subset == TRAIN, first)
+    tests = np.add.reduceat((subset == TEST).astype(np.int64), first)
+    return Overlap(same_rows, int((in_class_0 & in_class_1).sum()), int(tests[in_train].sum()))
+
+
+def hash_rows(values: Features) -> Hashes:
+    """Return a 64-bit hash, uint64 (N,), of each row: equal rows have equal hashes, others differ all but surely."""
+    bits = (values + np.float32(0)).view(np.uint32)  # Adding 0 makes -0 and 0 the same row.
+    mixed = np.zeros(len(values), np.uint64)
+    for column in bits.T:
+        mixed = _splitmix64(mixed ^ column)
+    return mixed
+
+
+def _splitmix64(x: Hashes) -> Hashes:
+    """Mix 64 bits: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators"."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, rows: dict[str, int]) -> Fingerprint:
+    """Describe the class files and which of their rows went where, so that no other rows pass for the test rows.
+
+    Args:
+        files: class_0.npy and class_1.npy.
+        assignments: the subset of each of their rows, uint8 (N,).
+        seed: what the split was made from.
+        rows: how many rows each subset has.
+    """
+    return {
+        "sha256": [hash_file(file) for file in files],
+        "seed": seed,
+        "rows": rows,
+        "split": _hash(assignment.data for assignment in assignments),
+    }
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, as sha256sum prints it."""
+    with path.open("rb") as file:
+        return _hash(iter(lambda: file.read(BLOCK), b""))
+
+
+def _hash(blocks: Iterable[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint) -> None:
+    """Refuse a checkpoint of other data or another split: rows it was trained on could be among the test rows.
+
+    Raises:
+        InputError: if the two fingerprints differ.
+    """
+    if trained_on["sha256"] != here["sha256"]:
+        raise InputError(
+            f"{root}: the checkpoint was trained on other data (sha256 {trained_on['sha256'][0][:12]}..., "
+            f"{trained_on['sha256'][1][:12]}...); name its folder with --data.root"
+        )
+    if trained_on != here:
+        raise InputError(
+            f"--data.seed: the checkpoint was trained on split seed {trained_on['seed']} with rows "
+            f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
+        )

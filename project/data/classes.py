@@ -1,0 +1,158 @@
+"""What is known of two class files together: that they agree, how they are split, and the rows of each subset."""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, from_numpy
+
+from project.data.arrays import open_array, stretches
+from project.data.batches import Subset
+from project.data.checks import Overlap, fingerprint, survey
+from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, split
+from project.data.store import Store
+from project.errors import InputError, InputWarning
+
+CLASS_FILES = ("class_0.npy", "class_1.npy")
+SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
+
+Features = npt.NDArray[np.float32]
+
+
+class ClassFiles:
+    """Two class files, checked and split; every row of either is in one subset or, if they differ in size, dropped.
+
+    Args:
+        root: the folder that holds class_0.npy and class_1.npy.
+        seed: fixes the split.
+        balance: what to do when the classes differ in size.
+        overlap_is_known: whether equal rows in two places are no news.
+
+    Raises:
+        InputError: if the files are not what they should be.
+    """
+
+    def __init__(
+        self, root: Path, seed: int, balance: Literal["error", "downsample"], overlap_is_known: bool = False
+    ) -> None:
+        self.root = root
+        self.files = find_files(root)
+        self._states = [state(file) for file in self.files]
+        self.arrays = [open_array(file) for file in self.files]
+        self.num_features = int(self.arrays[0].shape[1])
+        if self.arrays[1].shape[1] != self.num_features:
+            columns = [f"{f} has {a.shape[1]} columns" for f, a in zip(self.files, self.arrays, strict=True)]
+            raise InputError(f"{', '.join(columns)}; need the same features in both")
+        keep = self._rows_to_keep(balance)
+        self.assignments = [split(len(array), keep, seed, label) for label, array in enumerate(self.arrays)]
+        self.rows = {
+            name: sum(int((assignment == subset).sum()) for assignment in self.assignments)
+            for name, subset in SUBSETS.items()
+        }
+        self.survey = survey(self.files, self.arrays, self.assignments)
+        self._tell(self.survey.overlap, overlap_is_known)
+        self.fingerprint = fingerprint(self.files, self.assignments, seed, self.rows)
+
+    def _rows_to_keep(self, balance: str) -> int:
+        sizes = [len(array) for array in self.arrays]
+        keep, surplus = min(sizes), max(sizes) - min(sizes)
+        if surplus and balance == "error":
+            raise InputError(
+                f"{self.root}: class_0.npy has {sizes[0]} rows, class_1.npy {sizes[1]}; "
+                f"use --data.balance downsample to drop {surplus}"
+            )
+        if surplus:
+            larger = CLASS_FILES[sizes.index(max(sizes))]
+            warnings.warn(f"{self.root}: dropped {surplus} of {max(sizes)} rows of {larger}", InputWarning, 2)
+        if keep < MIN_ROWS:
+            raise InputError(f"{self.root}: {keep} rows per class; need at least {MIN_ROWS} for a 60/20/20 split")
+        return keep
+
+    def _tell(self, overlap: Overlap | None, known: bool) -> None:
+        if overlap is None:
+            warnings.warn(f"{self.root}: too many rows to look for equal ones among them", InputWarning, stacklevel=2)
+        elif overlap.same_rows:
+            raise InputError(f"{self.root}: class_0.npy and class_1.npy hold the same rows; nothing tells them apart")
+        elif (overlap.both_classes or overlap.test_in_train) and not known:
+            warnings.warn(
+                f"{self.root}: {overlap.both_classes} feature vectors occur in both classes; "
+                f"{overlap.test_in_train} test rows also occur in train",
+                InputWarning,
+                stacklevel=2,
+            )
+
+    def gather(
+        self, name: str, store: Store, prepare: Callable[[Tensor], Tensor], rank: int = 0, ranks: int = 1
+    ) -> Subset:
+        """Copy the rows of a subset out of one of as many stretches of the files as there are processes.
+
+        Args:
+            name: train, val or test.
+            store: where the copy goes.
+            prepare: from raw to prepared features, float32 (n, j) both.
+            rank: the number of this process.
+            ranks: how many there are.
+
+        Raises:
+            InputError: if a file is not what it was when it was checked.
+        """
+        counts, firsts, parts = [], [], []
+        for array, assignment in zip(self.arrays, self.assignments, strict=True):
+            start, end = len(array) * rank // ranks, len(array) * (rank + 1) // ranks
+            chosen = assignment == SUBSETS[name]
+            counts.append(int(chosen[start:end].sum()))
+            firsts.append(int(chosen[:start].sum()))
+            parts.append((array[start:end], chosen[start:end]))
+        features, labels = store.empty(sum(counts), self.num_features), store.empty(sum(counts), 1)
+        labels[: counts[0]] = 0
+        labels[counts[0] :] = 1
+        done = 0
+        for array, chosen in parts:
+            for start, part in stretches(array):
+                if (there := chosen[start : start + len(part)]).any():
+                    rows = from_numpy(part[there].astype(np.float32, copy=False))
+                    features[done : done + len(rows)] = prepare(rows)
+                    done += len(rows)
+        for file, known in zip(self.files, self._states, strict=True):
+            if state(file) != known:
+                raise InputError(f"{file}: the file changed while it was read; run the command again")
+        second = self.rows[name] // 2 + firsts[1]  # Every subset is half class 0.
+        held = range(firsts[0], firsts[0] + counts[0]), range(second, second + counts[1])
+        return Subset(features, labels, self.rows[name], held)
+
+    def dots(self, most: int) -> dict[str, list[Features]]:
+        """Return raw rows, float32 (n, j), of class 0 and class 1 in each subset: all, or else so many at random."""
+        shown: dict[str, list[Features]] = {name: [] for name in SUBSETS}
+        for array, assignment in zip(self.arrays, self.assignments, strict=True):
+            rows = np.arange(len(array))
+            if sum(self.rows.values()) > most:
+                rows = np.sort(np.random.default_rng(0).choice(len(array), most // 2, replace=False, shuffle=False))
+            for name, subset in SUBSETS.items():
+                shown[name].append(array[rows[assignment[rows] == subset]].astype(np.float32))
+        return shown
+
+
+def find_files(root: Path) -> list[Path]:
+    """Return the paths of the two class files in a folder.
+
+    Raises:
+        InputError: if one is missing.
+    """
+    # Path.exists raises an error if the name is too long.
+    missing = [name for name in CLASS_FILES if not os.path.exists(root / name)]  # noqa: PTH110
+    if missing:
+        raise InputError(
+            f"{root}: {' and '.join(missing)} missing; --data.root names the folder that holds "
+            "class_0.npy and class_1.npy"
+        )
+    return [root / name for name in CLASS_FILES]
+
+
+def state(file: Path) -> tuple[int, int]:
+    """Return the size in bytes and the time, in ns, of the last change of a file."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
