@@ -2,16 +2,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: fit test reference campaign bench
+.PHONY: fit test quick checks reference campaign bench
 
 fit: .venv/installed
 	$(BIN)/python -m project fit
 
-test: .venv/installed-test
+test: checks
+	$(BIN)/python -m pytest -q
+
+# What takes less than a minute: all tests but those that start processes of their own
+quick: checks
+	$(BIN)/python -m pytest -q -m "not process"
+
+checks: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
 
 # The long versions of the tests: kills, damaged files, hostile options; about 50 minutes
 campaign: .venv/installed-test

@@ -4,6 +4,7 @@ It is believed because it rebuilds: its bytes match their digest, they hold noth
 the classifier that its options describe wants tensors of just these names, shapes and types.
 """
 
+import copy
 import hashlib
 import io
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Trainer
+from lightning.pytorch.core.optimizer import _init_optimizers_and_lr_schedulers
 from torch import Tensor
 
 from project.disk import write_whole
@@ -90,7 +92,9 @@ def canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(canonical(item) for item in value)
     if not isinstance(value, PLAIN):
-        raise TypeError(f"{value!r} of {type(value)} cannot be kept in a checkpoint; need plain numbers, text or tensors")
+        raise TypeError(
+            f"{value!r} of {type(value)} cannot be kept in a checkpoint; need plain numbers, text or tensors"
+        )
     return value
 
 
@@ -165,22 +169,30 @@ def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: BinaryCl
     Raises:
         InputError: if it is not of their form.
     """
+    model.trainer = trainer
+    (optimizer,), schedulers = _init_optimizers_and_lr_schedulers(model)
+    optimizer = copy.deepcopy(optimizer)
     try:
-        check_form(contents["loops"]["fit_loop"], trainer.fit_loop.state_dict(), "loops.fit_loop")
-        model.trainer = trainer
-        configured = model.configure_optimizers()
-        optimizer = configured if isinstance(configured, torch.optim.Optimizer) else configured[0][0]
         (state,) = contents["optimizer_states"]
-        if not contents["lr_schedulers"] and state["param_groups"] != optimizer.state_dict()["param_groups"]:
-            raise ValueError("the optimizer is another one than the options say")
-        type(optimizer)(model.parameters(), **optimizer.defaults).load_state_dict(state)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"--ckpt_path: its training state cannot be resumed ({error})") from error
+        check_form(contents["loops"]["fit_loop"], trainer.fit_loop.state_dict(), "loops.fit_loop")
+        if not schedulers:  # Otherwise the options say what it began with, and the scheduler what became of it.
+            check_form(state["param_groups"], optimizer.state_dict()["param_groups"], "param_groups", same=True)
+        optimizer.load_state_dict(state)
+        for config, kept in zip(schedulers, contents["lr_schedulers"], strict=True):
+            check_form(kept.keys(), config.scheduler.state_dict().keys(), "lr_schedulers", same=True)
+        for weights, values in optimizer.state.items():
+            if any(v.ndim and v.shape != weights.shape for v in values.values() if isinstance(v, Tensor)):
+                raise ValueError("the optimizer's state does not fit the weights")
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"--ckpt_path: its training state cannot be resumed: {error}") from error
 
 
-def check_form(value: Any, form: Any, name: str) -> None:
-    """Refuse nested counts that are not where, in a fresh trainer, there are counts."""
-    if isinstance(form, dict):
+def check_form(value: Any, form: Any, name: str, same: bool = False) -> None:
+    """Refuse nested counts that are not where a fresh trainer has counts or, if asked, values that are not the same."""
+    if same:
+        if value != form:
+            raise ValueError(f"{name} is {value}, not {form}")
+    elif isinstance(form, dict):
         if type(value) is not dict or (form and value.keys() != form.keys()):
             raise ValueError(f"{name} is not of this version")
         for key in form:

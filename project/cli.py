@@ -9,12 +9,19 @@ from typing import Any, cast
 
 import torch
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    LRSchedulerTypeUnion,
+    ReduceLROnPlateau,
+)
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
+from torch.optim import Optimizer
 
 from project.callbacks import CALLBACKS
 from project.callbacks.progress import Progress
@@ -35,7 +42,6 @@ from project.run import LOGS, Run, find_checkpoint
 class ProjectCLI(LightningCLI):
     """fit, validate, test and predict; the last three, and a resumed fit, take what they need from the checkpoint."""
 
-    kind: type[BinaryClassifier] = BinaryClassifier
     checkpoint: Path | None = None
     recorded: dict[str, Any]
 
@@ -57,12 +63,12 @@ class ProjectCLI(LightningCLI):
             self.config = parser.parse_args(args)
         command, options = self._options()
         with self._refusing():
-            check_all(options)
+            check_all(dict(options.items()))
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
         self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last")
-        self.recorded = load(self.checkpoint, self._model_class)
+        self.recorded = load(self.checkpoint, cast("type[BinaryClassifier]", self._model_class))
         step = self.recorded["global_step"]
         run = Run.of_checkpoint(self.checkpoint)
         if command == "fit" and run is None:
@@ -78,7 +84,7 @@ class ProjectCLI(LightningCLI):
         agreed |= {f"data.{name}": value for name, value in self.recorded["datamodule_hyper_parameters"].items()}
         agreed |= {name: config[name] for name in ("seed_everything",) if name in config}
         with self._refusing():
-            check_agreement(options, agreed)
+            check_agreement(dict(options.items()), agreed)
         if command == "predict":
             check_columns(options.data.predict, num_features)
         if command == "fit" and options.trainer.max_steps <= step:
@@ -96,6 +102,18 @@ class ProjectCLI(LightningCLI):
     def _refusing(self, what: str = "options") -> Iterator[None]:
         with refusing([name for name, _ in self._options()[1].items()], what):
             yield
+
+    @staticmethod
+    def configure_optimizers(
+        lightning_module: LightningModule, optimizer: Optimizer, lr_scheduler: LRSchedulerTypeUnion | None = None
+    ) -> Any:
+        """Step a scheduler of the command line in every iteration: LightningCLI would at the end of the run, its epoch."""
+        if lr_scheduler is None:
+            return optimizer
+        config = {"scheduler": lr_scheduler, "interval": "step"}
+        if isinstance(lr_scheduler, ReduceLROnPlateau):
+            config |= {"monitor": lr_scheduler.monitor, "frequency": lightning_module.trainer.val_check_interval}
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
     def instantiate_classes(self) -> None:
         with self._refusing():

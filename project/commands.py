@@ -33,8 +33,8 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     options = parser.parse_args(arguments[1:])
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
-    run = Run.newest(Path(LOGS)) if options.run is None else Run(options.run)
-    for path in plot(run, options.format, options.dpi, options.width, kind):
+    run = Run(options.run or Run.newest(Path(LOGS)).path, kind)
+    for path in plot(run, options.format, options.dpi, options.width):
         print(f"written: {path}")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from project.checkpoint import load
 from project.disk import write_whole
 from project.errors import InputError
 from project.figures.comparison import Curves, comparison
@@ -24,7 +23,6 @@ class Result:
     """A run as it ended."""
 
     run: Run
-    kind: type[BinaryClassifier]
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -33,7 +31,7 @@ class Result:
 
     @cached_property
     def checkpoint(self) -> dict[str, Any]:
-        return load(self.run.last, self.kind)
+        return self.run.checkpoint()
 
     @cached_property
     def curves(self) -> Curves:
@@ -54,7 +52,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     Raises:
         InputError: if a path is not a trained run.
     """
-    results = [Result(find_run(path), kind) for path in paths]
+    results = [Result(find_run(path, kind)) for path in paths]
     names = name_by_differences([result.options for result in results], [result.run.path.name for result in results])
     first, *others = results
     report = {
@@ -80,13 +78,13 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     print(f"written: {output / 'comparison.png'} and comparison.json")
 
 
-def find_run(path: Path) -> Run:
+def find_run(path: Path, kind: type[BinaryClassifier]) -> Run:
     """Return the trained run in a folder, or of a name under lightning_logs.
 
     Raises:
         InputError: if there is none.
     """
-    run = Run(path)
+    run = Run(path, kind)
     if not (run.trained and run.config.exists()):
         raise InputError(f"{path}: not the folder of a trained run; name a folder that fit has written")
     return run

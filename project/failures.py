@@ -31,6 +31,8 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
         warnings.simplefilter("always", InputWarning)
         # Lightning calls what this torch deprecates: Lightning-AI/pytorch-lightning#21326.
         warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+        # LightningCLI warns whenever --optimizer does what it is for.
+        warnings.filterwarnings("ignore", ".*configure_optimizers. will be overridden by", UserWarning)
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # It is drawn as a box.
         try:
             command()

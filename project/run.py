@@ -7,52 +7,40 @@ from typing import TYPE_CHECKING, Any
 from project.errors import InputError
 from project.table import Columns, Table
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Who looks for a run need not wait for torch and matplotlib.
     from matplotlib.figure import Figure
 
     from project.data import NpyDataModule
     from project.model import BinaryClassifier
 
+# ruff: noqa: PLC0415
+
 LOGS = "lightning_logs"
 
 
 class Run:
-    """The folder of one training run.
+    """The folder of one training run, and what can be made of it.
 
     Args:
         where: the folder, or a run's name under lightning_logs.
+        kind: the class of its model; BinaryClassifier unless given.
+        data: its data, where they are at hand already.
     """
 
-    def __init__(self, where: Path | str) -> None:
+    def __init__(
+        self, where: Path | str, kind: "type[BinaryClassifier] | None" = None, data: "NpyDataModule | None" = None
+    ) -> None:
         named = Path(LOGS) / where
         self.path = named if len(Path(where).parts) == 1 and not os.path.isdir(where) else Path(where)  # noqa: PTH112
+        self.config = self.path / "config.yaml"  # everything needed to run it again
+        self.last = self.path / "checkpoints" / "last.ckpt"  # the state after the newest validation
+        self.best = self.path / "checkpoints" / "best.ckpt"  # the state of the lowest validation loss
+        self.figures = self.path / "figures"
+        self.table = Table(self.path / "history.csv")
+        self._kind, self._data = kind, data
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
-
-    @property
-    def config(self) -> Path:
-        """Everything needed to run it again."""
-        return self.path / "config.yaml"
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint after the newest validation."""
-        return self.path / "checkpoints" / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the lowest validation loss."""
-        return self.path / "checkpoints" / "best.ckpt"
-
-    @property
-    def table(self) -> Table:
-        """The losses of every iteration, and the metrics of every validation, as they lie on the disk."""
-        return Table(self.path / "history.csv")
-
-    @property
-    def figures(self) -> Path:
-        return self.path / "figures"
 
     @property
     def trained(self) -> bool:
@@ -65,7 +53,7 @@ class Run:
         Raises:
             InputError: if it is missing, or no such file.
         """
-        import yaml  # noqa: PLC0415 (only runs that are read again need it)
+        import yaml
 
         try:
             options = yaml.safe_load(self.config.read_text())
@@ -85,16 +73,31 @@ class Run:
         """
         return self.table.read()
 
-    def model(self) -> "BinaryClassifier":
-        """Return the model of last.ckpt, ready to predict.
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the contents of last.ckpt.
+
+        Raises:
+            InputError: if it is missing, damaged or not one of ours.
+        """
+        from project.checkpoint import load
+
+        return load(self.last, self.kind)
+
+    @property
+    def kind(self) -> "type[BinaryClassifier]":
+        from project.model import BinaryClassifier
+
+        return self._kind or BinaryClassifier
+
+    def model(self, initial: bool = False) -> "BinaryClassifier":
+        """Return the model of last.ckpt, ready to predict; or as it was before the first iteration.
 
         Raises:
             InputError: if the checkpoint is missing, damaged or not one of ours.
         """
-        from project.checkpoint import load, rebuild  # noqa: PLC0415 (who looks for a run need not wait for torch)
-        from project.model import BinaryClassifier  # noqa: PLC0415
+        from project.checkpoint import rebuild
 
-        return rebuild(load(self.last), BinaryClassifier)
+        return rebuild(self.checkpoint(), self.kind, initial)
 
     def data(self) -> "NpyDataModule":
         """Return the data that the run was trained on, set up.
@@ -102,9 +105,13 @@ class Run:
         Raises:
             InputError: if they are missing, or are not what they were.
         """
-        from project.plot import Drawing  # noqa: PLC0415
+        from project.data import NpyDataModule
 
-        return Drawing(self).data
+        if self._data is None:
+            self._data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
+            self._data.setup("fit")
+            self._data.check_fingerprint(self.checkpoint()["fingerprint"])
+        return self._data
 
     def figure(self, name: str) -> "Figure":
         """Draw one of the run's figures: scatter, loss, accuracy, boundary.
@@ -112,9 +119,9 @@ class Run:
         Raises:
             InputError: if there is no such figure, or what it shows is missing.
         """
-        from project.plot import Drawing  # noqa: PLC0415
+        from project.plot import figure
 
-        return Drawing(self).figure(name)
+        return figure(self, name)
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Run | None":
@@ -131,22 +138,19 @@ class Run:
             OSError: if the folder cannot be made.
         """
         logs.mkdir(parents=True, exist_ok=True)
-        if name is not None:
-            try:
-                (logs / name).mkdir()
-            except FileExistsError as error:
-                raise InputError(
-                    f"--name: {logs / name} exists; choose another name, or resume it with "
-                    f"--ckpt_path {cls(logs / name).last}"
-                ) from error
-            return cls(logs / name)
         number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdecimal()), default=-1) + 1
         while True:  # Of processes that saw the same number, mkdir decides which one gets it.
+            run = cls(logs / (name or f"version_{number}"))
             try:
-                (logs / f"version_{number}").mkdir()
-                return cls(logs / f"version_{number}")
-            except FileExistsError:
+                run.path.mkdir()
+            except FileExistsError as error:
+                if name is not None:
+                    raise InputError(
+                        f"--name: {run.path} exists; choose another name, or resume it with --ckpt_path {run.last}"
+                    ) from error
                 number += 1
+            else:
+                return run
 
     @classmethod
     def newest(cls, logs: Path) -> "Run":

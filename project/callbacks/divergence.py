@@ -19,8 +19,8 @@ BARELY_BETTER = 0.55  # an accuracy
 class Divergence(Callback):
     """Ends the run at the first loss that is not finite; weights that are not are refused by the checkpoint.
 
-    On a GPU the loss is looked at only at validations, because to look is to wait for the iteration to end. A validation
-    that fails ends the run one iteration later, so that whether others have recorded it does not hang on their order.
+    On a GPU the loss is looked at only at validations, because to look is to wait for the iteration to end. A failed
+    validation ends the run one iteration later, so that what others have recorded does not depend on their order.
     """
 
     def __init__(self) -> None:

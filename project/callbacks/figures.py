@@ -13,7 +13,7 @@ from project.callbacks.tensorboard import tell
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning
 from project.figures.style import Pixels, to_pixels, to_png
-from project.plot import FIGURES, Drawing
+from project.plot import FIGURES, draw_models
 from project.run import Run
 
 AT_START = ("scatter",)
@@ -27,9 +27,8 @@ class Figures(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert trainer.log_dir is not None
-        run = Run(Path(trainer.log_dir))
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
-        self.drawing = Drawing(run, datamodule, type(pl_module))  # type: ignore[arg-type]  # It is a BinaryClassifier.
+        self.run = Run(Path(trainer.log_dir), type(pl_module), datamodule)  # type: ignore[arg-type]
         if trainer.is_global_zero and trainer.global_step == 0:
             for name in AT_START:
                 self._deliver(trainer, name)
@@ -51,14 +50,14 @@ class Figures(Callback):
 
     def _snapshot(self, trainer: Trainer, model: LightningModule) -> None:
         with self._tolerant("boundary during training"):
-            figure = self.drawing.boundary({f"after {trainer.global_step} iterations": model})
+            figure = draw_models(self.run, {f"after {trainer.global_step} iterations": model})  # type: ignore[dict-item]
             self._show(trainer, "boundary during training", figure)
 
     def _deliver(self, trainer: Trainer, name: str) -> None:
         with self._tolerant(name):
-            pixels = self._show(trainer, name, self.drawing.figure(name))
-            with tolerated(self.drawing.run.path):
-                write_whole(self.drawing.run.figures / f"{name}.png", to_png(pixels))
+            pixels = self._show(trainer, name, self.run.figure(name))
+            with tolerated(self.run.path):
+                write_whole(self.run.figures / f"{name}.png", to_png(pixels))
 
     def _show(self, trainer: Trainer, tag: str, figure: Figure) -> Pixels:
         """Draw a figure, hand it to TensorBoard and return its pixels."""
@@ -73,7 +72,7 @@ class Figures(Callback):
             yield
         except Exception as error:  # On odd names and values, matplotlib and its fonts raise anything.
             warnings.warn(
-                f"{name} was not drawn ({error}); try again later with: python -m project plot {self.drawing.run.path}",
+                f"{name} was not drawn ({error}); try again later with: python -m project plot {self.run.path}",
                 InputWarning,
                 stacklevel=2,
             )

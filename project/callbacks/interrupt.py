@@ -34,9 +34,7 @@ class Interrupt(Callback):
             for number in SIGNALS:
                 signal.signal(number, self._note)
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         number = self._noted
         if trainer.world_size > 1:
             noted = torch.tensor(number, device=trainer.strategy.root_device)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -57,7 +56,7 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Leave it to the queue: Lightning calls this at each validation, and config.yaml says what hparams.yaml does."""
+        """Do nothing at each validation: the queue is written when it is full, and config.yaml says it all."""
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

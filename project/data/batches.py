@@ -5,16 +5,13 @@ each piece carries the weight ``rows_in_piece / rows_in_batch``, so that the wei
 of the uncut batch, ragged pieces included.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-
-T = TypeVar("T")
 
 
 class Piece(NamedTuple):
@@ -28,56 +25,38 @@ class Piece(NamedTuple):
 Batch = list[Piece]
 
 
-def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -> Batch:
-    """Cut rows, float32 (n, j) and (n, 1), into pieces of piece_rows rows; the last one may be shorter."""
-    parts = zip(torch.split(features, piece_rows), torch.split(labels, piece_rows), strict=True)
-    return [Piece(x, y, len(y) / rows_in_batch) for x, y in parts if len(y)]
+class Loader(tuple[Any, ...]):
+    """Some batches, in order. Lightning takes a list for several loaders, and a DataLoader would collate row by row."""
+
+    __slots__ = ()
 
 
-@dataclass(frozen=True)
-class Subset:
-    """Train, validation or test: the rows of it that this process holds, those of class 0 first.
+class Subset(NamedTuple):
+    """Train, validation or test: the rows of it that this process holds, those of class 0 first."""
 
-    Args:
-        features: float32 (n, j).
-        labels: float32 (n, 1), 0 and 1.
-        rows: how many rows all processes hold together; n if there is one.
-        held: the numbers, among those, of the rows held here of class 0 and of class 1; all if there is one process.
-    """
-
-    features: Tensor
-    labels: Tensor
-    rows: int
-    held: tuple[range, range]
-
-    def __repr__(self) -> str:
-        return f"Subset({self.rows} rows of {self.features.shape[1]} features, half of each class)"
-
-    def batch(self, numbers: Tensor, piece_rows: int) -> Batch:
-        """Return the rows of the given numbers, int64 (n,), that are held here: none twice in all, none missed."""
-        own = numbers
-        if sum(map(len, self.held)) < self.rows:
-            first, second = (numbers[(numbers >= part.start) & (numbers < part.stop)] for part in self.held)
-            own = torch.cat([first - self.held[0].start, second - self.held[1].start + len(self.held[0])])
-        features, labels = self.features.index_select(0, own), self.labels.index_select(0, own)
-        return cut(features, labels, piece_rows, len(numbers))
+    features: Tensor  # float32 (n, j)
+    labels: Tensor  # float32 (n, 1), 0 and 1
+    rows: int  # how many all processes hold together; n if there is one
+    held: tuple[range, range]  # the numbers, among those, of the rows of class 0 and of class 1 that are held here
 
     def whole(self, piece_rows: int) -> Batch:
         """Return all rows that are held here, as part of the batch of all rows."""
         return cut(self.features, self.labels, piece_rows, self.rows)
 
+    def batch(self, numbers: Tensor, piece_rows: int) -> Batch:
+        """Return the rows of the given numbers, int64 (n,), that are held here: none twice in all, none missed."""
+        own = numbers
+        if len(self.labels) < self.rows:
+            first, second = (numbers[(numbers >= part.start) & (numbers < part.stop)] for part in self.held)
+            own = torch.cat([first - self.held[0].start, second - self.held[1].start + len(self.held[0])])
+        features, labels = self.features.index_select(0, own), self.labels.index_select(0, own)
+        return cut(features, labels, piece_rows, len(numbers))
 
-class Loader(Generic[T]):
-    """Some batches, in order. Lightning takes a list for several loaders, and a DataLoader would collate row by row."""
 
-    def __init__(self, batches: Sequence[T]) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.batches)
+def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -> Batch:
+    """Cut rows, float32 (n, j) and (n, 1), into pieces of piece_rows rows; the last one may be shorter."""
+    parts = zip(torch.split(features, piece_rows), torch.split(labels, piece_rows), strict=True)
+    return [Piece(x, y, len(y) / rows_in_batch) for x, y in parts if len(y)]
 
 
 class TrainingBatches:
@@ -98,12 +77,8 @@ class TrainingBatches:
     def __init__(
         self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int, done: int = 0
     ) -> None:
-        self.subset = subset
-        self.batch_size = batch_size
-        self.piece_rows = piece_rows
-        self.seed = seed
-        self.iterations = iterations
-        self.done = done
+        self.subset, self.batch_size, self.piece_rows = subset, batch_size, piece_rows
+        self.seed, self.iterations, self.done = seed, iterations, done
         self._order = lru_cache(maxsize=1)(self._draw_order)
         # The order of the rows does not change the gradient of all of them.
         self._whole = subset.whole(piece_rows) if batch_size == subset.rows else None

@@ -1,11 +1,11 @@
-"""What is noticed about the data before training: bad values, moments, ranges, overlap, fingerprint.
+"""What is noticed about the data before training: bad values, moments, overlap, fingerprint.
 
 One pass over the values and one over the bytes of either file find all of it.
 """
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from project.data.arrays import Array, stretches
-from project.data.split import DROPPED, TEST, TRAIN, Assignment
+from project.data.split import TEST, TRAIN, Assignment
 from project.errors import InputError, InputWarning
 
 EXACT_INTEGERS = 2**24  # float32 holds every integer up to here.
@@ -33,16 +33,6 @@ class Overlap(NamedTuple):
     test_in_train: int  # test rows that also occur, with either label, among the training rows
 
 
-class Survey(NamedTuple):
-    """What one pass over the values of both classes finds."""
-
-    mean: Tensor  # of the training rows, float64 (j,)
-    std: Tensor  # their population standard deviation, float64 (j,)
-    low: Features  # the lowest value of each feature in any subset, (j,)
-    high: Features  # the highest, (j,)
-    overlap: Overlap | None  # None if there are too many rows to compare
-
-
 class Moments:
     """Mean and deviation of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
 
@@ -50,16 +40,15 @@ class Moments:
     """
 
     def __init__(self) -> None:
-        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
+        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # (j,) float64, once there are rows
 
     def add(self, features: Tensor) -> None:
         """Take in n >= 1 rows, (n, j)."""
         values = features.double()
         n, mean = len(values), values.mean(0)
         delta = mean - self.mean
-        self.squares = (
-            self.squares + (values - mean).square().sum(0) + delta.square() * (self.rows * n / (self.rows + n))
-        )
+        between = delta.square() * (self.rows * n / (self.rows + n))
+        self.squares = self.squares + (values - mean).square().sum(0) + between
         self.mean = self.mean + delta * (n / (self.rows + n))
         self.rows += n
 
@@ -69,7 +58,7 @@ class Moments:
         return (self.squares / self.rows).sqrt()
 
 
-def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]) -> Survey:
+def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
     """Look at every value once, as the float32 features that training sees.
 
     Args:
@@ -77,22 +66,18 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
         arrays: what they hold, each (N, j).
         assignments: the subset of each of their rows, uint8 (N,).
 
+    Returns:
+        The moments of the training rows, and the overlap, or None if there are too many rows to compare.
+
     Raises:
         InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
     """
-    moments = Moments()
-    lows, highs = [], []
-    rows = sum(len(array) for array in arrays)
+    moments, rows = Moments(), sum(map(len, arrays))
     marks = np.empty(rows if rows <= MOST_COMPARED else 0, np.uint64)
-    sums = [np.uint64(0), np.uint64(0)]
-    done = 0
+    sums, done = [np.uint64(0), np.uint64(0)], 0
     for label, (file, array, assignment) in enumerate(zip(files, arrays, assignments, strict=True)):
         for start, values in checked_rows(file, array):
             subset = assignment[start : start + len(values)]
-            used = values[subset != DROPPED]
-            if len(used):
-                lows.append(used.min(0))
-                highs.append(used.max(0))
             if (train := values[subset == TRAIN]).size:
                 moments.add(torch.from_numpy(train))
             if len(marks):
@@ -100,12 +85,11 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
                 sums[label] += hashes.sum(dtype=np.uint64)
                 marks[done : done + len(values)] = mark(hashes, label, subset)
                 done += len(values)
-    same = len(arrays[0]) == len(arrays[1]) and sums[0] == sums[1]
-    overlap = find_overlap(marks, bool(same)) if len(marks) else None
-    return Survey(moments.mean, moments.std, np.min(lows, axis=0), np.max(highs, axis=0), overlap)
+    same = len(arrays[0]) == len(arrays[1]) and bool(sums[0] == sums[1])
+    return moments, find_overlap(marks, same) if len(marks) else None
 
 
-def checked_rows(path: Path, array: Array) -> Iterable[tuple[int, Features]]:
+def checked_rows(path: Path, array: Array) -> Iterator[tuple[int, Features]]:
     """Yield (number of the first row, float32 (n, j)) of consecutive rows, and refuse the file at its end.
 
     Raises:
@@ -115,24 +99,20 @@ def checked_rows(path: Path, array: Array) -> Iterable[tuple[int, Features]]:
     for start, part in stretches(array):
         with np.errstate(over="ignore", invalid="ignore"):  # What does not fit is reported below.
             values = part.astype(np.float32)
-        rows, columns = np.nonzero(~np.isfinite(values))
         if array.dtype.kind in "iu":
             largest = max(largest, int(part.max()), -int(part.min()))
+        rows, columns = np.nonzero(~np.isfinite(values))
+        bad += int((~np.isfinite(part[rows, columns])).sum())  # The other ones are beyond float32.
         if rows.size and first is None:
             first = start + int(rows[0]), int(columns[0])
-        bad += int((~np.isfinite(part[rows, columns])).sum())  # The other ones are beyond float32.
         if first is None:
             yield start, values
     if first is not None:
-        value = array[first]
+        value, where = array[first], f"at row {first[0]}, column {first[1]}"
         if np.isfinite(value):
-            raise InputError(
-                f"{path}: value {value:.2g} at row {first[0]}, column {first[1]} is too large for float32; rescale"
-            )
+            raise InputError(f"{path}: value {value:.2g} {where} is too large for float32; rescale")
         count = "1 value is" if bad == 1 else f"{bad} values are"
-        raise InputError(
-            f"{path}: {count} NaN or infinite; first: {value} at row {first[0]}, column {first[1]}; remove such rows"
-        )
+        raise InputError(f"{path}: {count} NaN or infinite; first: {value} {where}; remove such rows")
     if largest > EXACT_INTEGERS:
         warnings.warn(f"{path}: values above 2^24 lose precision in float32", InputWarning, stacklevel=2)
 
@@ -154,30 +134,27 @@ def find_overlap(marks: Hashes, same_rows: bool) -> Overlap:
     marks = marks[repeated]
     if not len(marks):
         return Overlap(same_rows, 0, 0)
-    row = marks >> np.uint64(3)
+    row, label, subset = marks >> np.uint64(3), marks & np.uint64(1), (marks & np.uint64(7)) >> np.uint64(1)
     first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
-    label, subset = marks & np.uint64(1), (marks & np.uint64(7)) >> np.uint64(1)
-    in_class_0, in_class_1 = (np.logical_or.reduceat(label == i, first) for i in (0, 1))
-    in_train = np.logical_or.reduceat(subset == TRAIN, first)
+    in_class_0, in_class_1, in_train = (
+        np.logical_or.reduceat(condition, first) for condition in (label == 0, label == 1, subset == TRAIN)
+    )
     tests = np.add.reduceat((subset == TEST).astype(np.int64), first)
     return Overlap(same_rows, int((in_class_0 & in_class_1).sum()), int(tests[in_train].sum()))
 
 
 def hash_rows(values: Features) -> Hashes:
-    """Return a 64-bit hash, uint64 (N,), of each row: equal rows have equal hashes, others differ all but surely."""
-    bits = (values + np.float32(0)).view(np.uint32)  # Adding 0 makes -0 and 0 the same row.
+    """Return a 64-bit hash, uint64 (N,), of each row: equal rows have equal hashes, others differ all but surely.
+
+    Each column is mixed in as Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", do.
+    """
     mixed = np.zeros(len(values), np.uint64)
-    for column in bits.T:
-        mixed = _splitmix64(mixed ^ column)
+    for column in (values + np.float32(0)).view(np.uint32).T:  # Adding 0 makes -0 and 0 the same row.
+        mixed = (mixed ^ column) + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
     return mixed
-
-
-def _splitmix64(x: Hashes) -> Hashes:
-    """Mix 64 bits: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators"."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, rows: dict[str, int]) -> Fingerprint:
@@ -189,12 +166,8 @@ def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, row
         seed: what the split was made from.
         rows: how many rows each subset has.
     """
-    return {
-        "sha256": [hash_file(file) for file in files],
-        "seed": seed,
-        "rows": rows,
-        "split": _hash(assignment.data for assignment in assignments),
-    }
+    split = _hash(assignment.data for assignment in assignments)
+    return {"sha256": [hash_file(file) for file in files], "seed": seed, "rows": rows, "split": split}
 
 
 def hash_file(path: Path) -> str:
@@ -217,9 +190,10 @@ def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint) -> None:
         InputError: if the two fingerprints differ.
     """
     if trained_on["sha256"] != here["sha256"]:
+        first, second = (digest[:12] for digest in trained_on["sha256"])
         raise InputError(
-            f"{root}: the checkpoint was trained on other data (sha256 {trained_on['sha256'][0][:12]}..., "
-            f"{trained_on['sha256'][1][:12]}...); name its folder with --data.root"
+            f"{root}: the checkpoint was trained on other data (sha256 {first}..., {second}...); "
+            "name its folder with --data.root"
         )
     if trained_on != here:
         raise InputError(

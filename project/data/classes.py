@@ -53,8 +53,8 @@ class ClassFiles:
             name: sum(int((assignment == subset).sum()) for assignment in self.assignments)
             for name, subset in SUBSETS.items()
         }
-        self.survey = survey(self.files, self.arrays, self.assignments)
-        self._tell(self.survey.overlap, overlap_is_known)
+        self.moments, overlap = survey(self.files, self.arrays, self.assignments)
+        self._tell(overlap, overlap_is_known)
         self.fingerprint = fingerprint(self.files, self.assignments, seed, self.rows)
 
     def _rows_to_keep(self, balance: str) -> int:

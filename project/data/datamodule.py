@@ -10,7 +10,7 @@ from torch import Tensor
 
 from project.data import sample
 from project.data.arrays import open_array
-from project.data.batches import Batch, Loader, Subset, TrainingBatches
+from project.data.batches import Loader, Subset, TrainingBatches
 from project.data.checks import Fingerprint, check_same, checked_rows
 from project.data.classes import ClassFiles, find_files
 from project.data.store import FLOAT_BYTES, Store, choose
@@ -84,7 +84,7 @@ class NpyDataModule(LightningDataModule):
     @property
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and population standard deviation of each training feature, float64 (j,) each."""
-        return self.classes.survey.mean, self.classes.survey.std
+        return self.classes.moments.mean, self.classes.moments.std
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -164,7 +164,7 @@ class NpyDataModule(LightningDataModule):
         assert self.trainer is not None
         train = self._prepared("train")
         batch_size = self.batch_size or train.rows
-        # A trainer that counts steps takes the whole run as one pass: a pass an iteration would cost more than the step.
+        # If the trainer counts steps, the run is one pass: a pass for each iteration would cost more than the step.
         iterations = self.trainer.max_steps
         if self.trainer.max_epochs != -1:
             iterations = -(-train.rows // batch_size)
@@ -172,14 +172,14 @@ class NpyDataModule(LightningDataModule):
             train, batch_size, self.piece_rows, torch.initial_seed(), iterations, self.trainer.global_step
         )
 
-    def val_dataloader(self) -> list[Loader[Batch]]:
+    def val_dataloader(self) -> list[Loader]:
         names = ["val", "test"] if self.track_test else ["val"]
         return [Loader([self._prepared(name).whole(self.piece_rows)]) for name in names]
 
-    def test_dataloader(self) -> Loader[Batch]:
+    def test_dataloader(self) -> Loader:
         return Loader([self._prepared("test").whole(self.piece_rows)])
 
-    def predict_dataloader(self) -> Loader[Tensor]:
+    def predict_dataloader(self) -> Loader:
         return Loader(torch.split(self.to_predict, self.piece_rows))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

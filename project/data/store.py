@@ -17,7 +17,6 @@ except ImportError:  # Windows has no such limits.
 MEMORY_SHARE = 0.5  # of what is free, that the rows may take
 UNLIMITED = 2**62
 FLOAT_BYTES = 4
-BLOCK = bytes(1 << 20)
 
 
 class Store(NamedTuple):
@@ -27,7 +26,7 @@ class Store(NamedTuple):
     scratch: Path | None = None
 
     def empty(self, rows: int, columns: int) -> Tensor:
-        """Return a float32 (rows, columns) to be filled, whoever takes rows of which cannot tell where they are.
+        """Return a float32 (rows, columns) to be filled; whoever takes rows of it cannot tell where they are.
 
         Raises:
             OSError: if the disk has no room for a scratch file.
@@ -43,17 +42,11 @@ class Store(NamedTuple):
 
 
 def choose(size: int, device: torch.device, processes: int, scratch: Path) -> Store:
-    """Return where so many bytes of rows go: to the device, else to main memory, else to scratch files.
+    """Return where so many bytes of rows go: to the device, else to main memory, else to scratch files in a folder.
 
-    Args:
-        size: bytes of all rows of this process.
-        device: where they are computed.
-        processes: how many processes keep as much in the same main memory.
-        scratch: a folder.
+    As many processes keep as much in the same main memory.
     """
-    if device.type == "cuda" and size <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return Store(device)
-    if device.type == "meta":
+    if device.type == "meta" or (device.type == "cuda" and size <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]):
         return Store(device)
     return Store(torch.device("cpu"), None if size <= MEMORY_SHARE * free_memory() / processes else scratch)
 
@@ -63,36 +56,29 @@ def reserve(file: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
         return
-    for start in range(0, size, len(BLOCK)):
-        os.write(file, BLOCK[: size - start])
+    for start in range(0, size, 1 << 20):
+        os.write(file, bytes(min(1 << 20, size - start)))
 
 
 def free_memory() -> int:
-    """Return the bytes that may still be allocated, as far as the system and its limits tell."""
-    return min(_free_of_machine(), _free_of_container(), _free_of_process())
+    """Return the bytes that may still be allocated, as far as the system and its limits tell, which only Linux does."""
+    free = UNLIMITED
+    machine, container, process = (Path(f"/{name}") for name in ("proc/meminfo", "sys/fs/cgroup", "proc/self/status"))
+    if machine.exists():
+        free = kilobytes(machine, "MemAvailable")
+    limit = container / "memory.max"
+    if limit.exists() and (most := limit.read_text().strip()) != "max":
+        free = min(free, int(most) - int((container / "memory.current").read_text()))
+    if (
+        resource
+        and process.exists()
+        and (soft := resource.getrlimit(resource.RLIMIT_DATA)[0]) != resource.RLIM_INFINITY
+    ):
+        free = min(free, soft - kilobytes(process, "VmData"))
+    return max(0, free)
 
 
-def _free_of_machine() -> int:
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.exists():  # Only Linux has it.
-        return UNLIMITED
-    fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
-    return int(fields["MemAvailable"].split()[0]) * 1024
-
-
-def _free_of_container() -> int:
-    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
-    if not limit.exists() or limit.read_text().strip() == "max":
-        return UNLIMITED
-    return max(0, int(limit.read_text()) - int(used.read_text()))
-
-
-def _free_of_process() -> int:
-    status = Path("/proc/self/status")
-    if resource is None or not status.exists():
-        return UNLIMITED
-    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    if soft == resource.RLIM_INFINITY:
-        return UNLIMITED
-    fields = dict(line.split(":") for line in status.read_text().splitlines())
-    return max(0, soft - int(fields["VmData"].split()[0]) * 1024)
+def kilobytes(path: Path, field: str) -> int:
+    """Return a line of one of the system's tables, as in "VmData: 12 kB", in bytes."""
+    fields = dict(line.split(":", 1) for line in path.read_text().splitlines())
+    return int(fields[field].split()[0]) * 1024

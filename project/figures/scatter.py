@@ -16,9 +16,7 @@ def describe(shown: int, rows: int) -> str:
     return "All datapoints" if shown == rows else f"{shown:,} of {rows:,} datapoints, at random"
 
 
-def scatter(
-    classes: Sequence[Features], rows: int, feature_names: Sequence[str], class_names: Sequence[str]
-) -> Figure:
+def scatter(classes: Sequence[Features], rows: int, feature_names: Sequence[str], class_names: Sequence[str]) -> Figure:
     """Draw class 0 and class 1: the first feature across, the second up.
 
     With j = 1 it is a histogram of each class, both over the same bins.

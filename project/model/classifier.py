@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
@@ -142,11 +141,11 @@ class BinaryClassifier(LightningModule):
         loss = torch.zeros((), device=self.device)
         for x, y, weight in self.pieces(batch):
             if loss.requires_grad:
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
             y_hat = self.net(x)
             loss = loss.detach() + weight * self.trainer.world_size * self.criterion(y, y_hat)
         if not loss.requires_grad:  # This process has no row of the batch, but the others wait for its gradients.
-            loss = 0 * sum(weights.sum() for weights in self.parameters())
+            loss = 0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
         return {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
 
     def optimizer_zero_grad(self, *args: Any) -> None:
@@ -225,6 +224,5 @@ class BinaryClassifier(LightningModule):
         not at all when its class has another name.
         """
         self.initial = checkpoint["initial"]
-        if self._trainer is not None and hasattr(self._data, "check_fingerprint"):
-            if self.trainer.state.fn != "predict":
-                self._data.check_fingerprint(checkpoint["fingerprint"])
+        if self._trainer is not None and self.trainer.state.fn != "predict" and hasattr(self._data, "fingerprint"):
+            self._data.check_fingerprint(checkpoint["fingerprint"])
