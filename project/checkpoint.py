@@ -10,7 +10,7 @@ import io
 import sys
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,16 @@ from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
 
 DIGEST_BYTES = 64
+FINGERPRINT = {"sha256": ["", ""], "seed": 0, "rows": {"train": 0, "val": 0, "test": 0}, "split": ""}
 PLAIN = (type(None), bool, int, float, str, bytes, Tensor)  # Nothing else can be loaded without running a program.
 
 
 class DigestCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that are written whole or not at all, and that carry a digest of their bytes.
+    """Checkpoints of one class of models that are written whole or not at all, and carry a digest of their bytes.
 
     Lightning's own writer moves a file from $TMPDIR over the target, which a kill can tear where that is another file
-    system, and ``torch.load`` checks no CRC: a changed byte can load as another weight.
-
-    The digest is the comment of the zip archive that ``torch.save`` writes, so plain ``torch.load`` reads the file too.
-
-    Args:
-        kind: the class of the model.
+    system, and ``torch.load`` checks no CRC: a changed byte can load as another weight. The digest is the comment of
+    the zip archive that ``torch.save`` writes, so plain ``torch.load`` reads the file too.
     """
 
     def __init__(self, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
@@ -99,20 +96,20 @@ def canonical(value: Any) -> Any:
 
 
 def load(path: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> dict[str, Any]:
-    """Read a checkpoint that this project wrote; nothing in it is executed.
-
-    Args:
-        path: the file.
-        kind: the class of the model.
+    """Read a checkpoint that this project wrote, of a model of a class; nothing in it is executed.
 
     Raises:
         InputError: if it is missing, damaged, or not one of ours.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; name a file with --ckpt_path, or run fit first")
+    others = [
+        other for name in ("best.ckpt", "last.ckpt") if (other := path.with_name(name)).exists() and other != path
+    ]
+    remedy = f"use {others[0]}" if others else "use another one"
     data = path.read_bytes()
     if digest(data[:-DIGEST_BYTES]) != data[-DIGEST_BYTES:]:
-        raise InputError(f"{path}: damaged, or not a checkpoint of this project; {remedy(path)}")
+        raise InputError(f"{path}: damaged, or not a checkpoint of this project; {remedy}")
     try:
         check_archive(data)
         with warnings.catch_warnings():
@@ -120,42 +117,35 @@ def load(path: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> dict[st
             contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         check_rebuilds(contents, kind)
     except Exception as error:  # Hostile bytes make torch raise anything, and nothing of it is to be believed.
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise InputError(f"{path}: not a checkpoint of this project ({reason}); {remedy(path)}") from error
+        reason = "".join(filter(str.isprintable, str(error).partition("\n")[0]))[:200] or type(error).__name__
+        raise InputError(f"{path}: not a checkpoint of this project ({reason}); {remedy}") from error
     return dict(contents)
 
 
 def check_archive(data: bytes) -> None:
-    """Refuse an archive that could hold more than its bytes, or other records than it seems to.
-
-    Raises:
-        ValueError: if a record is compressed, is there twice or lies elsewhere than where torch.save puts it.
-    """
+    """Refuse, by a ValueError, an archive that could hold more than its bytes, or other records than it seems to."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         records = archive.infolist()
-        names = {record.filename for record in records}
-        if len(names) < len(records) or any(".." in name.split("/") for name in names):
-            raise ValueError("a record is there twice, or climbs out of the archive")
-        if any(record.compress_type != zipfile.ZIP_STORED for record in records):
-            raise ValueError("a record is compressed")
+    names = {record.filename for record in records}
+    if len(names) < len(records) or any(".." in name.split("/") for name in names):
+        raise ValueError("a record is there twice, or climbs out of the archive")
+    if any(record.compress_type != zipfile.ZIP_STORED for record in records):
+        raise ValueError("a record is compressed")
 
 
 def check_rebuilds(contents: Mapping[str, Any], kind: type[BinaryClassifier]) -> None:
-    """Refuse contents that the classifier of their options does not fit.
-
-    Raises:
-        ValueError: if they lack something, or a tensor is not as the classifier wants it.
-        TypeError: if the classifier does not know the options.
-    """
-    expected = {"state_dict", "hyper_parameters", "initial", "fingerprint", "loops", "optimizer_states", "global_step"}
-    if missing := expected - contents.keys():
+    """Refuse, by a ValueError or TypeError, contents that the classifier of their options does not fit."""
+    needed = {"state_dict", "hyper_parameters", "initial", "fingerprint", "loops", "optimizer_states", "global_step"}
+    if missing := needed - contents.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    check_form(contents["global_step"], 0, "global_step")
+    check_form(contents["fingerprint"] or FINGERPRINT, FINGERPRINT, "fingerprint")
     with torch.device("meta"):
         model = kind(**contents["hyper_parameters"])
+    check_form(contents["hyper_parameters"].keys(), model.hparams.keys(), "hyper_parameters")
     for name, wanted in ("state_dict", model.state_dict()), ("initial", dict(model.named_parameters())):
         tensors = contents[name]
-        if tensors.keys() != wanted.keys():
-            raise ValueError(f"{name} is of another version: {' '.join(sorted(tensors.keys() ^ wanted.keys()))}")
+        check_form(tensors.keys(), wanted.keys(), name)
         for key, tensor in tensors.items():
             # A tensor that is not contiguous can claim more numbers than the file holds.
             plain = type(tensor) is Tensor and tensor.is_contiguous() and tensor.dtype == wanted[key].dtype
@@ -163,42 +153,57 @@ def check_rebuilds(contents: Mapping[str, Any], kind: type[BinaryClassifier]) ->
                 raise ValueError(f"{name} has a {key} that the options do not fit")
 
 
+def check_form(value: Any, form: Any, name: str) -> None:
+    """Refuse, by a ValueError, nested values that are not of the types of others, or negative numbers among them."""
+    if isinstance(form, KeysView):
+        if different := set(value) ^ set(form):
+            raise ValueError(f"{name} is of another version: {', '.join(map(str, different))}")
+    elif type(value) is not type(form) or (isinstance(value, (int, float)) and not value >= 0):
+        raise ValueError(f"{name} is {str(value)[:80]}")
+    elif isinstance(form, dict):
+        check_form(value.keys(), form.keys(), name)
+        for key in form:
+            check_form(value[key], form[key], f"{name}.{key}")
+    elif isinstance(form, list):
+        for item, other in zip(value, form, strict=True):
+            check_form(item, other, name)
+
+
 def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: BinaryClassifier) -> None:
-    """Refuse a training state that a trainer and the optimizer of a model do not know, before any of it is restored.
+    """Refuse a training state that the trainer, the optimizer and our callbacks do not know, before it is restored.
 
     Raises:
-        InputError: if it is not of their form.
+        InputError: if it is not of the form of theirs.
     """
     model.trainer = trainer
     (optimizer,), schedulers = _init_optimizers_and_lr_schedulers(model)
     optimizer = copy.deepcopy(optimizer)
+    own = [c for c in trainer.callbacks if type(c).__module__.startswith("project.") and c.state_dict()]  # type: ignore[attr-defined]
     try:
-        (state,) = contents["optimizer_states"]
-        check_form(contents["loops"]["fit_loop"], trainer.fit_loop.state_dict(), "loops.fit_loop")
-        if not schedulers:  # Otherwise the options say what it began with, and the scheduler what became of it.
-            check_form(state["param_groups"], optimizer.state_dict()["param_groups"], "param_groups", same=True)
-        optimizer.load_state_dict(state)
+        loops, (state,) = contents["loops"]["fit_loop"], contents["optimizer_states"]
+        check_form(loops, {**trainer.fit_loop.state_dict(), "state_dict": {"combined_loader": [{"seed": 0}]}}, "loops")
+        for callback in own:
+            check_form(contents["callbacks"][callback.state_key], callback.state_dict(), callback.state_key)
         for config, kept in zip(schedulers, contents["lr_schedulers"], strict=True):
-            check_form(kept.keys(), config.scheduler.state_dict().keys(), "lr_schedulers", same=True)
-        for weights, values in optimizer.state.items():
-            if any(v.ndim and v.shape != weights.shape for v in values.values() if isinstance(v, Tensor)):
-                raise ValueError("the optimizer's state does not fit the weights")
+            check_form(kept.keys(), config.scheduler.state_dict().keys(), "lr_schedulers")
+        wanted = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict(state)
+        trainer.fit_loop.load_state_dict(copy.deepcopy(loops))
+        refused = {
+            "its steps": trainer.global_step != contents["global_step"],
+            # With a scheduler, the options say what these began with, and not what has become of them.
+            "its optimizer's options": not schedulers and state["param_groups"] != wanted,
+            "its optimizer's state": any(
+                value.ndim and value.shape != weights.shape
+                for weights, values in optimizer.state.items()
+                for value in values.values()
+                if isinstance(value, Tensor)
+            ),
+        }
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"--ckpt_path: its training state cannot be resumed: {error}") from error
-
-
-def check_form(value: Any, form: Any, name: str, same: bool = False) -> None:
-    """Refuse nested counts that are not where a fresh trainer has counts or, if asked, values that are not the same."""
-    if same:
-        if value != form:
-            raise ValueError(f"{name} is {value}, not {form}")
-    elif isinstance(form, dict):
-        if type(value) is not dict or (form and value.keys() != form.keys()):
-            raise ValueError(f"{name} is not of this version")
-        for key in form:
-            check_form(value[key], form[key], f"{name}.{key}")
-    elif type(value) is not type(form) or value < 0:
-        raise ValueError(f"{name} is {value}")
+    if wrong := [what for what, is_wrong in refused.items() if is_wrong]:
+        raise InputError(f"--ckpt_path: {' and '.join(wrong)} contradict the rest of it; it cannot be resumed")
 
 
 def rebuild(contents: Mapping[str, Any], kind: type[BinaryClassifier], initial: bool = False) -> BinaryClassifier:
@@ -206,10 +211,3 @@ def rebuild(contents: Mapping[str, Any], kind: type[BinaryClassifier], initial: 
     model = kind(**contents["hyper_parameters"])
     model.load_state_dict({**contents["state_dict"], **(contents["initial"] if initial else {})})
     return model.eval()
-
-
-def remedy(path: Path) -> str:
-    """Name the other checkpoint of the run, if there is one."""
-    others = [other for other in (path.with_name("best.ckpt"), path.with_name("last.ckpt")) if other.exists()]
-    others = [other for other in others if other.name != path.name]
-    return f"use {others[0]}" if others else "use another one"

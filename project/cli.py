@@ -76,12 +76,15 @@ class ProjectCLI(LightningCLI):
         config = {"data": {}, **(taken_from(run.options(), command == "fit") if run else {})}
         config["model"] = dict(self.recorded["hyper_parameters"])
         num_features = config["model"].pop("num_features")  # It follows from the data.
-        config["data"] |= self.recorded["datamodule_hyper_parameters"]
+        settings = self.recorded.get("datamodule_hyper_parameters", {})
+        if set(settings) != NpyDataModule().hparams.keys():
+            raise InputError(f"{self.checkpoint}: of another version, or of other data than of an NpyDataModule")
+        config["data"] |= settings
         with refusing(()):
             self.config = parser.parse_args([args[0], "--config", json.dumps(config), *args[1:]])
         _, options = self._options()
         agreed = {f"model.{name}": value for name, value in config["model"].items()}
-        agreed |= {f"data.{name}": value for name, value in self.recorded["datamodule_hyper_parameters"].items()}
+        agreed |= {f"data.{name}": value for name, value in settings.items()}
         agreed |= {name: config[name] for name in ("seed_everything",) if name in config}
         with self._refusing():
             check_agreement(dict(options.items()), agreed)
@@ -89,8 +92,8 @@ class ProjectCLI(LightningCLI):
             check_columns(options.data.predict, num_features)
         if command == "fit" and options.trainer.max_steps <= step:
             raise InputError(f"{self.checkpoint}: the run already has {step} steps; raise --trainer.max_steps")
-        # A run that was killed before its first validation begins again: there is nothing to restore.
-        options.ckpt_path = str(self.checkpoint) if command != "fit" or step else None
+        # The other commands have rebuilt the model; and before the first validation there is nothing to restore.
+        options.ckpt_path = str(self.checkpoint) if command == "fit" and step else None
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let the checkpoint's options silently beat the given ones."""
@@ -107,7 +110,7 @@ class ProjectCLI(LightningCLI):
     def configure_optimizers(
         lightning_module: LightningModule, optimizer: Optimizer, lr_scheduler: LRSchedulerTypeUnion | None = None
     ) -> Any:
-        """Step a scheduler of the command line in every iteration: LightningCLI would at the end of the run, its epoch."""
+        """Step a scheduler in every iteration: LightningCLI would do so at the end of an epoch, and the run is one."""
         if lr_scheduler is None:
             return optimizer
         config = {"scheduler": lr_scheduler, "interval": "step"}
@@ -123,6 +126,10 @@ class ProjectCLI(LightningCLI):
         """Build the trainer, and then the run folder, which is made only once data and options have proved good."""
         command, options = self._options()
         self.datamodule.setup(command)
+        if self.checkpoint is not None:
+            self.model.load_state_dict(self.recorded["state_dict"])
+        if self.checkpoint is not None and command != "predict":
+            self.datamodule.check_fingerprint(self.recorded["fingerprint"])
         given = self._get(self.config_init, "trainer")
         # Lightning prints the result table only if the trainer has a logger.
         logger = RunLogger() if given.logger is not False else FolderLogger()
@@ -140,7 +147,8 @@ class ProjectCLI(LightningCLI):
             return trainer
         if options.ckpt_path is not None:
             check_resumes(self.recorded, trainer, self.model)
-            logger.repeat_from(trainer.global_step + 1)
+        if self.checkpoint is not None:
+            logger.repeat_from(self.recorded["global_step"] + 1)
         if trainer.is_global_zero:
             run = Run.of_checkpoint(self.checkpoint) if self.checkpoint else Run.claim(self.logs, options.name)
             assert run is not None

@@ -49,8 +49,9 @@ RANGES = {
     "max_steps": whole(1),
     "val_check_interval": whole(1),
     "dpi": whole(10, 1000),
-    "width": Range(1, 100, "1 to 100"),
+    "width": whole(1, 100),
 }
+UNNAMED = Range(-LARGEST, LARGEST, f"{-LARGEST} to {LARGEST}")  # any other number
 
 UNSUPPORTED = {
     "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is.
@@ -79,9 +80,15 @@ def check(**options: float | None) -> None:
         ValueError: naming the option, its value and its range.
     """
     for name, value in options.items():
-        allowed = RANGES[name]
-        if value is not None and not allowed.lowest <= value <= allowed.highest:
-            raise ValueError(f"{name}: {value}; need {allowed.words}")
+        if value is not None and not isinstance(value, (int, float)):
+            raise ValueError(f"{name}: {value}; need {RANGES[name].words}")
+        check_range(name, value)
+
+
+def check_range(option: str, value: Any) -> None:
+    allowed = RANGES.get(option.rpartition(".")[2], UNNAMED)
+    if isinstance(value, (int, float)) and not allowed.lowest <= value <= allowed.highest:
+        raise ValueError(f"{option}: {value}; need {allowed.words}")
 
 
 def check_all(options: Mapping[str, Any]) -> None:
@@ -94,11 +101,7 @@ def check_all(options: Mapping[str, Any]) -> None:
         ValueError: naming the option, its value and what it may be.
     """
     for option, value in options.items():
-        name = option.rpartition(".")[2]
-        if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
-            raise ValueError(f"{option}: {value}; need {-LARGEST} to {LARGEST}")
-        if name in RANGES and isinstance(value, (int, float)) and not option.startswith(("optimizer", "lr_scheduler")):
-            check_named(option, name, value)
+        check_range(option, value)
     for name, default in UNSUPPORTED.items():
         if (value := options[f"trainer.{name}"]) != default:
             raise ValueError(f"trainer.{name}: {value}; not supported here, leave it at {default}")
@@ -109,14 +112,6 @@ def check_all(options: Mapping[str, Any]) -> None:
     if name is not None and (Path(name).name != name or len(os.fsencode(name)) > LONGEST_NAME):
         raise ValueError(f"name: {name}; need the name of one folder, without a path and not too long")
     check_machine(options["trainer.accelerator"], options["trainer.devices"])
-
-
-def check_named(option: str, name: str, value: float) -> None:
-    """Refuse a number out of range under the option's full name."""
-    try:
-        check(**{name: value})
-    except ValueError as error:
-        raise ValueError(f"{option.removesuffix(name)}{error}") from error
 
 
 def check_machine(accelerator: str, devices: Any) -> None:
@@ -165,11 +160,7 @@ def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]
 
 
 def check_agreement(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
-    """Refuse an option that contradicts the checkpoint, which would win without a word.
-
-    Raises:
-        ValueError: naming the option and both values.
-    """
+    """Refuse, by a ValueError, an option that contradicts the checkpoint, which would win without a word."""
     for name, value in recorded.items():
         if options[name] != value:
             raise ValueError(f"{name}: {options[name]} conflicts with the checkpoint's {value}; leave it out")

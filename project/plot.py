@@ -17,13 +17,12 @@ from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.run import Run
 
-MOST_DOTS = 20_000  # More would hide each other.
 GRID_POINTS = 200  # an axis
 
 
 def draw_scatter(run: Run) -> Figure:
     data = run.data()
-    classes = [np.concatenate(parts) for parts in zip(*data.classes.dots(MOST_DOTS).values(), strict=True)]
+    classes = [np.concatenate(parts) for parts in zip(*data.classes.dots.values(), strict=True)]
     return scatter(classes, sum(data.classes.rows.values()), data.feature_names, data.class_names)
 
 
@@ -53,7 +52,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 def draw_models(run: Run, models: Mapping[str, BinaryClassifier]) -> Figure:
     """Draw what each model, by its panel's title, answers over the plane of the run's first two features."""
     data = run.data()
-    dots = data.classes.dots(MOST_DOTS)
+    dots = data.classes.dots
     rows = np.concatenate([features for classes in dots.values() for features in classes])
     where = grid(rows.min(0), rows.max(0), data.classes.moments.mean.numpy(), GRID_POINTS)
     with torch.no_grad(), own_style():

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.checkpoint import diverged
 from project.errors import InputWarning
-from project.model.loss import CRITERIA
+from project.model.loss import METRICS
 from project.run import Run
 
 BARELY_BETTER = 0.55  # an accuracy
@@ -73,4 +73,4 @@ class Divergence(Callback):
 
 def guessing(loss: str) -> float:
     """Return the loss of answering 0.5 to everything."""
-    return CRITERIA[loss](torch.tensor([[0.0], [1.0]]), torch.full((2, 1), 0.5)).item()
+    return METRICS[loss](torch.tensor([[0.0], [1.0]]), torch.full((2, 1), 0.5)).item()

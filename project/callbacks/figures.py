@@ -29,7 +29,11 @@ class Figures(Callback):
         assert trainer.log_dir is not None
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         self.run = Run(Path(trainer.log_dir), type(pl_module), datamodule)  # type: ignore[arg-type]
-        if trainer.is_global_zero and trainer.global_step == 0:
+        if not trainer.is_global_zero:
+            return
+        with self._tolerant("what figures show"):
+            self.run.data().classes.dots  # noqa: B018 (read now, the class files may change while the run trains)
+        if trainer.global_step == 0:
             for name in AT_START:
                 self._deliver(trainer, name)
             self._snapshot(trainer, pl_module)

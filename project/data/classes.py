@@ -2,7 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +15,13 @@ from torch import Tensor, from_numpy
 from project.data.arrays import open_array, stretches
 from project.data.batches import Subset
 from project.data.checks import Overlap, fingerprint, survey
-from project.data.split import MIN_ROWS, TEST, TRAIN, VAL, split
+from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, split
 from project.data.store import Store
 from project.errors import InputError, InputWarning
 
 CLASS_FILES = ("class_0.npy", "class_1.npy")
+MOST_DOTS = 20_000  # More would hide each other in a picture.
+MOST_CELLS = 2**24  # of them, where rows are wide
 SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
 
 Features = npt.NDArray[np.float32]
@@ -111,29 +115,42 @@ class ClassFiles:
         labels[: counts[0]] = 0
         labels[counts[0] :] = 1
         done = 0
-        for array, chosen in parts:
-            for start, part in stretches(array):
-                if (there := chosen[start : start + len(part)]).any():
-                    rows = from_numpy(part[there].astype(np.float32, copy=False))
-                    features[done : done + len(rows)] = prepare(rows)
-                    done += len(rows)
-        for file, known in zip(self.files, self._states, strict=True):
-            if state(file) != known:
-                raise InputError(f"{file}: the file changed while it was read; run the command again")
+        with self._unchanged():
+            for array, chosen in parts:
+                for start, part in stretches(array):
+                    if (there := chosen[start : start + len(part)]).any():
+                        rows = from_numpy(part[there].astype(np.float32, copy=False))
+                        features[done : done + len(rows)] = prepare(rows)
+                        done += len(rows)
         second = self.rows[name] // 2 + firsts[1]  # Every subset is half class 0.
         held = range(firsts[0], firsts[0] + counts[0]), range(second, second + counts[1])
         return Subset(features, labels, self.rows[name], held)
 
-    def dots(self, most: int) -> dict[str, list[Features]]:
-        """Return raw rows, float32 (n, j), of class 0 and class 1 in each subset: all, or else so many at random."""
+    @cached_property
+    def dots(self) -> dict[str, list[Features]]:
+        """Raw rows, float32 (n, j), of class 0 and class 1 in each subset: all, or else MOST_DOTS at random."""
+        most = min(MOST_DOTS, MOST_CELLS // self.num_features)
         shown: dict[str, list[Features]] = {name: [] for name in SUBSETS}
-        for array, assignment in zip(self.arrays, self.assignments, strict=True):
-            rows = np.arange(len(array))
-            if sum(self.rows.values()) > most:
-                rows = np.sort(np.random.default_rng(0).choice(len(array), most // 2, replace=False, shuffle=False))
-            for name, subset in SUBSETS.items():
-                shown[name].append(array[rows[assignment[rows] == subset]].astype(np.float32))
+        with self._unchanged():
+            for array, assignment in zip(self.arrays, self.assignments, strict=True):
+                rows = np.flatnonzero(assignment != DROPPED)
+                if 2 * len(rows) > most:
+                    rows = np.sort(np.random.default_rng(0).choice(rows, most // 2, replace=False, shuffle=False))
+                for name, subset in SUBSETS.items():
+                    shown[name].append(array[rows[assignment[rows] == subset]].astype(np.float32))
         return shown
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Read the files between two looks at them: before, because to read a file that has shrunk ends the process."""
+        self._check_states()
+        yield
+        self._check_states()
+
+    def _check_states(self) -> None:
+        for file, known in zip(self.files, self._states, strict=True):
+            if state(file) != known:
+                raise InputError(f"{file}: the file changed while it was read; run the command again")
 
 
 def find_files(root: Path) -> list[Path]:
@@ -153,6 +170,6 @@ def find_files(root: Path) -> list[Path]:
 
 
 def state(file: Path) -> tuple[int, int]:
-    """Return the size in bytes and the time, in ns, of the last change of a file."""
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns
+    """Return the size in bytes and the time, in ns, of the last change of a file; 0 and 0 if it is gone."""
+    status = file.stat() if file.exists() else None
+    return (status.st_size, status.st_mtime_ns) if status else (0, 0)

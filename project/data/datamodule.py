@@ -118,12 +118,14 @@ class NpyDataModule(LightningDataModule):
             )
         return classes
 
-    def check_fingerprint(self, trained_on: Fingerprint) -> None:
+    def check_fingerprint(self, trained_on: Fingerprint | None) -> None:
         """Refuse a checkpoint of other data or another split.
 
         Raises:
             InputError: if the two fingerprints differ.
         """
+        if trained_on is None:
+            raise InputError(f"{self.root}: the checkpoint does not say what it was trained on; it cannot be compared")
         check_same(self.root, self.fingerprint, trained_on)
 
     @cached_property
@@ -168,6 +170,8 @@ class NpyDataModule(LightningDataModule):
         iterations = self.trainer.max_steps
         if self.trainer.max_epochs != -1:
             iterations = -(-train.rows // batch_size)
+        elif any(config.interval == "epoch" for config in self.trainer.lr_scheduler_configs):
+            raise ValueError("lr_scheduler: its interval is an epoch, and a run of max_steps is one; need 'step'")
         return TrainingBatches(
             train, batch_size, self.piece_rows, torch.initial_seed(), iterations, self.trainer.global_step
         )

@@ -34,11 +34,11 @@ class Store(NamedTuple):
         if self.scratch is None or not rows * columns:
             return torch.empty(rows, columns, dtype=torch.float32, device=self.device)
         try:
-            file = tempfile.TemporaryFile(dir=self.scratch)  # noqa: SIM115 (it lives as long as the tensor over it)
-            reserve(file.fileno(), rows * columns * FLOAT_BYTES)
+            with tempfile.TemporaryFile(dir=self.scratch) as file:  # The mapping keeps what is in it.
+                reserve(file.fileno(), rows * columns * FLOAT_BYTES)
+                return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(rows, columns)))
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror} (scratch file of the rows)", str(self.scratch)) from error
-        return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(rows, columns)))
 
 
 def choose(size: int, device: torch.device, processes: int, scratch: Path) -> Store:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from project.data.batches import Piece
@@ -60,7 +61,7 @@ class BinaryClassifier(LightningModule):
             raise ValueError(f"loss: {loss}; need one of {', '.join(CRITERIA)}")
         self.save_hyperparameters(logger=False)
         self.net = NNet(num_features, hidden_features, activation)
-        self.criterion = CRITERIA[loss]
+        self.criterion = CRITERIA[loss]()
         self.lr, self.loss, self.standardize = lr, loss, standardize
         # These are float64, because the deviation may be lost in the digits of a large mean.
         self.register_buffer("mean", torch.zeros(num_features, dtype=torch.float64))
@@ -102,8 +103,9 @@ class BinaryClassifier(LightningModule):
         if not hasattr(loader, "__len__"):
             raise ValueError("standardize: needs a loader that ends; use standardize=False")
         moments = Moments()
-        for features, _ in loader:
-            moments.add(features.to(self.device))
+        with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
+            for features, _ in loader:
+                moments.add(features.to(self.device))
         measured: tuple[Tensor, Tensor] = self.trainer.strategy.broadcast((moments.mean, moments.std))
         return measured
 
