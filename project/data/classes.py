@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, from_numpy
+import torch
+from torch import Tensor
 
 from project.data.arrays import open_array, stretches
 from project.data.batches import Subset
@@ -24,7 +25,13 @@ MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**24  # of them, where rows are wide
 SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
 
+MAIN_MEMORY = Store(torch.device("cpu"))
+
 Features = npt.NDArray[np.float32]
+
+
+def as_it_is(features: Tensor) -> Tensor:
+    return features
 
 
 class ClassFiles:
@@ -90,7 +97,12 @@ class ClassFiles:
             )
 
     def gather(
-        self, name: str, store: Store, prepare: Callable[[Tensor], Tensor], rank: int = 0, ranks: int = 1
+        self,
+        name: str,
+        store: Store = MAIN_MEMORY,
+        prepare: Callable[[Tensor], Tensor] = as_it_is,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> Subset:
         """Copy the rows of a subset out of one of as many stretches of the files as there are processes.
 
@@ -119,7 +131,7 @@ class ClassFiles:
             for array, chosen in parts:
                 for start, part in stretches(array):
                     if (there := chosen[start : start + len(part)]).any():
-                        rows = from_numpy(part[there].astype(np.float32, copy=False))
+                        rows = torch.from_numpy(part[there].astype(np.float32, copy=False))
                         features[done : done + len(rows)] = prepare(rows)
                         done += len(rows)
         second = self.rows[name] // 2 + firsts[1]  # Every subset is half class 0.

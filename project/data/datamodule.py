@@ -12,7 +12,7 @@ from project.data import sample
 from project.data.arrays import open_array
 from project.data.batches import Loader, Subset, TrainingBatches
 from project.data.checks import Fingerprint, check_same, checked_rows
-from project.data.classes import ClassFiles, find_files
+from project.data.classes import ClassFiles, as_it_is, find_files
 from project.data.store import FLOAT_BYTES, Store, choose
 from project.errors import InputError
 from project.options import check
@@ -131,20 +131,17 @@ class NpyDataModule(LightningDataModule):
     @cached_property
     def train(self) -> Subset:
         """The raw training subset, read when it is asked for; training itself takes standardized rows."""
-        return self._raw("train")
+        return self.classes.gather("train")
 
     @cached_property
     def val(self) -> Subset:
         """The raw validation subset."""
-        return self._raw("val")
+        return self.classes.gather("val")
 
     @cached_property
     def test(self) -> Subset:
         """The raw test subset."""
-        return self._raw("test")
-
-    def _raw(self, name: str) -> Subset:
-        return self.classes.gather(name, Store(torch.device("cpu")), as_it_is)
+        return self.classes.gather("test")
 
     @property
     def largest_piece(self) -> int:
@@ -163,18 +160,15 @@ class NpyDataModule(LightningDataModule):
         return f"{self.root}: {counted}; copied into {place}"
 
     def train_dataloader(self) -> TrainingBatches:
-        assert self.trainer is not None
-        train = self._prepared("train")
+        trainer, train = self.trainer, self._prepared("train")
+        assert trainer is not None
         batch_size = self.batch_size or train.rows
         # If the trainer counts steps, the run is one pass: a pass for each iteration would cost more than the step.
-        iterations = self.trainer.max_steps
-        if self.trainer.max_epochs != -1:
-            iterations = -(-train.rows // batch_size)
-        elif any(config.interval == "epoch" for config in self.trainer.lr_scheduler_configs):
+        iterations = trainer.max_steps if trainer.max_epochs == -1 else -(-train.rows // batch_size)
+        if trainer.max_epochs == -1 and any(config.interval == "epoch" for config in trainer.lr_scheduler_configs):
             raise ValueError("lr_scheduler: its interval is an epoch, and a run of max_steps is one; need 'step'")
-        return TrainingBatches(
-            train, batch_size, self.piece_rows, torch.initial_seed(), iterations, self.trainer.global_step
-        )
+        seed = torch.initial_seed()
+        return TrainingBatches(train, batch_size, self.piece_rows, seed, iterations, trainer.global_step)
 
     def val_dataloader(self) -> list[Loader]:
         names = ["val", "test"] if self.track_test else ["val"]
@@ -194,15 +188,10 @@ class NpyDataModule(LightningDataModule):
         """Standardize this process's share of a subset once, instead of in every step."""
         trainer = self.trainer
         assert trainer is not None
-        prepare = getattr(trainer.lightning_module, "standardized", as_it_is)
         device = trainer.strategy.root_device
-        return self.classes.gather(
-            name,
-            self._store(trainer),
-            lambda rows: prepare(rows.to(device)),
-            trainer.global_rank,
-            trainer.world_size,
-        )
+        prepare = getattr(trainer.lightning_module, "standardized", as_it_is)
+        rank = trainer.global_rank, trainer.world_size
+        return self.classes.gather(name, self._store(trainer), lambda rows: prepare(rows.to(device)), *rank)
 
     def _store(self, trainer: Trainer) -> Store:
         device, ranks = trainer.strategy.root_device, trainer.world_size
@@ -214,7 +203,3 @@ class NpyDataModule(LightningDataModule):
     def _bytes(self, trainer: Trainer) -> int:
         """How large this process's share of all subsets is, features and labels."""
         return sum(self.classes.rows.values()) * (self.num_features + 1) * FLOAT_BYTES // trainer.world_size
-
-
-def as_it_is(features: Tensor) -> Tensor:
-    return features
