@@ -40,7 +40,7 @@ def load_commands() -> Callable[..., int]:
     keep_memory()
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
-    from project.cli import run_command  # noqa: PLC0415
+    from project.commands import run_command  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None, **options: Any) -> int:
 
     Args:
         argv: the command and its options; those of the process unless given.
-        options: for project.cli.run_command, as kind=Model for a BinaryClassifier of your own.
+        options: for project.commands.run_command, as kind=Model for a BinaryClassifier of your own.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):

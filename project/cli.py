@@ -1,14 +1,13 @@
-"""How arguments become objects, and which command runs."""
+"""How the arguments of fit, validate, test and predict become objects."""
 
 import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import (
@@ -28,14 +27,13 @@ from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.callbacks.threads import Threads
 from project.checkpoint import DigestCheckpointIO, check_resumes, load
-from project.commands import run_compare, run_export, run_plot
 from project.data import NpyDataModule
 from project.data.arrays import open_array
 from project.disk import write_whole
-from project.errors import InputError
-from project.failures import exit_status, losing_no_rank, refusing
+from project.errors import DivergedError, InputError
+from project.failures import UNUSABLE, refusing
 from project.model import BinaryClassifier
-from project.options import TRAINER_DEFAULTS, as_list, check_agreement, check_all, taken_from
+from project.options import as_list, check_agreement, check_all, taken_from
 from project.run import LOGS, Run, find_checkpoint
 
 
@@ -59,41 +57,40 @@ class ProjectCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and if a checkpoint is named parse again, as if a config with its run's options came first."""
         assert isinstance(args, list)
-        with refusing(()):
-            self.config = parser.parse_args(args)
-        command, options = self._options()
-        with self._refusing():
-            check_all(dict(options.items()))
+        command, options = self._parse(parser, args)
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
         self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last")
         self.recorded = load(self.checkpoint, cast("type[BinaryClassifier]", self._model_class))
-        step = self.recorded["global_step"]
-        run = Run.of_checkpoint(self.checkpoint)
+        run, step = Run.of_checkpoint(self.checkpoint), self.recorded["global_step"]
         if command == "fit" and run is None:
             raise InputError(f"{self.checkpoint}: not in a run folder; a run resumes only with its history beside it")
-        config = {"data": {}, **(taken_from(run.options(), command == "fit") if run else {})}
-        config["model"] = dict(self.recorded["hyper_parameters"])
-        num_features = config["model"].pop("num_features")  # It follows from the data.
-        settings = self.recorded.get("datamodule_hyper_parameters", {})
-        if set(settings) != NpyDataModule().hparams.keys():
-            raise InputError(f"{self.checkpoint}: of another version, or of other data than of an NpyDataModule")
-        config["data"] |= settings
-        with refusing(()):
-            self.config = parser.parse_args([args[0], "--config", json.dumps(config), *args[1:]])
-        _, options = self._options()
-        agreed = {f"model.{name}": value for name, value in config["model"].items()}
-        agreed |= {f"data.{name}": value for name, value in settings.items()}
-        agreed |= {name: config[name] for name in ("seed_everything",) if name in config}
         with self._refusing():
-            check_agreement(dict(options.items()), agreed)
+            config = taken_from(run.options() if run else {}, command == "fit")
+        model, data = dict(self.recorded["hyper_parameters"]), self.recorded.get("datamodule_hyper_parameters", {})
+        num_features = model.pop("num_features")  # It follows from the data.
+        if set(data) != NpyDataModule().hparams.keys():
+            raise InputError(f"{self.checkpoint}: of another version, or of other data than of an NpyDataModule")
+        recorded = json.dumps({**config, "model": model, "data": {**config["data"], **data}})
+        _, options = self._parse(parser, [args[0], "--config", recorded, *args[1:]])
+        seed = {name: value for name, value in config.items() if name == "seed_everything"}
+        with self._refusing():
+            check_agreement(options, {"model": model, "data": data, **seed})
         if command == "predict":
             check_columns(options.data.predict, num_features)
         if command == "fit" and options.trainer.max_steps <= step:
             raise InputError(f"{self.checkpoint}: the run already has {step} steps; raise --trainer.max_steps")
         # The other commands have rebuilt the model; and before the first validation there is nothing to restore.
         options.ckpt_path = str(self.checkpoint) if command == "fit" and step else None
+
+    def _parse(self, parser: LightningArgumentParser, args: list[str]) -> tuple[str, Namespace]:
+        with refusing(()):
+            self.config = parser.parse_args(args)
+        command, options = self._options()
+        with self._refusing():
+            check_all(dict(options.items()))
+        return command, options
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would let the checkpoint's options silently beat the given ones."""
@@ -145,27 +142,36 @@ class ProjectCLI(LightningCLI):
         rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]
         if command != "fit":
             return trainer
-        if options.ckpt_path is not None:
-            check_resumes(self.recorded, trainer, self.model)
         if self.checkpoint is not None:
             logger.repeat_from(self.recorded["global_step"] + 1)
+        if options.ckpt_path is not None:
+            check_resumes(self.recorded, trainer, self.model)
         if trainer.is_global_zero:
+            with self._refusing("--trainer"):
+                config = self._config()
             run = Run.of_checkpoint(self.checkpoint) if self.checkpoint else Run.claim(self.logs, options.name)
             assert run is not None
             self.run, logger.folder = run, run.path
+            write_whole(run.config, config.encode())
             print(self.datamodule.describe(trainer))
         return trainer
 
-    def before_fit(self) -> None:
-        """Save the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
-        if self.trainer.is_global_zero:
-            _, options = self._options()
-            again = options.clone()
-            again.name = again.ckpt_path = None
-            if again.data.root is not None:
-                again.data.root = str(Path(again.data.root).absolute())
-            text = self._parser("fit").dump(again, skip_none=False)
-            write_whole(self.run.config, text.encode())
+    def _config(self) -> str:
+        """Return the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
+        again = self._options()[1].clone()
+        again.name = again.ckpt_path = None
+        if again.data.root is not None:
+            again.data.root = str(Path(again.data.root).absolute())
+        return str(self._parser("fit").dump(again, skip_none=False))
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train; what callbacks and plugins cannot do, they mostly say before the first iteration."""
+        try:
+            self.trainer.fit(**kwargs)
+        except (AssertionError, NotImplementedError, *UNUSABLE) as error:
+            if isinstance(error, (InputError, DivergedError)) or self.trainer.fit_loop.total_batch_idx >= 0:
+                raise
+            raise InputError(f"--trainer: {type(error).__name__}: {error}") from error
 
     def after_fit(self) -> None:
         metrics = self.trainer.callback_metrics
@@ -205,40 +211,3 @@ def check_columns(file: Path | str | None, num_features: int) -> None:
     """Refuse rows to predict that the model has no weights for."""
     if file is not None and (columns := open_array(Path(file)).shape[1]) != num_features:
         raise InputError(f"{file} has {columns} columns, the checkpoint's model takes {num_features}; give those")
-
-
-def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    # A config is code: importing what is not of these packages is refused before it happens.
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
-    with losing_no_rank():
-        ProjectCLI(
-            kind,
-            NpyDataModule,
-            save_config_callback=None,  # It dies on the config.yaml of a resumed run; before_fit writes it.
-            trainer_defaults=TRAINER_DEFAULTS,
-            seed_everything_default=0,
-            parser_kwargs={name: {"exit_on_error": False} for name in ProjectCLI.subcommands()}
-            | {"exit_on_error": False},
-            args=arguments,
-            load_from_checkpoint_support=False,
-        )
-
-
-COMMANDS = {"compare": run_compare, "plot": run_plot, "export": run_export}
-
-
-def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassifier) -> int:
-    """Run a command with its options and return its exit status.
-
-    Args:
-        argv: the command and its options.
-        kind: the class of the model; a subclass brings its own options.
-    """
-    for package in "lightning.pytorch", "lightning.fabric":  # These say "GPU available", "Seed set to" and the like.
-        logging.getLogger(package).setLevel(logging.WARNING)
-        logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
-        logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It says "torchvision is not installed".
-    arguments = [argument for argument in argv if argument != "--debug"]
-    command = COMMANDS.get(arguments[0], run_trainer)
-    return exit_status(lambda: command(arguments, kind), debug="--debug" in argv)

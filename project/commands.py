@@ -1,15 +1,19 @@
-"""The arguments of the commands that need no trainer: compare, plot and export."""
+"""Which command runs, and the arguments of those that need no trainer."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, set_parsing_settings
 
+from project.cli import ProjectCLI
 from project.compare import compare
+from project.data import NpyDataModule
 from project.errors import InputError
 from project.export import export
-from project.failures import refusing
+from project.failures import exit_status, losing_no_rank, refusing
 from project.model import BinaryClassifier
-from project.options import check
+from project.options import TRAINER_DEFAULTS, check
 from project.plot import plot
 from project.run import LOGS, Run, find_checkpoint
 
@@ -49,3 +53,40 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
     run = Run.of_checkpoint(checkpoint)
     export(checkpoint, options.output or (run.path if run else Path()) / "model.onnx", kind)
+
+
+def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
+    # A config is code: importing what is not of these packages is refused before it happens.
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
+    with losing_no_rank():
+        ProjectCLI(
+            kind,
+            NpyDataModule,
+            save_config_callback=None,  # It dies on the config.yaml of a resumed run; before_fit writes it.
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            parser_kwargs={name: {"exit_on_error": False} for name in ProjectCLI.subcommands()}
+            | {"exit_on_error": False},
+            args=arguments,
+            load_from_checkpoint_support=False,
+        )
+
+
+COMMANDS = {"compare": run_compare, "plot": run_plot, "export": run_export}
+
+
+def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassifier) -> int:
+    """Run a command with its options and return its exit status.
+
+    Args:
+        argv: the command and its options.
+        kind: the class of the model; a subclass brings its own options.
+    """
+    for package in "lightning.pytorch", "lightning.fabric":  # These say "GPU available", "Seed set to" and the like.
+        logging.getLogger(package).setLevel(logging.WARNING)
+        logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
+        logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It says "torchvision is not installed".
+    arguments = [argument for argument in argv if argument != "--debug"]
+    command = COMMANDS.get(arguments[0], run_trainer)
+    return exit_status(lambda: command(arguments, kind), debug="--debug" in argv)

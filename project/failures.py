@@ -43,12 +43,10 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
             if isinstance(end.__context__, KeyboardInterrupt):  # Lightning turns Ctrl+C into exit status 1
                 return 128 + signal.SIGINT
             raise
-        except (InputError, ArgumentError, MisconfigurationException) as error:
-            return fail(error, 2, debug)
-        except DivergedError as error:
-            return fail(error, 3, debug)
-        except OSError as error:
-            return fail(error, 2 if error.errno in BAD_NAMES else 1, debug)
+        except Exception as error:  # Also what nobody foresaw is one line, unless --debug asks where it came from.
+            if debug:
+                raise
+            return fail(error)
     return 0
 
 
@@ -118,10 +116,17 @@ def refusing(options: Iterable[str], what: str = "options") -> Iterator[None]:
         raise InputError(prefix) from error
 
 
-def fail(error: Exception, status: int, debug: bool) -> int:
-    if debug:
-        raise error
-    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+def fail(error: Exception) -> int:
+    """Print an error as one line, and return its exit status."""
+    status, message = 1, str(error)
+    if isinstance(error, (InputError, ArgumentError, MisconfigurationException)):
+        status = 2
+    elif isinstance(error, DivergedError):
+        status = 3
+    elif not isinstance(error, OSError):
+        message = f"{type(error).__name__}: {error} (--debug shows where)"
+    elif error.filename:
+        status, message = 2 if error.errno in BAD_NAMES else 1, f"{error.filename}: {error.strerror}"
     rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
     print(f"{f'rank {rank}: ' if rank else ''}error: {shorten(one_line(message))}", file=sys.stderr)
     return status

@@ -38,6 +38,7 @@ def whole(lowest: int, highest: int = LARGEST) -> Range:
 
 RANGES = {
     "in_features": whole(1),
+    "num_features": whole(1),
     "hidden_features": whole(1, 65_536),
     # Beyond float32's largest number torch cannot take a step.
     "lr": Range(math.ulp(0), torch.finfo(torch.float32).max, "a number above 0 and below 3.4e38"),
@@ -142,11 +143,10 @@ def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]
         ValueError: if the run's optimizer or scheduler is not one of torch.optim with plain arguments.
     """
     taken: dict[str, Any] = {name: value for name, value in config.items() if isinstance(value, NUMBERS)}
-    taken["data"] = dict(config.get("data") or {}) | {"predict": None}
-    trainer = config.get("trainer") or {}
+    taken["data"] = {**(config.get("data") or {}), "predict": None}
     taken["trainer"] = {
         name: value
-        for name, value in trainer.items()
+        for name, value in (config.get("trainer") or {}).items()
         if isinstance(value, NUMBERS) or value in NAMES.get(name, ()) or (name, value) == ("accelerator", "gpu")
     }
     for name in ("optimizer", "lr_scheduler") if optimizer_too else ():
@@ -159,8 +159,10 @@ def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]
     return taken
 
 
-def check_agreement(options: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
+def check_agreement(options: Any, recorded: Mapping[str, Any], prefix: str = "") -> None:
     """Refuse, by a ValueError, an option that contradicts the checkpoint, which would win without a word."""
     for name, value in recorded.items():
-        if options[name] != value:
-            raise ValueError(f"{name}: {options[name]} conflicts with the checkpoint's {value}; leave it out")
+        if isinstance(value, dict):
+            check_agreement(options[name], value, f"{name}.")
+        elif options[name] != value:
+            raise ValueError(f"{prefix}{name}: {options[name]} conflicts with the checkpoint's {value}; leave it out")

@@ -36,7 +36,7 @@ def write_classes(tmp_path: Path) -> Write:
 def wait_for_rows(run: Run, rows: int = 1) -> None:
     """Wait until the run is in the midst of training."""
     end = time.monotonic() + 120
-    while run.history.rows < rows:
+    while run.table.rows < rows:
         assert time.monotonic() < end, "training did not start"
         time.sleep(0.01)
 

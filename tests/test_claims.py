@@ -9,6 +9,7 @@ import pytest
 from project.run import Run
 from tests.campaigns import claims
 
+pytestmark = pytest.mark.process
 CONTEXT = get_context("forkserver")  # forks from a process that has imported everything and started no thread
 CONTEXT.set_forkserver_preload(["project.cli"])
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,14 @@ import yaml
 from project.__main__ import COMMANDS, main
 from project.checkpoint import load
 from project.data import NpyDataModule, sample
-from project.export import load_classifier
 from project.run import Run
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+METRICS = ("loss", "accuracy", "bce", "mse")
 Captured = pytest.CaptureFixture[str]
 
 
-def printed_config(capsys: Captured, *arguments: str) -> dict[str, object]:
+def printed_config(capsys: Captured, *arguments: str) -> dict[str, Any]:
     with pytest.raises(SystemExit) as exit_info:
         main(["fit", *arguments, "--print_config"])
     assert exit_info.value.code == 0
@@ -45,21 +46,16 @@ def error_of(capsys: Captured, *arguments: str) -> str:
 
 def test_fit_writes_the_run_folder(shipped: Path) -> None:
     run = Run(shipped / "lightning_logs" / "bce")
-    assert {path.name for path in run.figures.iterdir()} == {
-        "scatter.png",
-        "loss.png",
-        "accuracy.png",
-        "boundary.png",
-    }
-    assert run.last.exists()
-    assert run.best.exists()
+    assert {path.stem for path in run.figures.glob("*.png")} >= {"scatter", "loss", "accuracy", "boundary"}
     assert len(list(run.path.glob("events.out.tfevents.*"))) == 1
-    with run.history.path.open() as file:
+    with run.table.path.open() as file:
         header, *rows = csv.reader(file)
-    assert header == ["step", "train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
+    columns = [f"{subset}_{metric}" for subset in ("val", "test") for metric in METRICS]
+    assert header == ["step", "train_loss", *columns]
     assert [int(row[0]) for row in rows] == list(range(1, 1001))
-    assert [int(row[0]) for row in rows if row[2]] == list(range(20, 1001, 20))
     assert all(row[1] for row in rows)
+    for column in range(2, len(header)):
+        assert [int(row[0]) for row in rows if row[column]] == list(range(20, 1001, 20))
 
 
 def test_fit_with_defaults_ends_with_its_result(
@@ -69,42 +65,42 @@ def test_fit_with_defaults_ends_with_its_result(
     assert main(["fit"]) == 0
     out, err = capsys.readouterr()
     assert err == "", "a clean fit prints no warning and, without a terminal, no progress bar"
-    counts, result, figures = out.splitlines()
+    counts, *_, result, figures = out.splitlines()
     assert "train 912, val 304, test 304 rows" in counts
-    history = Run(tmp_path / "lightning_logs" / "version_0").history.read()
+    assert counts.endswith("copied into memory")
+    history = Run("version_0").history()
+    assert list(history) == ["step", "train_loss", *(f"val_{metric}" for metric in METRICS)], "test rows stay unseen"
     loss, accuracy = history["val_loss"][-1], history["val_accuracy"][-1]
     assert result == f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration 1000"
     assert figures == f"figures: {Path('lightning_logs/version_0/figures')}"
     assert accuracy >= 0.84
 
 
-def test_best_checkpoint_has_the_lowest_validation_loss(shipped: Path) -> None:
-    for name in ("bce", "minibatch"):
-        run = Run(shipped / "lightning_logs" / name)
-        losses = run.history.read()["val_loss"]
-        assert load(run.best)["global_step"] == int(np.nanargmin(losses)) + 1
-        assert load(run.last)["global_step"] == 1000
-
-
-def test_bce_config_equals_the_defaults(capsys: Captured) -> None:
-    assert printed_config(capsys, "--config", str(CONFIGS / "bce.yaml")) == printed_config(capsys)
+@pytest.mark.parametrize("name", ["bce", "minibatch"])
+def test_best_checkpoint_has_the_lowest_validation_loss(shipped: Path, name: str) -> None:
+    run = Run(shipped / "lightning_logs" / name)
+    assert load(run.best)["global_step"] == int(np.nanargmin(run.history()["val_loss"])) + 1
+    assert load(run.last)["global_step"] == 1000
 
 
 @pytest.mark.parametrize(
     ("config", "differences"),
     [
+        ("bce", {}),
+        ("mse", {"model": {"loss": "mse"}}),
+        ("minibatch", {"data": {"batch_size": 32}}),
+        ("notebook", {"model": {"hidden_features": 128, "lr": 0.01, "standardize": False}}),
         ("gpu", {"data": {"piece_rows": 2**20}, "trainer": {"accelerator": "gpu"}}),
         ("ddp", {"trainer": {"strategy": "ddp", "devices": 2}}),
     ],
 )
-def test_config_differs_from_the_defaults_in_what_it_is_about(
+def test_a_config_holds_what_differs_from_the_defaults(
     config: str, differences: dict[str, dict[str, object]], capsys: Captured
 ) -> None:
     expected = printed_config(capsys)
     for group, options in differences.items():
-        defaults = expected[group]
-        assert isinstance(defaults, dict)
-        defaults.update(options)
+        assert all(expected[group][option] != value for option, value in options.items())
+        expected[group] |= options
     assert printed_config(capsys, "--config", str(CONFIGS / f"{config}.yaml")) == expected
 
 
@@ -120,7 +116,7 @@ def test_gpu_config_trains(batch_size: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     options = ["--config", str(CONFIGS / "gpu.yaml"), "--name", "gpu", "--data.batch_size", batch_size]
     assert main(["fit", *options]) == 0
-    assert Run(tmp_path / "lightning_logs" / "gpu").history.read()["val_accuracy"][-1] >= 0.84
+    assert Run("gpu").history()["val_accuracy"][-1] >= 0.84
 
 
 def test_printed_and_saved_configs_train_again_to_the_same_history(
@@ -131,72 +127,73 @@ def test_printed_and_saved_configs_train_again_to_the_same_history(
     printed.write_text(yaml.safe_dump(printed_config(capsys, "--config", str(saved.config))))
     for name, config in {"saved": saved.config, "printed": printed}.items():
         assert main(["fit", "--config", str(config), "--name", name]) == 0
-        again = Run(workplace / "lightning_logs" / name)
-        assert again.history.path.read_bytes() == saved.history.path.read_bytes()
-        assert again.last.read_bytes() == saved.last.read_bytes()
+        assert Run(name).table.path.read_bytes() == saved.table.path.read_bytes()
+        assert Run(name).last.read_bytes() == saved.last.read_bytes()
 
 
 @pytest.mark.parametrize("config", ["bce", "mse", "minibatch", "notebook"])
-def test_test_prints_a_table_and_writes_json(workplace: Path, capsys: Captured, config: str) -> None:
-    run = Run(workplace / "lightning_logs" / config)
-    runs = sorted(path.name for path in (workplace / "lightning_logs").iterdir())
+def test_test_prints_a_table_and_writes_what_arithmetic_by_hand_finds(
+    workplace: Path, capsys: Captured, config: str
+) -> None:
+    run, before = Run(config), sorted(workplace.rglob("*"))
     assert main(["test", "--name", config]) == 0
-    table = capsys.readouterr().out
-    result = json.loads((run.path / "test.json").read_text())
-    history = run.history.read()
-    assert result["loss"] == pytest.approx(history["test_loss"][-1], rel=1e-6)
-    assert result["accuracy"] == pytest.approx(history["test_accuracy"][-1], rel=1e-6)
-    assert str(result["accuracy"]) in table
-    assert "test/loss" in table
-    assert sorted(path.name for path in (workplace / "lightning_logs").iterdir()) == runs
-    assert result["accuracy"] >= {"bce": 0.84, "mse": 0.84, "minibatch": 0.84, "notebook": 0.7}[config]
-
-
-def test_test_agrees_with_arithmetic_by_hand(workplace: Path) -> None:
-    assert main(["test"]) == 0
-    state = load(Run(workplace / "lightning_logs" / "bce").last)["state_dict"]
-    data = NpyDataModule()
+    table, result = capsys.readouterr().out, json.loads((run.path / "test.json").read_text())
+    assert set(workplace.rglob("*")) - set(before) == {workplace / run.path / "test.json"}
+    state, data = load(run.last)["state_dict"], NpyDataModule()
     data.setup("test")
-    hidden = torch.tanh(
-        (data.test.features.double() - state["mean"]) * state["scale"] @ state["net.0.weight"].double().T
-        + state["net.0.bias"]
-    )
-    p = torch.sigmoid(hidden @ state["net.2.weight"].double().T + state["net.2.bias"])
-    y = data.test.labels.double()
-    result = json.loads((workplace / "lightning_logs" / "bce" / "test.json").read_text())
-    assert result["loss"] == pytest.approx(float(-(y * p.log() + (1 - y) * (1 - p).log()).mean()), rel=1e-5)
-    assert result["accuracy"] == pytest.approx(float(((p > 0.5) == (y == 1)).double().mean()))
+    x, y = ((data.test.features.double() - state["mean"]) * state["scale"], data.test.labels.double())
+    hidden = torch.tanh(x @ state["net.hidden.weight"].double().T + state["net.hidden.bias"])
+    p = torch.sigmoid(hidden @ state["net.output.weight"].double().T + state["net.output.bias"])
+    by_hand = {
+        "bce": float(-(y * p.log() + (1 - y) * (1 - p).log()).mean()),
+        "mse": float((p - y).square().mean()),
+        "accuracy": float(((p > 0.5) == (y == 1)).double().mean()),
+    }
+    by_hand["loss"] = by_hand["mse" if config == "mse" else "bce"]
+    history = run.history()
+    for metric in METRICS:
+        assert result[metric] == pytest.approx(by_hand[metric], rel=1e-5)
+        assert result[metric] == pytest.approx(history[f"test_{metric}"][-1], rel=1e-6)
+        assert f"test/{metric}" in table
+    assert str(result["accuracy"]) in table
+    assert (result["rows"], result["step"]) == (304, 1000)
+    assert result["accuracy"] >= (0.7 if config == "notebook" else 0.84)
 
 
 def test_validate_uses_the_newest_trained_run_and_leaves_no_folder(workplace: Path, capsys: Captured) -> None:
     (workplace / "lightning_logs" / "version_7" / "checkpoints").mkdir(parents=True)
     before = sorted(workplace.rglob("*"))
     assert main(["validate"]) == 0
-    accuracy = Run(workplace / "lightning_logs" / "bce").history.read()["val_accuracy"][-1]
+    accuracy = Run("bce").history()["val_accuracy"][-1]
     assert f"{accuracy:.7f}"[:7] in capsys.readouterr().out
     assert sorted(workplace.rglob("*")) == before
 
 
 def test_best_and_last_and_a_file_name_a_checkpoint(workplace: Path) -> None:
-    run = Run(workplace / "lightning_logs" / "bce")
+    run = Run(workplace / "lightning_logs" / "mse")
+    assert main(["fit", "--ckpt_path", str(run.last), "--trainer.max_steps", "1001"]) == 0
     steps = []
-    for checkpoint in ("best", "last", str(run.best)):
-        assert main(["test", "--ckpt_path", checkpoint]) == 0
-        steps.append(json.loads((run.path / "test.json").read_text())["step"])
-    assert steps == [load(run.best)["global_step"], 1000, load(run.best)["global_step"]]
+    for checkpoint in (["best", "--name", "mse"], ["last"], [str(run.best)]):
+        for path in workplace.rglob("test*.json"):
+            path.unlink()
+        assert main(["test", "--ckpt_path", *checkpoint]) == 0
+        (path,) = workplace.rglob("test*.json")
+        steps.append(json.loads(path.read_text())["step"])
+    best = load(run.best)["global_step"]
+    assert steps == [best, 1001, best], "the newest run and the named one can be told apart"
+    assert best <= 1000
 
 
 def test_predict_writes_a_probability_a_row(workplace: Path) -> None:
     features = np.load(sample.ROOT / "class_1.npy")
     np.save(workplace / "new.npy", features)
     assert main(["predict", "--data.predict", "new.npy"]) == 0
-    run = Run(workplace / "lightning_logs" / "bce")
-    with (run.path / "predictions.csv").open() as file:
+    with (Run("bce").path / "predictions.csv").open() as file:
         header, *rows = csv.reader(file)
     assert header == ["row", "probability", "label"]
     assert [int(row[0]) for row in rows] == list(range(len(features)))
     with torch.no_grad():
-        expected = load_classifier(run.last)(torch.from_numpy(features).float())[:, 0]
+        expected = Run("bce").model()(features)[:, 0]
     np.testing.assert_allclose([float(row[1]) for row in rows], expected, rtol=1e-6)
     assert [int(row[2]) for row in rows] == [int(p >= 0.5) for p in expected]
 
@@ -210,13 +207,14 @@ def test_resuming_equals_one_whole_run(
     assert main(["fit", "--name", "whole", "--trainer.max_steps", "130", *options]) == 0
     assert main(["fit", "--name", "parts", "--trainer.max_steps", str(first), *options]) == 0
     assert main(["fit", "--ckpt_path", "last", "--trainer.max_steps", "130"]) == 0, "only the new end needs to be said"
-    whole, parts = (Run(tmp_path / "lightning_logs" / name) for name in ("whole", "parts"))
-    for file in ("history.csv", "losses.csv", "figures/boundary.png", "figures/loss.png", "config.yaml"):
+    whole, parts = Run("whole"), Run("parts")
+    for file in ("history.csv", "figures/boundary.png", "figures/loss.png", "config.yaml"):
         assert (parts.path / file).read_bytes() == (whole.path / file).read_bytes(), file
     for checkpoint in ("last.ckpt", "best.ckpt"):
         a, b = (load(run.path / "checkpoints" / checkpoint) for run in (whole, parts))
-        assert all(torch.equal(a["state_dict"][key], b["state_dict"][key]) for key in a["state_dict"])
-        assert a["callbacks"]["Checkpoints"] == b["callbacks"]["Checkpoints"]
+        for contents in (a, b):
+            del contents["loops"], contents["epoch"]  # Lightning counts how often a fit has begun.
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -230,32 +228,38 @@ def test_resuming_equals_one_whole_run(
         (["fit", "--name", "bce"], ["--name", "bce", "--ckpt_path"]),
         (["fit", "--ckpt_path", "last"], ["1000 steps", "--trainer.max_steps"]),
         (["fit", "--ckpt_path", "last", "--trainer.max_steps", "900"], ["1000 steps"]),
-        (["test", "--model.lr", "0.01"], ["--model.lr 0.01 conflicts with the checkpoint's 1.0"]),
-        (["test", "--data.seed", "1"], ["--data.seed 1 conflicts with the checkpoint's 0"]),
+        (["test", "--model.lr", "0.01"], ["--model.lr: 0.01 conflicts with the checkpoint's 1.0"]),
+        (["test", "--data.seed", "1"], ["--data.seed: 1 conflicts with the checkpoint's 0"]),
+        (["test", "--config", str(CONFIGS / "mse.yaml")], ["--model.loss: mse conflicts with the checkpoint's bce"]),
         (["test", "--ckpt_path", "gone.ckpt"], ["gone.ckpt"]),
         (["test", "--name", "gone"], ["gone"]),
         (
             ["fit", "--ckpt_path", "last", "--seed_everything", "1", "--trainer.max_steps", "1001"],
-            ["--seed_everything 1"],
+            ["--seed_everything: 1 conflicts"],
         ),
         (["predict"], ["--data.predict"]),
+        (["predict", "--data.predict", "wide.npy"], ["wide.npy has 3 columns, the checkpoint's model takes 2"]),
         (["compare", "bce"], ["two"]),
         (["compare", "bce", "gone"], ["gone"]),
+        (["plot", "gone"], ["gone"]),
+        (["plot", "--format", "bmp"], ["--format", "bmp", "svg"]),
+        (["plot", "--dpi", "1"], ["--dpi: 1; need 10 to 1000"]),
+        (["plot", "--width", "nan"], ["--width", "nan"]),
         (["export", "--model.lr", "1"], ["--model.lr"]),
         (["train"], ["train", "fit"]),
     ],
 )
-@pytest.mark.usefixtures("workplace")
-def test_a_mistake_gets_one_line(capsys: Captured, arguments: list[str], words: list[str]) -> None:
+def test_a_mistake_gets_one_line(workplace: Path, capsys: Captured, arguments: list[str], words: list[str]) -> None:
+    np.save(workplace / "wide.npy", np.ones((5, 3)))
     line = error_of(capsys, *arguments)
     assert all(word in line for word in words), line
 
 
-def test_rows_of_another_width_are_not_predicted(workplace: Path, capsys: Captured) -> None:
-    np.save(workplace / "wide.npy", np.ones((5, 3)))
-    assert "wide.npy has 3 columns, the checkpoint's model takes 2" in error_of(
-        capsys, "predict", "--data.predict", "wide.npy"
-    )
+def test_options_that_agree_with_the_checkpoint_may_be_said_again(workplace: Path, capsys: Captured) -> None:
+    options = ["--model.lr", "1", "--model.loss", "mse", "--data.seed", "0", "--seed_everything", "0"]
+    assert main(["test", "--name", "mse", "--config", str(CONFIGS / "mse.yaml"), *options]) == 0
+    assert capsys.readouterr().err == ""
+    assert (workplace / Run("mse").path / "test.json").exists()
 
 
 def test_a_run_is_tested_from_another_folder(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,15 +277,20 @@ def test_other_data_than_the_checkpoint_saw_is_refused(blobs: Path, capsys: Capt
     assert "other data (sha256" in error_of(capsys, "test", "--data.root", str(blobs))
 
 
+@pytest.mark.process
 def test_help_lists_the_commands_at_once(tmp_path: Path) -> None:
-    begin = time.perf_counter()
-    text = subprocess.check_output([sys.executable, "-m", "project", "--help"], text=True, cwd=tmp_path)
-    assert time.perf_counter() - begin < 0.5
-    for command in COMMANDS:
+    seconds = []
+    for _ in range(3):  # The quickest counts, because other processes may keep the machine busy.
+        begin = time.perf_counter()
+        text = subprocess.check_output([sys.executable, "-m", "project", "--help"], text=True, cwd=tmp_path, timeout=60)
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) < 0.5
+    for command in ("fit", "validate", "test", "predict", "compare", "plot", "export"):
+        assert command in COMMANDS
         assert sum(line.split()[:1] == [command] for line in text.splitlines()) == 1
 
 
-# Takes five blocks of 2 MiB and releases them, as the tensors of a piece, and counts the pages that the system gave
+# Takes five blocks of 2 MiB and releases them, as the tensors of a piece, and counts the pages that the system gave.
 PAGES = """
 import ctypes, resource, sys
 if sys.argv[1] == "as the commands do":
@@ -300,10 +309,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
 def test_the_memory_of_an_iteration_is_used_again(tmp_path: Path) -> None:
     def pages(process: str) -> int:
-        return int(subprocess.check_output([sys.executable, "-c", PAGES, process], text=True, cwd=tmp_path))
+        command = [sys.executable, "-c", PAGES, process]
+        return int(subprocess.check_output(command, text=True, cwd=tmp_path, timeout=60))
 
     assert pages("as the commands do") < 10
     assert pages("as it comes") > 2000, "load_commands need not teach what is known"
@@ -313,7 +324,11 @@ def test_the_memory_of_an_iteration_is_used_again(tmp_path: Path) -> None:
 def test_every_option_of_ours_says_what_it_means(command: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    text = capsys.readouterr().out
-    options = [part for part in text.split("\n  --")[1:] if part.startswith(("model.", "data.", "name", "output"))]
-    assert all("(type:" in option and len(option.split("(type:")[0].split()) > 4 for option in options), text
+    parts = capsys.readouterr().out.split("\n  --")[1:]
+    ours = ("model.", "data.", "name", "output", "format", "dpi", "width", "ckpt_path")
+    options = [part for part in parts if part.startswith(ours)]
+    described = [option for option in options if len(option.partition("(")[0].split()) > 4]
     assert options
+    assert described == options
+    lightning = {name for name in ("optimizer", "lr_scheduler") if any(part.startswith(name) for part in parts)}
+    assert lightning == ({"optimizer", "lr_scheduler"} if command in ("fit", "validate", "test", "predict") else set())

@@ -74,7 +74,7 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
     """
     moments, rows = Moments(), sum(map(len, arrays))
     marks = np.empty(rows if rows <= MOST_COMPARED else 0, np.uint64)
-    sums, done = [np.uint64(0), np.uint64(0)], 0
+    sums, done = np.zeros(2, np.uint64), 0  # Sums of hashes may wrap around.
     for label, (file, array, assignment) in enumerate(zip(files, arrays, assignments, strict=True)):
         for start, values in checked_rows(file, array):
             subset = assignment[start : start + len(values)]
@@ -82,7 +82,7 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
                 moments.add(torch.from_numpy(train))
             if len(marks):
                 hashes = hash_rows(values)
-                sums[label] += hashes.sum(dtype=np.uint64)
+                sums[label : label + 1] += hashes.sum(dtype=np.uint64)
                 marks[done : done + len(values)] = mark(hashes, label, subset)
                 done += len(values)
     same = len(arrays[0]) == len(arrays[1]) and bool(sums[0] == sums[1])

@@ -56,7 +56,7 @@ class BinaryClassifier(LightningModule):
         standardize: bool = True,
     ) -> None:
         super().__init__()
-        check(lr=lr)
+        check(num_features=num_features, lr=lr)
         if loss not in CRITERIA:
             raise ValueError(f"loss: {loss}; need one of {', '.join(CRITERIA)}")
         self.save_hyperparameters(logger=False)

@@ -23,7 +23,7 @@ import time
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import islice
@@ -39,6 +39,7 @@ from project.errors import InputError
 from project.run import Run
 
 END = b"PK\x05\x06"  # begins the last 22 bytes of a zip archive without a comment
+
 Record = tuple[str, bytes]
 Change = tuple[str, bytes]
 
@@ -123,102 +124,156 @@ class Original:
         }
 
 
-def with_call(name: str) -> "Build":
-    """A good checkpoint, but for a call in its state."""
-    return lambda original: saved({**original.contents, "callbacks": {"History": original.calls()[name]}})
+Build = Callable[[Original], bytes]
+Edit = tuple[
+    str, Any
+]  # where, as in "hyper_parameters/lr", and another value, or a function that makes it of the old one
+GONE = Call(dict)  # in place of a value: none at all
 
 
-def changed(path: str, change: Callable[[Any], Any]) -> "Build":
-    """A good checkpoint, but for one entry."""
-
-    def build(original: Original) -> bytes:
-        contents = inner = original.contents
-        *folders, name = path.split("/")
-        for folder in folders:
-            inner = inner[folder]
-        inner[name] = change(inner.get(name))
-        return saved(contents)
-
-    return build
-
-
-def without(path: str) -> "Build":
-    """A good checkpoint that lacks one entry."""
-
-    def build(original: Original) -> bytes:
-        contents = inner = original.contents
-        *folders, name = path.split("/")
-        for folder in folders:
-            inner = inner[folder]
+def edited(contents: dict[str, Any], edit: Edit) -> dict[str, Any]:
+    """Return nested contents but for one entry."""
+    path, value = edit
+    inner: Any = contents
+    *folders, name = [int(part) if part.isdecimal() else part for part in path.split("/")]
+    for folder in folders:
+        inner = inner[folder]
+    if value is GONE:
         del inner[name]
-        return saved(contents)
+    else:
+        inner[name] = value(inner[name]) if callable(value) else value
+    return contents
+
+
+def with_edit(edit: Edit) -> Build:
+    return lambda original: saved(edited(original.contents, edit))
+
+
+def edits(table: dict[str, Sequence[Any]]) -> dict[str, Edit]:
+    """Name each of the wrong values of each entry."""
+    return {f"{path}: {named(value)}": (path, value) for path, values in table.items() for value in values}
+
+
+def named(value: Any) -> str:
+    return "gone" if value is GONE else repr(value)[:60]
+
+
+def walk(value: Any, path: str) -> Iterator[Edit]:
+    """Yield every entry of nested contents."""
+    yield path, value
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from walk(item, f"{path}/{key}")
+
+
+def wrong_states(contents: dict[str, Any]) -> dict[str, Edit]:
+    """Return every entry of the optimizer and of the training loop as something that it cannot be."""
+    loop = {name: state for name, state in contents["loops"]["fit_loop"].items() if name != "state_dict"}
+    entries = [*walk(contents["optimizer_states"], "optimizer_states")]
+    entries += [entry for name, state in loop.items() for entry in walk(state, f"{LOOP}/{name}")]
+    wrong = ("x", None, [], -1, 0.5, {}, GONE)
+    return edits({path: [new for new in wrong if type(new) is not type(old) or new != old] for path, old in entries})
+
+
+def repacked(
+    change: Callable[[str, bytes], bytes | str | None] = lambda _, data: data, *more: Record, compression: int = 0
+) -> Build:
+    """The records of a good checkpoint in another archive: a change gives each its bytes or its name, or takes it out."""
+
+    def build(original: Original) -> bytes:
+        changes = [(name, data, change(name, data)) for name, data in records(original.data)]
+        kept = [(new, data) if isinstance(new, str) else (name, new) for name, data, new in changes if new is not None]
+        return zipped([*kept, *more], compression)
 
     return build
 
 
-def put(path: str, value: Any) -> "Build":
-    return changed(path, lambda _: value)
+def repickled(new: Callable[[bytes], bytes]) -> Build:
+    """A good checkpoint with another pickle."""
+    return repacked(lambda name, data: new(data) if name.endswith("data.pkl") else data)
 
 
-def repacked(change: Callable[[list[Record]], Iterable[Record]], compression: int = zipfile.ZIP_STORED) -> "Build":
-    """The records of a good checkpoint in another archive."""
-    return lambda original: zipped(change(records(original.data)), compression)
+def with_call(name: str) -> Build:
+    return lambda original: saved({**original.contents, "callbacks": {"Checkpoints": original.calls()[name]}})
 
 
-def renamed(folder: str) -> Callable[[list[Record]], Iterable[Record]]:
-    return lambda found: [(name.replace("archive/", folder), record) for name, record in found]
-
-
-def repickled(old: bytes, new: bytes) -> "Build":
-    """A good checkpoint with other bytes in its pickle."""
-    return repacked(
-        lambda found: [(name, data.replace(old, new) if name.endswith("data.pkl") else data) for name, data in found]
-    )
-
-
-def whole(contents: Any) -> "Build":
+def whole(contents: Any) -> Build:
     return lambda _: saved(contents)
 
 
-def nested(depth: int) -> bytes:
-    """Return a pickle of lists within lists."""
-    return b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b"."
+def quietly(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Change a tensor without torch's word that this way is to end."""
+
+    def changed(tensor: torch.Tensor) -> torch.Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return change(tensor)
+
+    return changed
 
 
-def quantized(tensor: torch.Tensor) -> torch.Tensor:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on its way out of torch
-        return torch.quantize_per_tensor(tensor, 0.1, 0, torch.quint8)
-
-
-def sparse(tensor: torch.Tensor) -> torch.Tensor:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return tensor.to_sparse()
-
-
-def huge(features: int, hidden: int) -> "Build":
+def huge(features: int, hidden: int) -> Build:
     """Weights of any size out of one stored number, by strides of 0; they fit their options."""
+    shapes = {"net.hidden.weight": (hidden, features), "net.hidden.bias": (hidden,)}
+    shapes |= {"net.output.weight": (1, hidden), "net.output.bias": (1,)}
 
     def build(original: Original) -> bytes:
         contents = original.contents
-        contents["hyper_parameters"].update(num_features=features, hidden_features=hidden)
-        shapes = {
-            "mean": (features,),
-            "scale": (features,),
-            "net.0.weight": (hidden, features),
-            "net.0.bias": (hidden,),
-            "net.2.weight": (1, hidden),
-            "net.2.bias": (1,),
-        }
-        contents["state_dict"] = {name: torch.ones(1).expand(shape) for name, shape in shapes.items()}
+        contents[OPTIONS].update(num_features=features, hidden_features=hidden)
+        contents["initial"] = {name: torch.ones(1).expand(shape) for name, shape in shapes.items()}
+        buffers = {name: torch.ones(1, dtype=torch.float64).expand(features) for name in ("mean", "scale")}
+        contents["state_dict"] = {**contents["initial"], **buffers}
         return saved(contents)
 
     return build
 
 
-Build = Callable[[Original], bytes]
-OPTIONS, WEIGHT = "hyper_parameters", "state_dict/net.0.weight"
+OPTIONS, DATA, LOOP = "hyper_parameters", "datamodule_hyper_parameters", "loops/fit_loop"
+GROUP, COUNTS = "optimizer_states/0/param_groups/0", f"{LOOP}/epoch_loop.automatic_optimization.optim_progress"
+WEIGHTS = {
+    "text": str,
+    "a list": torch.Tensor.tolist,
+    "NaN": lambda weight: weight / 0 * 0,
+    "infinite": lambda weight: weight / 0,
+    "transposed": lambda weight: weight.T.contiguous(),
+    "strided": lambda weight: weight.T.contiguous().T,
+    "repeated": lambda _: torch.ones(1).expand(8, 2),
+    "sparse": quietly(torch.Tensor.to_sparse),
+    "quantized": quietly(lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.quint8)),
+    "complex": lambda weight: weight.to(torch.complex64),
+    "integer": torch.Tensor.int,
+    "bool": torch.Tensor.bool,
+    "double": torch.Tensor.double,
+    "a parameter": torch.nn.Parameter,
+    "without data": lambda weight: weight.to("meta"),
+}
+# What does not rebuild
+UNFIT = {
+    **{
+        f"{where}: {name} weights": (f"{where}/net.hidden.weight", change)
+        for where in ("state_dict", "initial")
+        for name, change in WEIGHTS.items()
+    },
+    **edits(
+        {
+            "state_dict": [GONE, [torch.ones(2)]],
+            "state_dict/mean": [GONE],
+            "state_dict/net.4.weight": [torch.ones(1)],
+            "state_dict/scale": [torch.tensor([1.0, float("inf")], dtype=torch.float64)],
+            "initial": [GONE, {}, []],
+            "initial/net.hidden.bias": [GONE, torch.ones(3)],
+            OPTIONS: [GONE, [2, 8]],
+            f"{OPTIONS}/dtype": ["float64"],
+            f"{OPTIONS}/class_path": ["os.system"],
+            f"{OPTIONS}/num_features": [GONE, -2, 0, 10**12, 2.0, "2", True, None],
+            f"{OPTIONS}/hidden_features": [-8, 0, 10**9, 8.0, "8", [8]],
+            f"{OPTIONS}/lr": [GONE, float("nan"), float("inf"), -1.0, "1.0", [1.0]],
+            f"{OPTIONS}/activation": [5, ["tanh"], "evil", "__class__"],
+            f"{OPTIONS}/loss": [["bce"], "mae"],
+            **{name: [GONE] for name in ("fingerprint", "global_step", "loops")},
+        }
+    ),
+}
 HOSTILE: dict[str, Build] = {
     **{f"a call of {name}": with_call(name) for name in Original(b"", Path()).calls()},
     "a call in the legacy format": lambda original: saved(original.calls()["exec"], zipped=False),
@@ -226,149 +281,70 @@ HOSTILE: dict[str, Build] = {
     "a call in a raw pickle of protocol 0": lambda original: seal(pickle.dumps(original.calls()["exec"], 0)),
     "a call in the options": lambda original: saved({**original.contents, OPTIONS: {"lr": original.calls()["exec"]}}),
     "a call as a key": lambda original: saved({**original.contents, original.calls()["exec"]: 0}),
-    "an object": changed(f"{OPTIONS}/lr", lambda _: Call(Counter, "abc")),
+    "an object": with_edit((f"{OPTIONS}/lr", Call(Counter, "abc"))),
     "a module": whole(torch.nn.Linear(2, 1)),
     "the legacy format": lambda original: saved(original.contents, zipped=False),
     "a raw pickle": lambda _: seal(pickle.dumps({"state_dict": {}})),
     "nothing but a digest": lambda _: seal(b""),
     "text": lambda _: seal(b"1,2\n3,4\n"),
     "an empty archive": lambda _: zipped([]),
-    "records outside": repacked(renamed("../../archive/")),
-    "records at the root": repacked(renamed("/archive/")),
-    "a record that climbs": repacked(lambda found: [*found, ("archive/../../canary", b"x")]),
-    "a foreign record": repacked(lambda found: [*found, ("canary", b"x")]),
-    "a record twice": repacked(lambda found: [*found, *(r for r in found if r[0].endswith("data/2"))]),
-    "another pickle first": repacked(lambda found: [("archive/data.pkl", pickle.dumps({})), *found]),
-    "another pickle last": repacked(lambda found: [*found, ("archive/data.pkl", pickle.dumps({}))]),
-    "no pickle": repacked(lambda found: [r for r in found if not r[0].endswith("data.pkl")]),
-    "no weights": repacked(lambda found: [r for r in found if "/data/" not in r[0]]),
-    "a TorchScript archive": repacked(lambda found: [*found, ("archive/constants.pkl", b"\x80\x02].")]),
-    "compressed records": repacked(lambda found: found, zipfile.ZIP_DEFLATED),
+    "records outside": repacked(lambda name, _: name.replace("archive/", "../../archive/")),
+    "records at the root": repacked(lambda name, _: name.replace("archive/", "/archive/")),
+    "a record that climbs": repacked(untouched, ("archive/../../canary", b"x")),
+    "a foreign record": repacked(untouched, ("canary", b"x")),
+    "a record twice": repacked(untouched, ("archive/data/2", bytes(64))),
+    "another pickle last": repacked(untouched, ("archive/data.pkl", pickle.dumps({}))),
+    "another pickle first": lambda original: zipped([("archive/data.pkl", pickle.dumps({})), *records(original.data)]),
+    "no pickle": repacked(lambda name, data: None if name.endswith("data.pkl") else data),
+    "no weights": repacked(lambda name, data: None if "/data/" in name else data),
+    "a TorchScript archive": repacked(untouched, ("archive/constants.pkl", b"\x80\x02].")),
+    "compressed records": repacked(compression=zipfile.ZIP_DEFLATED),
     "a zip bomb": repacked(
-        lambda found: [(name, bytes(2**28) if name.endswith("data/2") else data) for name, data in found],
-        zipfile.ZIP_DEFLATED,
+        lambda name, data: bytes(2**28) if name.endswith("data/2") else data, compression=zipfile.ZIP_DEFLATED
     ),
-    "records of other lengths": repacked(
-        lambda found: [(name, data[:-4] if "/data/" in name else data) for name, data in found]
-    ),
-    "deeply nested lists": lambda original: zipped(
-        (name, nested(100_000) if name.endswith("data.pkl") else data) for name, data in records(original.data)
-    ),
-    "a terabyte of bytes": lambda original: zipped(
-        (name, b"\x80\x02cbuiltins\nbytearray\n\x8a\x06" + bytes(5) + b"\x7f\x85R." if "pkl" in name else data)
-        for name, data in records(original.data)
-    ),
-    "a storage longer than its record": repickled(b"K\x10t", b"J\xff\xff\xff\x7ft"),
-    "a view beyond its storage": repickled(b"K\x08K\x02\x86", b"M\xff\x7fK\x02\x86"),
+    "records of other lengths": repacked(lambda name, data: data[:-4] if "/data/" in name else data),
+    "deeply nested lists": repickled(lambda _: b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."),
+    "a terabyte of bytes": repickled(lambda _: b"\x80\x02cbuiltins\nbytearray\n\x8a\x06" + bytes(5) + b"\x7f\x85R."),
+    "a storage longer than its record": repickled(lambda data: data.replace(b"K\x10t", b"J\xff\xff\xff\x7ft")),
+    "a view beyond its storage": repickled(lambda data: data.replace(b"K\x08K\x02\x86", b"M\xff\x7fK\x02\x86")),
     "weights of a terabyte": huge(2, 2**40),
     "weights of a gigabyte": huge(2**27, 1),
-    "a list": whole([1, 2]),
-    "a tensor": whole(torch.ones(3)),
-    "None": whole(None),
-    "an empty dict": whole({}),
-    **{
-        f"no {path}": without(path)
-        for path in (
-            *(OPTIONS, f"{OPTIONS}/num_features", f"{OPTIONS}/lr", "datamodule_hyper_parameters"),
-            *("datamodule_hyper_parameters/seed", "fingerprint", "fingerprint/sha256", "state_dict"),
-            *("state_dict/mean", "global_step", "loops", "callbacks"),
-        )
-    },
-    "a list of weights": put("state_dict", [torch.ones(2)]),
-    "another weight": put("state_dict/net.4.weight", torch.ones(1)),
-    "text for a weight": put(WEIGHT, "1.0"),
-    "a list for a weight": put(WEIGHT, [[1.0, 2.0]] * 8),
-    "a NaN weight": changed(WEIGHT, lambda weight: weight / 0 * 0),
-    "an infinite weight": changed(WEIGHT, lambda weight: weight / 0),
-    "an infinite scale": put("state_dict/scale", torch.tensor([1.0, torch.inf], dtype=torch.float64)),
-    "a transposed weight": changed(WEIGHT, lambda weight: weight.T.contiguous()),
-    "a strided weight": changed(WEIGHT, lambda weight: weight.T.contiguous().T),
-    "a repeated weight": put(WEIGHT, torch.ones(1).expand(8, 2)),
-    "a sparse weight": changed(WEIGHT, sparse),
-    "a quantized weight": changed(WEIGHT, quantized),
-    "a complex weight": changed(WEIGHT, lambda weight: weight.to(torch.complex64)),
-    "an integer weight": changed(WEIGHT, torch.Tensor.int),
-    "a bool weight": changed(WEIGHT, torch.Tensor.bool),
-    "a weight without data": changed(WEIGHT, lambda weight: weight.to("meta")),
-    "a list of options": put(OPTIONS, [2, 8]),
-    "another option": put(f"{OPTIONS}/dtype", "float64"),
-    "the option of another class": put(f"{OPTIONS}/class_path", "os.system"),
-    **{
-        f"{name} {value!r}"[:60]: put(f"{OPTIONS}/{name}", value)
-        for name, value in (
-            *(("num_features", n) for n in (-2, 0, 10**12, 2.0, "2", True, None)),
-            *(("hidden_features", n) for n in (-8, 0, 10**9, 8.0, "8", [8])),
-            *(("lr", x) for x in (float("nan"), float("inf"), -1.0, "1.0", [1.0], torch.ones(1))),
-            *(("activation", 5), ("activation", ["tanh"]), ("loss", ["bce"])),
-            *(("standardize", "yes"), ("standardize", 2)),
-        )
-    },
-    "a list of data options": put("datamodule_hyper_parameters", []),
-    **{
-        f"data {name} {value!r}": put(f"datamodule_hyper_parameters/{name}", value)
-        for name, value in (
-            *(("root", "/"), ("root", "http://localhost/"), ("predict", "rows.npy"), ("seed", "0")),
-            *(("batch_size", "all"), ("batch_size", [1]), ("balance", None), ("track_test", 1.5)),
-        )
-    },
-    **{
-        f"fingerprint {value!r}"[:60]: put("fingerprint", value)
-        for value in (None, [], "0" * 64, {"sha256": 5}, {"sha256": []}, {"sha256": [1, 2]})
-    },
-    **{f"fingerprint of files {value!r}": put("fingerprint/sha256", value) for value in ([], ["0"], [1, 2], "01")},
-    **{f"global_step {n!r}": put("global_step", n) for n in ("20", -5, float("nan"), None, [20], torch.tensor(20))},
+    **{f"nothing but {named(contents)}": whole(contents) for contents in ([1, 2], torch.ones(3), None, {})},
+    **{name: with_edit(edit) for name, edit in UNFIT.items()},
 }
-# What fits together, but is out of the range of an option
-RANGES: dict[str, Build] = {
-    "activation evil": put(f"{OPTIONS}/activation", "evil"),
-    "activation __class__": put(f"{OPTIONS}/activation", "__class__"),
-    "loss mae": put(f"{OPTIONS}/loss", "mae"),
-    "data seed -1": put("datamodule_hyper_parameters/seed", -1),
-    "data batch_size 0": put("datamodule_hyper_parameters/batch_size", 0),
-    "data batch_size 10**9": put("datamodule_hyper_parameters/batch_size", 10**9),
-    "data balance tilt": put("datamodule_hyper_parameters/balance", "tilt"),
-}
-# What only a resumed run reads
-TRAINING: dict[str, Build] = {
-    **{f"no {path}": without(path) for path in ("optimizer_states", "pytorch-lightning_version", "loops/fit_loop")},
-    **{f"callbacks {value!r}": put("callbacks", value) for value in ([], "all", {"History": 5}, {"Checkpoints": {}})},
-    **{f"best_loss {value!r}": put("callbacks/Checkpoints/best_loss", value) for value in ("low", None, [0.5])},
-    "no initial weights": put("callbacks/Figures/initial", {}),
-    "initial weights of another shape": put("callbacks/Figures/initial/0.bias", torch.ones(3)),
-    "validations as text": put("callbacks/Figures/validations", "1"),
-    "history as text": put("callbacks/History/history", "1,2"),
-    "history of text": put("callbacks/History/history", [["1", "2"]]),
-    "history of dicts": put("callbacks/History/both_losses", [{}]),
-    **{f"loops {value!r}": put("loops", value) for value in ([], {}, "all", {"fit_loop": 5}, {"fit_loop": {}})},
-    **{
-        f"progress {value!r}": put("loops/fit_loop/epoch_loop.manual_optimization.optim_step_progress", value)
-        for value in ({}, [], "all", {"total": {"ready": "20", "completed": "20"}, "current": {}})
-    },
-    **{
-        f"steps done {value!r}": changed(
-            "loops/fit_loop/epoch_loop.manual_optimization.optim_step_progress",
-            lambda old, value=value: {**old, "total": {"ready": value, "completed": value}},
-        )
-        for value in ("20", -1, 0, 10**6, None)
-    },
-    **{
-        f"batches done {value!r}": put("loops/fit_loop/state_dict", {"combined_loader": [{"seed": 0, "done": value}]})
-        for value in ("20", -5, 1.5, None, 10**6)
-    },
-    "batches of no order": put("loops/fit_loop/state_dict", {"combined_loader": [{}]}),
-    **{f"optimizers {value!r}": put("optimizer_states", value) for value in ([], [5], "SGD", [{}], [{"state": {}}])},
-    "an optimizer of other weights": changed(
-        "optimizer_states", lambda old: [{**old[0], "param_groups": [{**old[0]["param_groups"][0], "params": [0]}]}]
-    ),
-    "another learning rate": changed(
-        "optimizer_states", lambda old: [{**old[0], "param_groups": [{**old[0]["param_groups"][0], "lr": 5.0}]}]
-    ),
-    "a learning rate as text": changed(
-        "optimizer_states", lambda old: [{**old[0], "param_groups": [{**old[0]["param_groups"][0], "lr": "1"}]}]
-    ),
-    **{f"lr_schedulers {value!r}": put("lr_schedulers", value) for value in ([{}], 5)},
-    **{f"version {value!r}": put("pytorch-lightning_version", value) for value in ("new", 5, "99.0")},
-}
+# What rebuilds, but cannot be tested or trained on
+UNTESTABLE = edits(
+    {
+        f"{OPTIONS}/lr": [torch.ones(1)],
+        f"{OPTIONS}/standardize": ["yes", 2],
+        DATA: [GONE, []],
+        f"{DATA}/seed": ["0", -1],
+        f"{DATA}/root": ["/", "http://localhost/"],
+        f"{DATA}/predict": ["rows.npy"],
+        f"{DATA}/batch_size": ["all", [1], 0, 10**9],
+        f"{DATA}/balance": [None, "tilt"],
+        f"{DATA}/track_test": [1.5],
+        "fingerprint": [None, [], "0" * 64, {"sha256": 5}, {"sha256": []}, {"sha256": [1, 2]}],
+        "fingerprint/sha256": [GONE, [], ["0"], [1, 2], "01"],
+        "global_step": ["20", -5, float("nan"), None, [20], torch.tensor(20)],
+    }
+)
+# What only a resumed run reads; wrong_states has more
+TRAINING = edits(
+    {
+        "optimizer_states": [GONE, [5], "SGD", [{}], [{"state": {}}]],
+        f"{GROUP}/params": [[0]],
+        f"{GROUP}/lr": [5.0, "1"],
+        "lr_schedulers": [[{}], 5],
+        "pytorch-lightning_version": [GONE, "new", 5],
+        "callbacks": [GONE, [], "all", {"History": 5}, {"Checkpoints": {}}],
+        "callbacks/Checkpoints/best_loss": ["low", None, [0.5]],
+        "loops": [[], {}, "all", {"fit_loop": 5}, {"fit_loop": {}}],
+        f"{LOOP}/state_dict": [5, {"combined_loader": [{}]}],
+        f"{LOOP}/state_dict/combined_loader/0/seed": ["0", -5, 1.5, None],
+        f"{COUNTS}/optimizer/step/total": [{"ready": n, "completed": n} for n in ("20", -1, 0, 10**6, None)],
+    }
+)
 
 
 def byte_changes(data: bytes) -> Iterator[Change]:

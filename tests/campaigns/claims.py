@@ -3,9 +3,7 @@
 python -m tests.campaigns.claims --rounds 50 --processes 8 --trainings 5 --seconds 300
 """
 
-import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ import project.cli  # noqa: F401 (imported once here, so that a fork starts at o
 from project.__main__ import main as project_main
 from project.errors import InputError
 from project.run import LOGS, Run
+from tests.campaigns.summary import main
 
 
 def together(processes: int, work: Callable[[int], int]) -> list[int]:
@@ -81,8 +80,8 @@ def train_together(folder: Path, processes: int) -> None:
     assert statuses == [0] * processes, "\n".join(outputs)
     runs = [Run(path) for path in (folder / LOGS).iterdir()]
     assert sorted(run.path.name for run in runs) == [f"version_{number}" for number in range(processes)]
-    assert all(run.history.rows == 2 for run in runs)
-    assert len({run.history.path.read_bytes() for run in runs}) == processes, "a seed trained twice, and another not"
+    assert all(run.table.rows == 2 for run in runs)
+    assert len({run.table.path.read_bytes() for run in runs}) == processes, "a seed trained twice, and another not"
 
 
 def run(rounds: int, processes: int, trainings: int, seconds: float) -> str:
@@ -92,8 +91,7 @@ def run(rounds: int, processes: int, trainings: int, seconds: float) -> str:
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         while claimed < rounds and time.monotonic() - begin < seconds:
-            folder = Path(name) / f"claim{claimed}"
-            claim_together(folder, processes, None if claimed % 5 else "the same")
+            claim_together(Path(name) / f"claim{claimed}", processes, None if claimed % 5 else "the same")
             claimed += 1
         while trained < trainings and time.monotonic() - begin < seconds:
             folder = Path(name) / f"training{trained}"
@@ -108,15 +106,5 @@ def run(rounds: int, processes: int, trainings: int, seconds: float) -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Claim run folders from several processes at once.")
-    parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--processes", type=int, default=8)
-    parser.add_argument("--trainings", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=300)
-    print(run(**vars(parser.parse_args())))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(run, rounds=50, processes=8, trainings=5, seconds=300.0)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from project.figures.curves import accuracy, loss
 from project.figures.style import to_pixels
+from tests.figures.shown import legend_texts
 
 Column = npt.NDArray[np.float64]
 STEPS = 50
-VALIDATIONS = [20.0, 40.0]  # the last ten iterations have none
+VALIDATIONS = [20.0, 40.0]  # The last ten iterations have none.
 
 
 def history(tests: bool) -> dict[str, Column]:
@@ -39,21 +39,13 @@ def lines_of(figure: Figure) -> dict[str, Line2D]:
     return lines
 
 
-def legend_texts(ax: Axes) -> list[str]:
-    legend = ax.get_legend()
-    assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
-
-
 def assert_lines(lines: Mapping[str, Line2D], columns: Mapping[str, Column], names: Mapping[str, str]) -> None:
     """The x and y of each line are the filled cells of its column, and nothing else."""
     assert list(lines) == list(names)
     for label, name in names.items():
-        x, y = lines[label].get_data()
-        expected = [
-            (step, value) for step, value in zip(columns["step"], columns[name], strict=True) if not math.isnan(value)
-        ]
-        assert list(zip(x, y, strict=True)) == expected
+        cells = zip(columns["step"], columns[name], strict=True)
+        expected = [(step, value) for step, value in cells if not math.isnan(value)]
+        assert list(zip(*lines[label].get_data(), strict=True)) == expected
         assert len(expected) == (STEPS if name == "train_loss" else len(VALIDATIONS))
     colours = [line.get_color() for line in lines.values()]
     assert not any(same_color(a, b) for i, a in enumerate(colours) for b in colours[:i])
@@ -65,43 +57,33 @@ def test_loss_lines_are_the_history(tests: bool, criterion: str, label: str) -> 
     columns = history(tests)
     figure = loss(columns, criterion)
     names = {"training": "train_loss", "validation": "val_loss"} | ({"test": "test_loss"} if tests else {})
-    assert_lines(lines_of(figure), columns, names)
+    lines = lines_of(figure)
+    assert_lines(lines, columns, names)
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("iteration", label)
+    # A line through two points does not tell where they are; one through every iteration needs no marks.
+    assert lines["validation"].get_marker() == "."
+    assert lines["training"].get_marker() in ("", "None", None)
 
 
 @pytest.mark.parametrize("tests", [False, True])
 def test_accuracy_lines_are_the_history(tests: bool) -> None:
-    """And one across at 0.5, what guessing gives."""
+    """And one across at 0.5, what guessing gives; each subset has the colour that it has among the losses."""
     columns = history(tests)
     figure = accuracy(columns)
     lines = lines_of(figure)
     guessing = lines.pop("guessing")
     assert list(np.asarray(guessing.get_ydata())) == [0.5, 0.5]
-    assert guessing.get_transform() == figure.axes[0].get_yaxis_transform()  # from edge to edge
-    names = {"validation": "val_accuracy"} | ({"test": "test_accuracy"} if tests else {})
-    assert_lines(lines, columns, names)
+    assert guessing.get_transform() == figure.axes[0].get_yaxis_transform()  # It goes from edge to edge.
+    assert_lines(lines, columns, {"validation": "val_accuracy"} | ({"test": "test_accuracy"} if tests else {}))
+    losses = lines_of(loss(columns, "bce"))
+    assert all(same_color(line.get_color(), losses[subset].get_color()) for subset, line in lines.items())
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("iteration", "accuracy")
-
-
-def test_subsets_keep_their_colours() -> None:
-    """Validation looks the same in both figures, and so does test."""
-    losses, accuracies = lines_of(loss(history(True), "bce")), lines_of(accuracy(history(True)))
-    for subset in "validation", "test":
-        assert same_color(losses[subset].get_color(), accuracies[subset].get_color())
-
-
-def test_each_validation_is_marked() -> None:
-    """A line through two points does not tell where they are; one through every iteration needs no marks."""
-    lines = lines_of(loss(history(False), "bce"))
-    assert lines["validation"].get_marker() == "."
-    assert lines["training"].get_marker() in ("", "None", None)
 
 
 def test_a_run_without_validation_can_be_drawn() -> None:
     """Stopped before iteration 20: its validation columns hold nothing."""
     columns = {name: values[:15] for name, values in history(False).items()}
-    validation = lines_of(loss(columns, "bce"))["validation"]
-    assert len(validation.get_xydata()) == 0
-    assert len(lines_of(accuracy(columns))["validation"].get_xydata()) == 0
+    for figure in loss(columns, "bce"), accuracy(columns):
+        assert len(lines_of(figure)["validation"].get_xydata()) == 0

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from project.errors import InputError
 from project.model import BCELoss
-from project.model.loss import MSELoss
+from project.model.loss import MSELoss, accuracy
 
 ARITHMETIC = {"add", "sub", "rsub", "mul", "neg", "pow"}
 READS = {"shape", "ndim"}
+Criterion = Callable[[Tensor, Tensor], Tensor]
 
 labels = st.sampled_from([0.0, 1.0])
 inside = st.floats(1e-6, 1 - 1e-6, width=64)  # where nothing clamps
@@ -53,19 +53,12 @@ def functions_called(criterion: nn.Module) -> tuple[set[str], set[str]]:
 
 
 @given(st.lists(st.tuples(labels, inside), min_size=1, max_size=40))
-def test_bce_equals_torchs(rows: list[tuple[float, float]]) -> None:
+def test_either_criterion_equals_torchs(rows: list[tuple[float, float]]) -> None:
     y, y_hat = columns(rows)
-    ours = BCELoss()(y, y_hat)
-    assert ours.shape == ()
-    torch.testing.assert_close(ours, functional.binary_cross_entropy(y_hat, y), rtol=1e-9, atol=1e-12)
-
-
-@given(st.lists(st.tuples(labels, anywhere), min_size=1, max_size=40))
-def test_mse_equals_torchs(rows: list[tuple[float, float]]) -> None:
-    y, y_hat = columns(rows)
-    ours = MSELoss()(y, y_hat)
-    assert ours.shape == ()
-    torch.testing.assert_close(ours, functional.mse_loss(y_hat, y), rtol=1e-12, atol=1e-15)
+    bce, mse = BCELoss()(y, y_hat), MSELoss()(y, y_hat)
+    assert bce.shape == mse.shape == ()
+    torch.testing.assert_close(bce, functional.binary_cross_entropy(y_hat, y), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(mse, functional.mse_loss(y_hat, y), rtol=1e-12, atol=1e-15)
 
 
 @given(st.lists(st.tuples(labels, anywhere), min_size=1, max_size=40))
@@ -97,20 +90,16 @@ def test_symmetric_under_swapping_the_classes(criterion: nn.Module, rows: list[t
     torch.testing.assert_close(criterion(1 - y, 1 - y_hat), criterion(y, y_hat), rtol=1e-9, atol=1e-9)
 
 
-def test_bce_by_hand() -> None:
-    """Labels 1, 0, 1 at 1/2, 1/4, 1/8: (ln 2 + ln 4/3 + ln 8) / 3 = ln(64/3) / 3; the labels come first."""
-    loss = BCELoss()(*columns([(1, 0.5), (0, 0.25), (1, 0.125)]))
-    assert loss.item() == pytest.approx(math.log(64 / 3) / 3, rel=1e-12)
-
-
-def test_mse_by_hand() -> None:
-    """Labels 1, 0, 1 at 1/2, 1/4, 1/8: (16 + 4 + 49) / 64 / 3."""
-    loss = MSELoss()(*columns([(1, 0.5), (0, 0.25), (1, 0.125)]))
-    assert loss.item() == pytest.approx(69 / 192, rel=1e-12)
+def test_each_metric_by_hand() -> None:
+    """Labels 1, 0, 1 at 1/2, 1/4, 1/8: ln(64/3) / 3, (16 + 4 + 49) / 64 / 3 and, the last being wrong, 2/3."""
+    y, y_hat = columns([(1, 0.5), (0, 0.25), (1, 0.125)])
+    assert BCELoss()(y, y_hat).item() == pytest.approx(math.log(64 / 3) / 3, rel=1e-12)
+    assert MSELoss()(y, y_hat).item() == pytest.approx(69 / 192, rel=1e-12)
+    assert accuracy(y, y_hat).item() == pytest.approx(2 / 3, rel=1e-12)
 
 
 @pytest.mark.parametrize("criterion", [BCELoss(), MSELoss()])
-def test_gradient_equals_central_differences(criterion: Callable[[Tensor, Tensor], Tensor]) -> None:
+def test_gradient_equals_central_differences(criterion: Criterion) -> None:
     y, y_hat = columns([(0, 0.03), (1, 0.2), (0, 0.5), (1, 0.61), (0, 0.97)])
     y_hat.requires_grad_()
     criterion(y, y_hat).backward()
@@ -132,36 +121,27 @@ def test_bce_gradient_by_hand() -> None:
     torch.testing.assert_close(y_hat.grad, torch.tensor([[-2], [2 / 3]], dtype=torch.float64))
 
 
-@pytest.mark.parametrize("criterion", [BCELoss(), MSELoss()])
+@pytest.mark.parametrize("criterion", [BCELoss(), MSELoss(), accuracy])
 @pytest.mark.parametrize(
     ("y_shape", "y_hat_shape"),
     [
-        ((4,), (4, 1)),
-        ((4, 1), (4,)),
-        ((4,), (4,)),
-        ((4, 1), (3, 1)),
-        ((1, 1), (4, 1)),
-        ((4, 2), (4, 2)),
-        ((1, 4), (1, 4)),
-        ((4, 1, 1), (4, 1, 1)),
-        ((), ()),
+        *[((4,), (4, 1)), ((4, 1), (4,)), ((4,), (4,)), ((4, 1), (3, 1)), ((1, 1), (4, 1))],
+        *[((4, 2), (4, 2)), ((1, 4), (1, 4)), ((4, 1, 1), (4, 1, 1)), ((), ())],
     ],
 )
-def test_refuses_other_shapes(criterion: nn.Module, y_shape: tuple[int, ...], y_hat_shape: tuple[int, ...]) -> None:
+def test_refuses_other_shapes(criterion: Criterion, y_shape: tuple[int, ...], y_hat_shape: tuple[int, ...]) -> None:
     """Most of these would broadcast silently to a wrong mean."""
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(ValueError, match="need") as caught:
         criterion(torch.zeros(y_shape), torch.full(y_hat_shape, 0.5))
     assert str(caught.value) == f"labels {y_shape} and probabilities {y_hat_shape}; need (N, 1) and (N, 1)"
 
 
-def test_bce_uses_only_log_clamp_and_mean() -> None:
+@pytest.mark.parametrize(
+    ("criterion", "allowed"),
+    [(BCELoss(), {"torch.log", "torch.clamp", "torch.mean"}), (MSELoss(), {"torch.mean"})],
+)
+def test_the_criteria_use_only_log_clamp_and_mean(criterion: nn.Module, allowed: set[str]) -> None:
     """Of torch's functions, that is: the rest are arithmetic operators, and reads of the shapes."""
-    functions, methods = functions_called(BCELoss())
-    assert functions == {"torch.log", "torch.clamp", "torch.mean"}
-    assert methods <= ARITHMETIC | READS
-
-
-def test_mse_uses_only_mean() -> None:
-    functions, methods = functions_called(MSELoss())
-    assert functions == {"torch.mean"}
+    functions, methods = functions_called(criterion)
+    assert functions == allowed
     assert methods <= ARITHMETIC | READS

@@ -1,0 +1,85 @@
+"""Prepared rows are one float32 tensor, in memory or over a file that no folder shows."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from project.data import store
+from project.data.store import UNLIMITED, Store, choose, free_memory, reserve
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+@pytest.mark.parametrize("scratch", [False, True])
+@pytest.mark.parametrize("shape", [(1000, 3), (1, 1), (0, 2), (3, 0)])
+def test_what_is_written_is_read_wherever_it_lies(tmp_path: Path, scratch: bool, shape: tuple[int, int]) -> None:
+    rows, values = Store(CPU, tmp_path if scratch else None).empty(*shape), torch.randn(shape)
+    rows[:] = values
+    assert (rows.dtype, rows.shape, rows.is_contiguous()) == (torch.float32, shape, True)
+    assert torch.equal(rows, values)
+    assert list(tmp_path.iterdir()) == [], "no folder shows the file"
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        mapped = [line for line in maps.read_text().splitlines() if str(tmp_path) in line]
+        assert len(mapped) == (scratch and rows.numel() > 0)
+        assert all(line.endswith("(deleted)") for line in mapped)
+        del rows
+        assert str(tmp_path) not in maps.read_text(), "the disk has its room back"
+
+
+def test_no_room_on_the_disk_is_an_error_that_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room, raising=False)
+    with pytest.raises(OSError, match=r"No space left on device .scratch file of the rows") as caught:
+        Store(CPU, tmp_path).empty(10, 2)
+    assert (caught.value.errno, caught.value.filename) == (28, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Store(CPU, tmp_path / "nowhere").empty(10, 2)
+
+
+@pytest.mark.parametrize("size", [1, 2**20 - 1, 2**20, 3 * 2**20 + 5])
+@pytest.mark.parametrize("most", [None, 2**30, 2**18], ids=["fallocate", "write", "short writes"])
+def test_every_reserved_byte_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, most: int) -> None:
+    """A file that was merely lengthened would meet the full disk later, when nothing but a signal can tell."""
+    write, written = os.write, []
+    if most is not None:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+        monkeypatch.setattr(os, "write", lambda file, data: written.append(write(file, data[:most])) or written[-1])
+    with (tmp_path / "file").open("wb") as file:
+        reserve(file.fileno(), size)
+        assert os.fstat(file.fileno()).st_size == size
+    assert sum(written) == (size if most is not None else 0)
+
+
+def test_rows_go_to_files_where_memory_cannot_hold_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "free_memory", lambda: 1000)
+    assert choose(500, CPU, 1, tmp_path) == choose(250, CPU, 2, tmp_path) == Store(CPU)
+    assert choose(501, CPU, 1, tmp_path) == choose(251, CPU, 2, tmp_path) == Store(CPU, tmp_path)
+    assert choose(10**9, META, 1, tmp_path) == Store(META), "which holds nothing"
+
+
+@pytest.mark.parametrize(
+    ("limit", "data", "free"), [("max", -1, 1_024_000), ("500000", -1, 400_000), ("9", -1, 0), ("max", 307_300, 100)]
+)
+def test_the_tightest_of_machine_container_and_process_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, data: int, free: int
+) -> None:
+    assert 2**20 < free_memory() <= UNLIMITED, "this machine has some"
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY if data < 0 else data, -1))
+    monkeypatch.setattr(store, "Path", lambda path: tmp_path / path.lstrip("/"))
+    assert free_memory() == UNLIMITED, "a system that tells nothing is taken to have enough"
+    for name, text in {
+        "proc/meminfo": "MemTotal:  9000 kB\nMemAvailable:  1000 kB\n",
+        "proc/self/status": "Name:  a: b\nVmData:  300 kB\n",
+        "sys/fs/cgroup/memory.max": f"{limit}\n",
+        "sys/fs/cgroup/memory.current": "100000\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert free_memory() == free

@@ -1,0 +1,228 @@
+"""A plain Lightning user gets what Lightning users expect, with no callback of this project named."""
+
+import csv
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateFinder,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.plugins.precision import MixedPrecision
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
+from torch.optim.lr_scheduler import StepLR
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from project.data import NpyDataModule
+from project.model import BinaryClassifier
+from tests.model.test_classifier import (
+    assert_same_course,
+    assert_same_weights,
+    batches_of,
+    by_hand,
+    fit,
+    measure,
+    new_trainer,
+    raw,
+    seeded,
+    seeded_weights,
+    standardized_by_hand,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+
+
+@pytest.fixture
+def data(blobs: Path) -> NpyDataModule:
+    """60 training rows in batches of 25, 25 and 10, each in pieces with a ragged end."""
+    data = NpyDataModule(blobs, batch_size=25, piece_rows=7)
+    data.setup("fit")
+    return data
+
+
+class Decaying(BinaryClassifier):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), self.lr)
+        return [optimizer], [{"scheduler": StepLR(optimizer, 15, 0.5), "interval": "step"}]
+
+
+class WeightsRecorder(Callback):
+    def __init__(self) -> None:
+        self.weights: list[list[Tensor]] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self.weights.append([p.detach().clone() for p in pl_module.parameters()])
+
+
+def test_scalars_reach_any_logger_under_the_iterations_number(data: NpyDataModule, tmp_path: Path) -> None:
+    """Training losses at 1, 2, ..., validations at 20, 40, ..., with Lightning's own defaults, and nothing else."""
+    table, board = CSVLogger(tmp_path, "table"), TensorBoardLogger(tmp_path, "board")
+    defaults = {"num_sanity_val_steps": None, "log_every_n_steps": 50, "enable_checkpointing": True}
+    course = fit(seeded(data), data, tmp_path, 70, logger=[table, board], **defaults)
+    expected = {"train/loss": dict(enumerate(course.losses, 1))}
+    for name in "val/loss", "val/accuracy", "val/bce", "val/mse":
+        expected[name] = {step: metrics[name] for step, metrics in course.metrics.items()}
+    assert list(expected["val/loss"]) == [20, 40, 60]
+    events = EventAccumulator(board.log_dir)
+    events.Reload()
+    on_board = {tag: {e.step: e.value for e in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+    rows = list(csv.DictReader((Path(table.log_dir) / "metrics.csv").read_text().splitlines()))
+    in_table = {name: {int(row["step"]): float(row[name]) for row in rows if row[name]} for name in rows[0]}
+    del in_table["step"]
+    for seen in on_board, in_table:
+        assert seen.keys() == expected.keys()
+        for name, curve in expected.items():
+            assert seen[name] == pytest.approx(curve, rel=1e-6)
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "train/loss"])
+def test_early_stopping_ends_the_run(monitor: str, data: NpyDataModule, tmp_path: Path) -> None:
+    """No validation after the first is better by a billion, and two may be no better."""
+    stopping = EarlyStopping(monitor, min_delta=1e9, patience=2)
+    assert len(fit(seeded(data), data, tmp_path, 1000, callbacks=[stopping]).losses) == 60
+
+
+def test_a_model_checkpoint_keeps_the_best_validation(data: NpyDataModule, tmp_path: Path) -> None:
+    """What load_from_checkpoint makes of it has the loss for which it was kept."""
+    keeper = ModelCheckpoint(tmp_path / "kept", monitor="val/loss")
+    course = fit(seeded(data, lr=30), data, tmp_path, 100, callbacks=[keeper], enable_checkpointing=True)
+    losses = [metrics["val/loss"] for metrics in course.metrics.values()]
+    assert min(losses) < losses[-1]
+    best = BinaryClassifier.load_from_checkpoint(keeper.best_model_path)
+    (metrics,) = new_trainer(tmp_path, logger=DummyLogger()).validate(best, datamodule=data, verbose=False)
+    assert [keeper.best_model_score, metrics["val/loss"]] == pytest.approx([min(losses)] * 2, rel=1e-6)
+
+
+def test_a_scheduler_of_a_subclass_steps_in_every_iteration(data: NpyDataModule, tmp_path: Path) -> None:
+    """The lr that a LearningRateMonitor sees is the one that a loop written by hand needs for the same weights."""
+    torch.manual_seed(0)
+    model, monitor = Decaying(2), LearningRateMonitor("step")
+    ours = fit(model, data, tmp_path, 40, callbacks=[monitor], logger=CSVLogger(tmp_path))
+    rates = [0.5 ** (i // 15) for i in range(40)]
+    assert monitor.lrs["lr-SGD"] == rates
+    weights, scale = seeded_weights(2), standardized_by_hand(data.train.features)
+    theirs = by_hand(weights, batches_of(data, scale, 0, 40), {}, lr=lambda step: rates[step - 1])
+    assert ours.losses == pytest.approx(theirs.losses, rel=1e-5)
+    assert_same_weights(model, weights)
+
+
+def test_gradients_of_pieces_are_clipped_together(data: NpyDataModule, tmp_path: Path) -> None:
+    """Ragged pieces give the gradient of the whole batch, which is as long as a loop written by hand makes it."""
+    model = seeded(data)
+    ours = fit(model, data, tmp_path, 40, gradient_clip_val=0.05)
+    weights, scale = seeded_weights(2), standardized_by_hand(data.train.features)
+    subsets = {"val": (scale(data.val.features), data.val.labels)}
+    theirs = by_hand(weights, batches_of(data, scale, 0, 40), subsets, clip=0.05)
+    assert_same_course(ours, theirs)
+    assert_same_weights(model, weights)
+
+
+def test_the_finder_of_a_learning_rate_sees_the_loss_of_the_whole_batch(blobs: Path, tmp_path: Path) -> None:
+    """Cut into pieces or not, it finds the same one, sets it, and leaves training where it was to begin."""
+    found = []
+    for piece_rows in 7, 16384:
+        data = NpyDataModule(blobs, piece_rows=piece_rows)
+        model, finder = seeded(data, seed=3), LearningRateFinder(1e-3, 100, num_training_steps=40)
+        course = fit(model, data, tmp_path, 20, callbacks=[finder])
+        assert finder.optimal_lr is not None
+        assert model.lr == finder.optimal_lr.suggestion() != 1
+        weights, scale = seeded_weights(2, seed=3), standardized_by_hand(data.train.features)
+        theirs = by_hand(weights, batches_of(data, scale, 3, 20), {}, lr=lambda _, lr=model.lr: lr)  # type: ignore[misc]
+        assert course.losses == pytest.approx(theirs.losses, rel=1e-5)
+        found.append(finder.optimal_lr.results)
+    assert len(found[0]["loss"]) >= 30
+    assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-5)
+
+
+def test_the_average_of_the_weights_is_validated_and_kept(data: NpyDataModule, tmp_path: Path) -> None:
+    model, recorder = seeded(data), WeightsRecorder()
+    course = fit(model, data, tmp_path, 20, callbacks=[recorder, EMAWeightAveraging(decay=0.9)])
+    average = recorder.weights[0]
+    for weights in recorder.weights[1:]:
+        average = [0.9 * a + 0.1 * w for a, w in zip(average, weights, strict=True)]
+    assert_same_weights(model, average)
+    scale = standardized_by_hand(data.train.features)
+    expected = measure(average, (scale(data.val.features), data.val.labels), "bce")
+    assert course.metrics[20]["val/loss"] == pytest.approx(expected["loss"], rel=1e-5)
+
+
+def test_a_rich_progress_bar_counts_iterations(
+    data: NpyDataModule, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(seeded(data), data, tmp_path, 20, callbacks=[RichProgressBar()], enable_progress_bar=True)
+    assert "20/20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_ordinary_loaders_train_and_predict(standardize: bool, data: NpyDataModule, tmp_path: Path) -> None:
+    """A DataLoader of a TensorDataset: statistics are numpy's of its rows, and the rest is a loop written by hand."""
+    x, y = 3 * data.train.features + 2 if standardize else data.train.features, data.train.labels
+    train, val = DataLoader(TensorDataset(x, y), 25), DataLoader(TensorDataset(x[::3], y[::3]), 7)
+    model = seeded(data, standardize=standardize)
+    ours = fit(model, (train, val), tmp_path, 40)
+    if standardize:
+        np.testing.assert_allclose(model.mean.numpy(), x.double().numpy().mean(0), rtol=1e-12)
+        np.testing.assert_allclose(1 / model.scale.numpy(), x.double().numpy().std(0), rtol=1e-12)
+    weights, scale = seeded_weights(2), standardized_by_hand(x) if standardize else raw
+    batches = [(scale(features), labels) for features, labels in train]
+    theirs = by_hand(weights, islice(cycle(batches), 40), {"val": (scale(x[::3]), y[::3])})
+    assert_same_course(ours, theirs)
+    assert_same_weights(model, weights)
+    trainer = new_trainer(tmp_path)
+    trainer.fit(model, datamodule=data)
+    for loader in DataLoader(TensorDataset(x), 25), DataLoader(cast("Any", x), 25):
+        with torch.no_grad():
+            assert torch.equal(torch.cat(cast("list[Tensor]", trainer.predict(model, loader))), model(x))
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_takes_features_of_any_number_type(standardize: bool) -> None:
+    """Tensors and numpy arrays of floats and integers of any width give the same float32 probabilities."""
+    model, rows = BinaryClassifier(2, standardize=standardize), [[1, -2], [3, 4]]
+    expected = model(torch.tensor(rows, dtype=torch.float32))
+    assert expected.dtype == torch.float32
+    for kind in np.int8, np.int64, np.float16, np.float32, np.float64:
+        values = np.array(rows, kind)
+        assert torch.equal(model(values), expected)
+        assert torch.equal(model(torch.from_numpy(values)), expected)
+
+
+class Endless(IterableDataset[tuple[Tensor, Tensor]]):
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield torch.zeros(2), torch.zeros(1)
+
+
+def pairs(columns: int) -> DataLoader[Any]:
+    return DataLoader(TensorDataset(torch.rand(8, columns), torch.ones(8, 1)), 8)
+
+
+@pytest.mark.parametrize(
+    ("loader", "options", "message"),
+    [
+        (lambda: pairs(2), {"accumulate_grad_batches": 2}, "accumulate_grad_batches: "),
+        (lambda: pairs(2), {"plugins": MixedPrecision("16-mixed", "cpu")}, "precision: "),
+        (lambda: DataLoader(Endless(), 8), {}, "standardize: needs a loader that ends"),
+        (lambda: pairs(3), {}, "features (8, 3); need (N, 2)"),
+        (lambda: pairs(1), {}, "features (8, 1); need (N, 2)"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(
+    loader: Callable[[], DataLoader[Any]], options: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="^[^\n]+$") as caught:
+        fit(BinaryClassifier(2), (loader(), pairs(2)), tmp_path, 20, **options)
+    assert str(caught.value).startswith(message)
