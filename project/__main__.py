@@ -35,9 +35,14 @@ def load_commands() -> Callable[..., int]:
 
     The imports make a million objects that all stay: to search them for garbage, then and while training, takes longer
     than a second. OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time, unless
-    they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable).
+    they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable). And
+    glibc gives the blocks of an iteration back to the system as often as not, and gets them again page by page, which
+    takes up to half of a large iteration; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3) make it keep them.
     """
-    keep_memory()
+    with contextlib.suppress(TypeError, AttributeError, OSError):  # Windows, macOS and musl have no mallopt.
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 2**25)
+        mallopt(-1, 2**26)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
     from project.commands import run_command  # noqa: PLC0415
@@ -47,24 +52,10 @@ def load_commands() -> Callable[..., int]:
     return run_command
 
 
-def keep_memory() -> None:
-    """Have glibc keep the memory of an iteration for the next one.
-
-    Otherwise it gives blocks back to the system as often as not, and gets them again page by page, which takes up to
-    half of a large iteration. The parameters are M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3).
-    """
-    with contextlib.suppress(TypeError, AttributeError, OSError):  # Windows, macOS and musl have no mallopt.
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 2**25)
-        mallopt(-1, 2**26)
-
-
 def main(argv: Sequence[str] | None = None, **options: Any) -> int:
-    """Run a command and return its exit status.
+    """Run a command with its options, those of the process unless given, and return its exit status.
 
-    Args:
-        argv: the command and its options; those of the process unless given.
-        options: for project.commands.run_command, as kind=Model for a BinaryClassifier of your own.
+    More options are for project.commands.run_command, as kind=Model for a BinaryClassifier of your own.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):

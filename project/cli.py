@@ -142,10 +142,10 @@ class ProjectCLI(LightningCLI):
         rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]
         if command != "fit":
             return trainer
-        if self.checkpoint is not None:
-            logger.repeat_from(self.recorded["global_step"] + 1)
         if options.ckpt_path is not None:
             check_resumes(self.recorded, trainer, self.model)
+        if self.checkpoint is not None:
+            logger.repeat_from(self.recorded["global_step"] + 1 if options.ckpt_path else 0)
         if trainer.is_global_zero:
             with self._refusing("--trainer"):
                 config = self._config()
@@ -208,6 +208,8 @@ class ProjectCLI(LightningCLI):
 
 
 def check_columns(file: Path | str | None, num_features: int) -> None:
-    """Refuse rows to predict that the model has no weights for."""
-    if file is not None and (columns := open_array(Path(file)).shape[1]) != num_features:
+    """Refuse rows to predict that are not there, or that the model has no weights for."""
+    if file is None:
+        raise InputError("--data.predict: missing; name an .npy file of rows to classify")
+    if (columns := open_array(Path(file)).shape[1]) != num_features:
         raise InputError(f"{file} has {columns} columns, the checkpoint's model takes {num_features}; give those")

@@ -43,8 +43,5 @@ def tolerated(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        warnings.warn(
-            f"{folder}: {error.strerror or error}; training goes on, but its logs and figures may be incomplete",
-            InputWarning,
-            stacklevel=3,
-        )
+        what = "training goes on, but its logs and figures may be incomplete"
+        warnings.warn(f"{folder}: {error.strerror or error}; {what}", InputWarning, stacklevel=3)

@@ -52,10 +52,9 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
 
 @contextmanager
 def losing_no_rank() -> Iterator[None]:
-    """Say so if another process of the run ends: torch raises RuntimeErrors of many texts.
+    """Raise a LostRankError if another process of the run was to be heard, and was not.
 
-    Raises:
-        LostRankError: where a process was to be heard, and was not.
+    Here torch raises RuntimeErrors of many texts.
     """
     try:
         yield
@@ -95,14 +94,10 @@ def ending_on_signals() -> Iterator[None]:
 
 @contextmanager
 def refusing(options: Iterable[str], what: str = "options") -> Iterator[None]:
-    """Call bad input what libraries, and our own classes, raise while options become objects.
+    """Turn what libraries and our own classes raise, while options become objects, into InputErrors.
 
-    Args:
-        options: their full names, as in "model.lr": a message that begins with the last part speaks of that option.
-        what: what a message is about that begins otherwise.
-
-    Raises:
-        InputError: with the name of the option, if one is at fault.
+    A message that begins with the last part of an option's full name, as in "model.lr", speaks of that option; any
+    other is about ``what``.
     """
     try:
         yield

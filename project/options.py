@@ -75,11 +75,7 @@ LONGEST_NAME = 255  # bytes, on the usual file systems
 
 
 def check(**options: float | None) -> None:
-    """Refuse numbers outside the ranges of their options; None stands for a default that suits the data.
-
-    Raises:
-        ValueError: naming the option, its value and its range.
-    """
+    """Refuse, by a ValueError, numbers outside their option's range; None stands for a default that suits the data."""
     for name, value in options.items():
         if value is not None and not isinstance(value, (int, float)):
             raise ValueError(f"{name}: {value}; need {RANGES[name].words}")
@@ -93,13 +89,9 @@ def check_range(option: str, value: Any) -> None:
 
 
 def check_all(options: Mapping[str, Any]) -> None:
-    """Refuse, of all options of a command, what Lightning would take and then ignore, hang on or trip over.
+    """Refuse, by a ValueError, what Lightning would take and then ignore, hang on or trip over.
 
-    Args:
-        options: their values by full name, as in "trainer.max_steps".
-
-    Raises:
-        ValueError: naming the option, its value and what it may be.
+    The options come by their full names, as in "trainer.max_steps".
     """
     for option, value in options.items():
         check_range(option, value)
@@ -133,14 +125,10 @@ def as_list(given: Any) -> list[Any]:
 
 
 def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]:
-    """Return what a command takes from a run's recorded options: values, and nothing that is imported or written to.
+    """Return what a command takes from the nested values of a run's config.yaml: nothing imported or written to.
 
-    Args:
-        config: the nested values of config.yaml.
-        optimizer_too: whether the command goes on training.
-
-    Raises:
-        ValueError: if the run's optimizer or scheduler is not one of torch.optim with plain arguments.
+    A command that goes on training also takes the optimizer and the scheduler, or raises a ValueError if they are not
+    of torch.optim with plain arguments.
     """
     taken: dict[str, Any] = {name: value for name, value in config.items() if isinstance(value, NUMBERS)}
     taken["data"] = {**(config.get("data") or {}), "predict": None}

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from project.checkpoint import rebuild
 from project.disk import write_whole
-from project.errors import InputError
 from project.figures.boundary import boundary, grid
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
@@ -26,14 +25,6 @@ def draw_scatter(run: Run) -> Figure:
     return scatter(classes, sum(data.classes.rows.values()), data.feature_names, data.class_names)
 
 
-def draw_loss(run: Run) -> Figure:
-    return loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"])
-
-
-def draw_accuracy(run: Run) -> Figure:
-    return accuracy(run.history())
-
-
 def draw_boundary(run: Run) -> Figure:
     contents = run.checkpoint()
     before, after = (rebuild(contents, run.kind, initial) for initial in (True, False))
@@ -43,8 +34,8 @@ def draw_boundary(run: Run) -> Figure:
 # A line here, and its function, is all that a figure needs to be drawn by fit and plot.
 FIGURES: dict[str, Callable[[Run], Figure]] = {
     "scatter": draw_scatter,
-    "loss": draw_loss,
-    "accuracy": draw_accuracy,
+    "loss": lambda run: loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"]),
+    "accuracy": lambda run: accuracy(run.history()),
     "boundary": draw_boundary,
 }
 
@@ -63,39 +54,17 @@ def draw_models(run: Run, models: Mapping[str, BinaryClassifier]) -> Figure:
         return boundary(panels, where, dots["train"], dots["test"], data.feature_names, data.class_names)
 
 
-def figure(run: Run, name: str) -> Figure:
-    """Draw one of a run's figures from what its folder holds.
-
-    Raises:
-        InputError: if there is no such figure, or what it shows is missing.
-    """
-    if name not in FIGURES:
-        raise InputError(f"{name}: no such figure; need one of {', '.join(FIGURES)}")
-    with own_style():
-        return FIGURES[name](run)
-
-
 def plot(run: Run, form: str, dpi: int, width: float | None) -> list[Path]:
-    """Draw all figures of a run again, into its folder; also those of a run that was interrupted.
+    """Draw all figures of a run again, also of an interrupted one, into files of its folder; return their paths.
 
-    Args:
-        run: the run.
-        form: png, svg or pdf.
-        dpi: pixels an inch.
-        width: of a figure, in inches; None is 6.4 a panel.
-
-    Returns:
-        The files.
-
-    Raises:
-        InputError: if what a figure shows is missing.
+    The form is png, svg or pdf; a width of None is 6.4 inches a panel; what is missing raises an InputError.
     """
     paths = []
     for name in FIGURES:
-        drawn = figure(run, name)
-        drawn.set_dpi(dpi)
+        figure = run.figure(name)
+        figure.set_dpi(dpi)
         if width is not None:
-            drawn.set_size_inches(width, width * drawn.get_figheight() / drawn.get_figwidth())
+            figure.set_size_inches(width, width * figure.get_figheight() / figure.get_figwidth())
         paths.append(run.figures / f"{name}.{form}")
-        write_whole(paths[-1], to_file(drawn, form))
+        write_whole(paths[-1], to_file(figure, form))
     return paths

@@ -2,33 +2,31 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import yaml
+from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
+
+from project.checkpoint import load, rebuild
+from project.data import NpyDataModule
 from project.errors import InputError
+from project.figures.style import own_style
+from project.model import BinaryClassifier
 from project.table import Columns, Table
-
-if TYPE_CHECKING:  # Who looks for a run need not wait for torch and matplotlib.
-    from matplotlib.figure import Figure
-
-    from project.data import NpyDataModule
-    from project.model import BinaryClassifier
-
-# ruff: noqa: PLC0415
 
 LOGS = "lightning_logs"
 
 
 class Run:
-    """The folder of one training run, and what can be made of it.
+    """The folder of one training run, or its name under lightning_logs, and what can be made of it.
 
-    Args:
-        where: the folder, or a run's name under lightning_logs.
-        kind: the class of its model; BinaryClassifier unless given.
-        data: its data, where they are at hand already.
+    ``kind`` is the class of its model, and ``data`` are its data, if they are at hand already. Whatever is asked for
+    and is missing, damaged or not what it was raises an InputError.
     """
 
     def __init__(
-        self, where: Path | str, kind: "type[BinaryClassifier] | None" = None, data: "NpyDataModule | None" = None
+        self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
     ) -> None:
         named = Path(LOGS) / where
         self.path = named if len(Path(where).parts) == 1 and not os.path.isdir(where) else Path(where)  # noqa: PTH112
@@ -37,7 +35,7 @@ class Run:
         self.best = self.path / "checkpoints" / "best.ckpt"  # the state of the lowest validation loss
         self.figures = self.path / "figures"
         self.table = Table(self.path / "history.csv")
-        self._kind, self._data = kind, data
+        self.kind, self._data = kind, data
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -48,13 +46,7 @@ class Run:
         return self.last.exists() and (self.table.rows > 0 or not self.table.path.exists())
 
     def options(self) -> dict[str, Any]:
-        """Return config.yaml as nested plain values; nothing that it names is imported.
-
-        Raises:
-            InputError: if it is missing, or no such file.
-        """
-        import yaml
-
+        """Return config.yaml as nested plain values; nothing that it names is imported."""
         try:
             options = yaml.safe_load(self.config.read_text())
         except FileNotFoundError as error:
@@ -66,62 +58,40 @@ class Run:
         return options
 
     def history(self) -> Columns:
-        """Return history.csv's columns by name, NaN where a cell is empty.
-
-        Raises:
-            InputError: if there is none.
-        """
+        """Return history.csv's columns by name, float64 (rows,), NaN where a cell is empty."""
         return self.table.read()
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return the contents of last.ckpt.
-
-        Raises:
-            InputError: if it is missing, damaged or not one of ours.
-        """
-        from project.checkpoint import load
-
+        """Return the contents of last.ckpt."""
         return load(self.last, self.kind)
 
-    @property
-    def kind(self) -> "type[BinaryClassifier]":
-        from project.model import BinaryClassifier
-
-        return self._kind or BinaryClassifier
-
-    def model(self, initial: bool = False) -> "BinaryClassifier":
-        """Return the model of last.ckpt, ready to predict; or as it was before the first iteration.
-
-        Raises:
-            InputError: if the checkpoint is missing, damaged or not one of ours.
-        """
-        from project.checkpoint import rebuild
-
+    def model(self, initial: bool = False) -> BinaryClassifier:
+        """Return the model of last.ckpt, ready to predict; or as it was before the first iteration."""
         return rebuild(self.checkpoint(), self.kind, initial)
 
-    def data(self) -> "NpyDataModule":
-        """Return the data that the run was trained on, set up.
-
-        Raises:
-            InputError: if they are missing, or are not what they were.
-        """
-        from project.data import NpyDataModule
-
+    def data(self) -> NpyDataModule:
+        """Return the data that the run was trained on, set up."""
         if self._data is None:
             self._data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
             self._data.setup("fit")
             self._data.check_fingerprint(self.checkpoint()["fingerprint"])
         return self._data
 
-    def figure(self, name: str) -> "Figure":
-        """Draw one of the run's figures: scatter, loss, accuracy, boundary.
+    def figure(self, name: str) -> Figure:
+        """Draw one of the run's figures, scatter, loss, accuracy or boundary, from what its folder holds."""
+        from project.plot import FIGURES  # noqa: PLC0415 (its functions take a Run)
 
-        Raises:
-            InputError: if there is no such figure, or what it shows is missing.
-        """
-        from project.plot import figure
+        if name not in FIGURES:
+            raise InputError(f"{name}: no such figure; need one of {', '.join(FIGURES)}")
+        with own_style():
+            return FIGURES[name](self)
 
-        return figure(self, name)
+    @classmethod
+    def of_trainer(cls, trainer: Trainer) -> "Run":
+        """Return the run that a trainer is training."""
+        assert trainer.log_dir is not None
+        kind: Any = type(trainer.lightning_module)
+        return cls(Path(trainer.log_dir), kind, getattr(trainer, "datamodule", None))
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Run | None":
@@ -131,12 +101,7 @@ class Run:
 
     @classmethod
     def claim(cls, logs: Path, name: str | None) -> "Run":
-        """Make a new run folder that no other process has: NAME, or else the next version_N.
-
-        Raises:
-            InputError: if NAME exists.
-            OSError: if the folder cannot be made.
-        """
+        """Make a new run folder that no other process has: NAME, which must not exist, or else the next version_N."""
         logs.mkdir(parents=True, exist_ok=True)
         number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdecimal()), default=-1) + 1
         while True:  # Of processes that saw the same number, mkdir decides which one gets it.
@@ -145,20 +110,15 @@ class Run:
                 run.path.mkdir()
             except FileExistsError as error:
                 if name is not None:
-                    raise InputError(
-                        f"--name: {run.path} exists; choose another name, or resume it with --ckpt_path {run.last}"
-                    ) from error
+                    advice = f"choose another name, or resume it with --ckpt_path {run.last}"
+                    raise InputError(f"--name: {run.path} exists; {advice}") from error
                 number += 1
             else:
                 return run
 
     @classmethod
     def newest(cls, logs: Path) -> "Run":
-        """Return the run that was trained last.
-
-        Raises:
-            InputError: if there is none.
-        """
+        """Return the run that was trained last."""
         runs = [run for folder in logs.glob("*/") if (run := cls(folder)).trained]
         if not runs:
             raise InputError(f"{logs}: no trained run here; run fit first, or name a file with --ckpt_path")

@@ -22,11 +22,10 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """How many complete rows there are, the header not counted."""
+        """The number of complete rows, without the header."""
         return max(0, self.path.read_bytes().count(b"\n") - 1) if self.path.exists() else 0
 
     def create(self, columns: Sequence[str]) -> None:
-        """Write the header of an empty table."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(",".join(columns) + "\n", newline="\n")
 
@@ -55,11 +54,7 @@ class Table:
                 raise
 
     def read(self) -> Columns:
-        """Return the columns by name, NaN where a cell is empty.
-
-        Raises:
-            InputError: if the file is missing, or is no such table.
-        """
+        """Return the columns by name, NaN where a cell is empty; a file that is no such table is an InputError."""
         try:
             with self.path.open(newline="") as file:
                 header, *rows = csv.reader(file)

@@ -1,6 +1,5 @@
 """When checkpoints are saved: last.ckpt after every validation, best.ckpt when the validation loss is its lowest."""
 
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -12,17 +11,14 @@ from project.run import Run
 
 
 class Checkpoints(Checkpoint):
-    """Keeps the newest and the best state of the run.
+    """Keeps the newest and the best state of a run, and no paths, as ModelCheckpoint does: the folder can be moved.
 
-    Lightning's ModelCheckpoint stores absolute paths in the checkpoint and forgets the best score when they change;
-    this one knows the score alone, so a run folder can be moved. Lightning calls checkpoint callbacks after all others,
-    so what a checkpoint has seen is in the history too. best.ckpt is written before last.ckpt: a run that is killed
-    between the two repeats the validation and writes the same best.ckpt again.
+    Lightning calls checkpoint callbacks after all others, so what a checkpoint has seen is in the history too. A run
+    that is killed between best.ckpt and last.ckpt repeats the validation and writes the same best.ckpt again.
     """
 
-    def __init__(self) -> None:
-        self.best_loss = float("inf")
-        self._saved_step = -1
+    best_loss = float("inf")
+    _saved_step = -1
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_loss": self.best_loss}
@@ -31,11 +27,9 @@ class Checkpoints(Checkpoint):
         self.best_loss = float(state_dict["best_loss"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert trainer.log_dir is not None
-        self.run = Run(Path(trainer.log_dir))
-        self._saved_step = trainer.global_step
+        self.run, self._saved_step = Run.of_trainer(trainer), trainer.global_step or -1
         if trainer.global_step == 0:  # Saving now proves before the first iteration that checkpoints can be written.
-            self.best_loss, self._saved_step = float("inf"), -1
+            self.best_loss = float("inf")
             self._save_last(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -48,8 +42,7 @@ class Checkpoints(Checkpoint):
             if trainer.is_global_zero:
                 write_whole(self.run.last, self.run.best.read_bytes())
             self._saved_step = trainer.global_step
-        else:
-            self._save_last(trainer)
+        self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_last(trainer)

@@ -1,6 +1,5 @@
 """When losses and metrics are recorded in history.csv."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,39 +24,29 @@ class History(Callback):
         self._rows: list[list[float | None]] = []  # what is not on the disk yet
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert trainer.log_dir is not None
-        self.run = Run(Path(trainer.log_dir))
-        subsets = ["val", "test"] if getattr(trainer.datamodule, "track_test", False) else ["val"]  # type: ignore[attr-defined]  # Lightning attaches it
+        self.run = Run.of_trainer(trainer)
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
+        subsets = ["val", "test"] if getattr(datamodule, "track_test", False) else ["val"]
         self.metrics = [f"{subset}/{name}" for subset in subsets for name in ("loss", *METRICS)]
         self._losses.clear()
         self._rows.clear()
-        if trainer.is_global_zero:
-            self._open(trainer.global_step)
-
-    def _open(self, step: int) -> None:
-        """Begin the table, or drop from it what a resumed run repeats."""
-        table = self.run.table
+        if not trainer.is_global_zero:
+            return
+        table, step = self.run.table, trainer.global_step
         if step == 0:
             table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
-            return
-        if not table.path.exists():
-            raise InputError(f"{table.path}: missing; a run resumes only with its history beside it")
-        table.truncate(step)
+        elif table.path.exists():
+            table.truncate(step)
         if table.rows != step:
-            raise InputError(
-                f"{table.path}: has {table.rows} rows, the checkpoint {step}; a run resumes only with its history "
-                "beside it"
-            )
+            found = f"has {table.rows} rows, the checkpoint {step}" if table.path.exists() else "missing"
+            raise InputError(f"{table.path}: {found}; a run resumes only with its history beside it")
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         self._losses.append(outputs["batch_loss"])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            metrics = trainer.callback_metrics
-            self._record(trainer, [metrics[name].item() for name in self.metrics])
+            self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._record(trainer)
@@ -72,8 +61,7 @@ class History(Callback):
         self._losses.clear()
         if not trainer.is_global_zero:
             return
-        nothing = [None] * len(self.metrics)
-        first = trainer.global_step - len(losses) + 1
+        first, nothing = trainer.global_step - len(losses) + 1, [None] * len(self.metrics)
         self._rows += [[step, loss, *nothing] for step, loss in enumerate(losses, first)]
         if metrics:
             self._rows[-1][2:] = metrics

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.errors import InterruptedRunError
+from project.run import Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -18,18 +18,13 @@ class Interrupt(Callback):
     """Turns SIGINT, SIGTERM and SIGHUP into an InterruptedRunError between two iterations, at which others save.
 
     Lightning ends at once on SIGINT and with exit status 0 on SIGTERM, and saves on neither; its own way of stopping,
-    ``trainer.should_stop``, would validate where an uninterrupted run does not. Its handlers are replaced when training
-    starts, and when training has ended it restores those that it found.
-
+    ``trainer.should_stop``, would validate where an uninterrupted run does not. It restores the handlers at the end.
     Several processes end at the same iteration, whichever of them gets the signal.
     """
 
-    def __init__(self) -> None:
-        self._noted = 0
+    _noted = 0  # the number of a signal
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert trainer.log_dir is not None
-        self._run = Path(trainer.log_dir)
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers.
             for number in SIGNALS:
                 signal.signal(number, self._note)
@@ -44,7 +39,7 @@ class Interrupt(Callback):
             progress = trainer.fit_loop.epoch_loop.batch_progress
             progress.total.ready -= 1
             progress.current.ready -= 1
-            raise InterruptedRunError(signal.Signals(number), self._run, trainer.global_step)
+            raise InterruptedRunError(signal.Signals(number), Run.of_trainer(trainer).path, trainer.global_step)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = number

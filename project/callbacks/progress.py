@@ -21,13 +21,8 @@ class Progress(ProgressBar):
         self._off = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.bar = tqdm(
-            total=trainer.fit_loop.max_batches,
-            initial=trainer.global_step,
-            unit="it",
-            file=sys.stderr,
-            disable=self._off,
-        )
+        total, done = trainer.fit_loop.max_batches, trainer.global_step
+        self.bar = tqdm(total=total, initial=done, unit="it", file=sys.stderr, disable=self._off)
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         self.bar.update()
@@ -40,6 +35,6 @@ class Progress(ProgressBar):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.close()
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+    def on_exception(self, *_: Any) -> None:
         if hasattr(self, "bar"):
             self.bar.close()

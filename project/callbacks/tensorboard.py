@@ -12,19 +12,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from project.disk import tolerated
 from project.errors import InterruptedRunError
 
-LAYOUT = {
-    "learning": {
-        "loss": ["Multiline", ["train/loss", "val/loss"]],
-        "accuracy": ["Multiline", ["val/accuracy", "test/accuracy"]],
-    }
-}
+CURVES = {"loss": ["train/loss", "val/loss"], "accuracy": ["val/accuracy", "test/accuracy"]}
+CHARTS = {name: ["Multiline", curves] for name, curves in CURVES.items()}
 
 
 class RunLogger(TensorBoardLogger):
-    """Lightning's logger for a run folder that is known only once the trainer is there.
-
-    Only the run's first process knows the folder, and only it writes. A full disk does not end what it logs.
-    """
+    """Lightning's logger for a folder that only the run's first process knows, and not before the trainer is there."""
 
     def __init__(self) -> None:
         # With the usual queue of 10, every validation would wait for the disk.
@@ -39,13 +32,7 @@ class RunLogger(TensorBoardLogger):
     def log_dir(self) -> str:
         return str(self.folder) if self.folder else ""
 
-    @property
-    def root_dir(self) -> str:
-        return self.log_dir
-
-    @property
-    def save_dir(self) -> str:
-        return self.log_dir
+    root_dir = save_dir = log_dir
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -66,12 +53,9 @@ class RunLogger(TensorBoardLogger):
 
 
 class FolderLogger(DummyLogger):
-    """Logs nothing, but tells the trainer the run folder."""
+    """Logs nothing, whatever it is told, but tells the trainer the run folder."""
 
     folder: Path | None = None
-
-    def repeat_from(self, step: int) -> None:
-        """Have nothing to purge."""
 
     @property
     def save_dir(self) -> str:
@@ -91,17 +75,14 @@ class TensorBoard(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
-        tell(trainer, lambda logger: logger.experiment.add_custom_scalars(LAYOUT))
+        tell(trainer, lambda logger: logger.experiment.add_custom_scalars({"learning": CHARTS}))
         tell(trainer, lambda logger: logger.experiment.add_graph(pl_module.net, row))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         options = {**pl_module.hparams, **datamodule.hparams, "seed_everything": torch.initial_seed()}
-        final = {
-            f"hp/{name.replace('/', '_')}": value.item()
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(("val/", "test/"))
-        }
+        metrics = [(name, v) for name, v in trainer.callback_metrics.items() if name.startswith(("val/", "test/"))]
+        final = {f"hp/{name.replace('/', '_')}": value.item() for name, value in metrics}
         tell(trainer, lambda logger: logger.log_hyperparams(options, final, trainer.global_step))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

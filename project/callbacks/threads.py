@@ -7,12 +7,9 @@ PARALLEL_ELEMENTS = 2**17  # Layers with fewer lose more by waiting than they ga
 
 
 class Threads(Callback):
-    """Sets the number of threads, which large sums depend on in their last bits.
+    """Sets the number of threads, which large sums depend on in their last bits; None suits the largest piece.
 
-    Here, because Lightning sets one of its own when it has started several processes.
-
-    Args:
-        threads: how many; None suits the size of the largest piece.
+    It is a callback because Lightning sets a number of its own when it has started several processes.
     """
 
     def __init__(self, threads: int | None) -> None:

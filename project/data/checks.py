@@ -59,10 +59,10 @@ class Moments:
 
 
 def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
-    """Look at every value once, as the float32 features that training sees.
+    """Look at every value of class_0.npy and class_1.npy once, as the float32 features that training sees.
 
     Args:
-        files: class_0.npy and class_1.npy, to name in messages.
+        files: their paths, to name in messages.
         arrays: what they hold, each (N, j).
         assignments: the subset of each of their rows, uint8 (N,).
 
@@ -70,7 +70,7 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
         The moments of the training rows, and the overlap, or None if there are too many rows to compare.
 
     Raises:
-        InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
+        InputError: as checked_rows.
     """
     moments, rows = Moments(), sum(map(len, arrays))
     marks = np.empty(rows if rows <= MOST_COMPARED else 0, np.uint64)
@@ -158,13 +158,9 @@ def hash_rows(values: Features) -> Hashes:
 
 
 def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, rows: dict[str, int]) -> Fingerprint:
-    """Describe the class files and which of their rows went where, so that no other rows pass for the test rows.
+    """Describe class_0.npy and class_1.npy and which of their rows, uint8 (N,), went where by which seed.
 
-    Args:
-        files: class_0.npy and class_1.npy.
-        assignments: the subset of each of their rows, uint8 (N,).
-        seed: what the split was made from.
-        rows: how many rows each subset has.
+    So no other rows pass for the test rows.
     """
     split = _hash(assignment.data for assignment in assignments)
     return {"sha256": [hash_file(file) for file in files], "seed": seed, "rows": rows, "split": split}
@@ -184,11 +180,7 @@ def _hash(blocks: Iterable[bytes | memoryview]) -> str:
 
 
 def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint) -> None:
-    """Refuse a checkpoint of other data or another split: rows it was trained on could be among the test rows.
-
-    Raises:
-        InputError: if the two fingerprints differ.
-    """
+    """Refuse, by an InputError, a checkpoint of other data or another split, which could know the test rows."""
     if trained_on["sha256"] != here["sha256"]:
         first, second = (digest[:12] for digest in trained_on["sha256"])
         raise InputError(

@@ -35,16 +35,9 @@ def as_it_is(features: Tensor) -> Tensor:
 
 
 class ClassFiles:
-    """Two class files, checked and split; every row of either is in one subset or, if they differ in size, dropped.
+    """The class files of a folder, checked and split, or an InputError that says what they should be.
 
-    Args:
-        root: the folder that holds class_0.npy and class_1.npy.
-        seed: fixes the split.
-        balance: what to do when the classes differ in size.
-        overlap_is_known: whether equal rows in two places are no news.
-
-    Raises:
-        InputError: if the files are not what they should be.
+    Every row is in one subset or, if the classes differ in size, perhaps dropped; the seed fixes which.
     """
 
     def __init__(
@@ -166,11 +159,7 @@ class ClassFiles:
 
 
 def find_files(root: Path) -> list[Path]:
-    """Return the paths of the two class files in a folder.
-
-    Raises:
-        InputError: if one is missing.
-    """
+    """Return the paths of the two class files in a folder, or raise an InputError if one is missing."""
     # Path.exists raises an error if the name is too long.
     missing = [name for name in CLASS_FILES if not os.path.exists(root / name)]  # noqa: PTH110
     if missing:

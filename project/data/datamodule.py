@@ -94,8 +94,8 @@ class NpyDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Check and split the data, once; ``predict`` loads only the file to classify."""
         if stage == "predict":
-            if self.predict_file is None:
-                raise InputError("--data.predict: missing; name an .npy file of rows to classify")
+            if self.predict_file is None:  # Lightning sets up the data of an earlier fit, too.
+                return
             parts = checked_rows(self.predict_file, open_array(self.predict_file))
             self.to_predict = torch.cat([torch.from_numpy(values) for _, values in parts])
         elif not hasattr(self, "classes"):
@@ -178,6 +178,8 @@ class NpyDataModule(LightningDataModule):
         return Loader([self._prepared("test").whole(self.piece_rows)])
 
     def predict_dataloader(self) -> Loader:
+        if self.predict_file is None:
+            raise InputError("--data.predict: missing; name an .npy file of rows to classify")
         return Loader(torch.split(self.to_predict, self.piece_rows))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

@@ -4,39 +4,35 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from project.figures.style import LINE_COLOURS, new_figure
 
-History = Mapping[str, npt.NDArray[np.float64]]
+History = Mapping[str, npt.NDArray[np.float64]]  # history.csv's columns
+
+SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the beginning of a column's name
 
 
 def loss(history: History, criterion: str) -> Figure:
-    """Draw the training loss of every iteration and the validation loss, from history.csv's columns."""
-    figure, (ax,) = new_figure()
-    _lines(ax, history, {"train_loss": "training", "val_loss": "validation", "test_loss": "test"})
-    ax.set_ylabel(f"loss ({criterion.upper()})")
-    return figure
+    """Draw the training loss of every iteration and the validation loss."""
+    return _draw(history, "loss", f"loss ({criterion.upper()})")
 
 
 def accuracy(history: History) -> Figure:
-    """Draw the validation accuracy, from history.csv's columns, and the accuracy of guessing."""
+    """Draw the validation accuracy, and the accuracy of guessing."""
+    return _draw(history, "accuracy", "accuracy", guessing=0.5)
+
+
+def _draw(history: History, metric: str, name: str, guessing: float | None = None) -> Figure:
     figure, (ax,) = new_figure()
-    _lines(ax, history, {"val_accuracy": "validation", "test_accuracy": "test"})
-    ax.axhline(0.5, color="grey", ls=":", lw=1, label="guessing")
-    ax.set_ylabel("accuracy")
-    ax.legend()
-    return figure
-
-
-def _lines(ax: Axes, history: History, labels: Mapping[str, str]) -> None:
-    colours = {"training": LINE_COLOURS[5], "validation": LINE_COLOURS[1], "test": LINE_COLOURS[2]}
-    for column, label in labels.items():
-        if column in history:
-            there = ~np.isnan(history[column])
+    for (subset, label), colour in zip(SUBSETS.items(), (LINE_COLOURS[i] for i in (5, 1, 2)), strict=True):
+        if (values := history.get(f"{subset}_{metric}")) is not None:
+            there = ~np.isnan(values)
             marker = "" if there.all() and len(there) > 1 else "."
-            ax.plot(history["step"][there], history[column][there], marker=marker, color=colours[label], label=label)
-    ax.set_xlabel("iteration")
+            ax.plot(history["step"][there], values[there], marker=marker, color=colour, label=label)
+    if guessing is not None:
+        ax.axhline(guessing, color="grey", ls=":", lw=1, label="guessing")
+    ax.set(xlabel="iteration", ylabel=name)
     ax.grid(alpha=0.3)
     ax.legend()
+    return figure

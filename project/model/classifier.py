@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
@@ -26,16 +27,14 @@ class BinaryClassifier(LightningModule):
     """A two-layer network, its standardization, its criterion and SGD.
 
     It trains on the batches of an NpyDataModule, which come prepared and in pieces, or of any loader of raw features
-    (N, j) and labels (N, 1). Optimization is Lightning's automatic one.
-
-    Shape: raw features, (N, num_features), a tensor or numpy array of any float or integer type, to the probability of
-    class 1, float32 (N, 1) in [0, 1].
+    (N, j) and labels (N, 1). Called, it takes raw features, (N, num_features), a tensor or numpy array of any float or
+    integer type, to the probability of class 1, float32 (N, 1) in [0, 1].
 
     Args:
         num_features: Number of features j; follows from the data.
         hidden_features: Width of the hidden layer, 1 to 65536.
         activation: Between the layers: tanh, relu, sigmoid, ... (see project.model.net).
-        lr: SGD's step size, above 0.
+        lr: SGD's step size, above 0; an --optimizer has its own.
         loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
         standardize: Scale features by the training subset's mean and deviation, kept in the model; or take them raw.
 
@@ -76,9 +75,17 @@ class BinaryClassifier(LightningModule):
 
     def standardized(self, features: Tensor) -> Tensor:
         """Return raw features as the network sees them, float32 (N, num_features)."""
+        self._check_width(features)
+        return ((features - self.mean) * self.scale if self.standardize else features).to(self.dtype)
+
+    def _check_width(self, features: Tensor) -> None:
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
-        return ((features - self.mean) * self.scale if self.standardize else features).to(self.dtype)
+
+    @property
+    def _data(self) -> Any:
+        """The datamodule, or None where the trainer was given loaders."""
+        return getattr(self.trainer, "datamodule", None)
 
     def setup(self, stage: str) -> None:
         """Take the data's statistics, and refuse what would train wrongly without a word."""
@@ -89,43 +96,35 @@ class BinaryClassifier(LightningModule):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
         self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
-        if statistics := getattr(self._data, "statistics", None):
-            self._standardize_by(*statistics)
+        if hasattr(self._data, "statistics"):
+            self._standardize_by(*self._data.statistics)
 
     def on_train_start(self) -> None:
+        """Measure, in one pass, what a plain loader gives: it has no statistics of its own."""
         self._losses.clear()
-        if self.trainer.global_step == 0 and self.standardize and not hasattr(self._data, "statistics"):
-            self._standardize_by(*self._measured())
-
-    def _measured(self) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation of the features that a plain loader gives, in one pass over it."""
+        if self.trainer.global_step > 0 or not self.standardize or hasattr(self._data, "statistics"):
+            return
         loader: Any = self.trainer.train_dataloader
-        if not hasattr(loader, "__len__"):
+        if sized_len(loader) is None:
             raise ValueError("standardize: needs a loader that ends; use standardize=False")
         moments = Moments()
         with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
             for features, _ in loader:
+                self._check_width(features)
                 moments.add(features.to(self.device))
-        measured: tuple[Tensor, Tensor] = self.trainer.strategy.broadcast((moments.mean, moments.std))
-        return measured
+        self._standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
 
     def _standardize_by(self, mean: Tensor, std: Tensor) -> None:
+        self._check_width(mean[None])
         constant = torch.nonzero(std == 0)[:, 0].tolist()
         if self.standardize:
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # A constant feature becomes 0.
             for column in constant:
                 warnings.warn(f"column {column} is constant; standardized to 0", InputWarning, stacklevel=2)
-        elif not constant and std.max() / std.min() >= VAST_RATIO:
-            ratio = std.max() / std.min()
-            warnings.warn(
-                f"columns differ in scale by {ratio:.0e}; consider --model.standardize true", InputWarning, stacklevel=2
-            )
-
-    @property
-    def _data(self) -> Any:
-        """The datamodule, or None where the trainer was given loaders."""
-        return getattr(self.trainer, "datamodule", None)
+        elif not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
+            message = f"columns differ in scale by {ratio:.0e}; consider --model.standardize true"
+            warnings.warn(message, InputWarning, stacklevel=2)
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), self.lr)
@@ -177,24 +176,23 @@ class BinaryClassifier(LightningModule):
         return self.forward(batch if isinstance(batch, Tensor) else batch[0])
 
     def on_validation_epoch_end(self) -> None:
-        self._log_means(("val", "test"))
+        self._log_means("val", "test")
+        if self.trainer.state.fn == "fit":
+            # Otherwise Lightning numbers the validation after iteration 20 as 19, and adds a curve of epochs.
+            self.log("step", float(self.trainer.global_step), sync_dist=True)
+            if self._losses:
+                self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        self._log_means(("test",))
+        self._log_means("test")
 
-    def _log_means(self, subsets: Sequence[str]) -> None:
-        training = self.trainer.state.fn == "fit"
+    def _log_means(self, *subsets: str) -> None:
         for subset, sums in zip(subsets, self._sums, strict=False):
             rows, *totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
             metrics = {name: total / rows for name, total in zip(METRICS, totals, strict=True)}
             named = {f"{subset}/{name}": value for name, value in {"loss": metrics[self.loss], **metrics}.items()}
             self.log_dict(named, sync_dist=True)  # The processes agree already; Lightning would warn without it.
         self._sums.clear()
-        if training:
-            # Otherwise Lightning numbers the validation after iteration 20 as 19, and adds a curve of epochs.
-            self.log("step", float(self.trainer.global_step), sync_dist=True)
-        if training and self._losses:
-            self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self._losses.append(outputs["batch_loss"])
