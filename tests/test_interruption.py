@@ -1,144 +1,118 @@
 """Killed or stopped anywhere and resumed, a run ends as if nothing had happened."""
 
-import os
+import random
 import signal
 import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from project.__main__ import main
-from project.checkpoint import load
 from project.model import BinaryClassifier
 from project.run import Run
-from tests.campaigns import kills
-from tests.conftest import wait_for_rows
+from tests.conftest import CONFIGS, wait_for_rows
 
-CONTEXT = get_context("forkserver")  # forks from a process that has imported everything and started no thread
-CONTEXT.set_forkserver_preload(["project.cli"])
-ENDLESS = ["--trainer.max_steps", "1000000", "--name", "parts"]
 OPTIONS = {  # by signal: what is trained
     signal.SIGINT: [],
     signal.SIGTERM: ["--data.batch_size", "100"],
     signal.SIGHUP: ["--trainer.val_check_interval", "7", "--data.track_test", "true"],
 }
+STEPS = 60
+MOMENTS = [("on_train_batch_end", step) for step in random.Random(0).sample(range(1, STEPS), 3)]  # noqa: S311
+MOMENTS += [("on_train_batch_end", 40), ("validation_step", 40), ("validation_step", 42), ("on_validation_end", 20)]
+MOMENTS += [("on_train_start", 0), ("on_train_batch_end", STEPS), ("on_train_end", STEPS)]
+MOMENTS += [("configure_optimizers", -1)] * 3  # Before there is a checkpoint, each of the signals is handled otherwise.
 
 
+@contextmanager
+def signal_at(step: int, hook: str = "on_train_batch_end", number: int = signal.SIGTERM) -> Iterator[None]:
+    """Send this process a signal at the end of a hook of the model, once."""
+    usual, sent = getattr(BinaryClassifier, hook), []
+
+    def signalled(model: BinaryClassifier, *arguments: object) -> object:
+        result = usual(model, *arguments)
+        if model.global_step == max(0, step) and not sent:
+            sent.append(step)
+            signal.raise_signal(number)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BinaryClassifier, hook, signalled)
+        yield
+    assert sent
+
+
+def assert_same(run: Run, other: Run) -> None:
+    for file in "history.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "figures/boundary.png":
+        assert (run.path / file).read_bytes() == (other.path / file).read_bytes(), file
+    assert not list(run.path.rglob(".*")), "debris"
+
+
+@pytest.mark.process
 def test_kill_9_leaves_no_mark() -> None:
-    with ProcessPoolExecutor(1, CONTEXT) as pool:
-        summary = pool.submit(kills.campaign, kills=6, seconds=300, seed=0).result()
-    assert summary.startswith("kill -9: 6 kills")
+    command = [sys.executable, "-m", "tests.campaigns.kills", "--kills", "6", "--seed", "0"]
+    done = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.startswith("kill -9: 6 kills")
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """A run that a signal has stopped, and how it ended."""
-
-    run: Run
-    status: int
-    stderr: str
-
-
-def train(folder: Path, arguments: list[str]) -> None:
-    """Run ``fit`` in a process of its own."""
-    os.chdir(folder)
-    with Path("stderr.txt").open("wb") as stderr, Path("stdout.txt").open("wb") as stdout:
-        os.dup2(stderr.fileno(), 2)
-        os.dup2(stdout.fileno(), 1)
-    sys.exit(main(["fit", *arguments]))
+@pytest.mark.process
+@pytest.mark.parametrize("number", OPTIONS)
+def test_a_signal_stops_a_run_that_resumes_as_if_it_had_not(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command, run = [sys.executable, "-m", "project", "fit", "--name", "parts", *OPTIONS[number]], Run("parts")
+    with subprocess.Popen([*command, "--trainer.max_steps", "1000000"], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for_rows(run)
+            process.send_signal(number)
+            _, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number
+    step = run.checkpoint()["global_step"]
+    assert run.history()["step"].tolist() == list(range(1, step + 1)), "no step lost"
+    assert stderr.count("\n") == 1
+    sentence, resume = stderr.strip().split("resume with: python -m project ")
+    assert sentence == f"interrupted by {number.name} after iteration {step}; "
+    for continued in resume.split(), ["fit", "--name", "whole", *OPTIONS[number]]:
+        assert main([*continued, "--trainer.max_steps", str(step + 30)]) == 0
+    assert_same(run, Run("whole"))
+    assert run.config.read_bytes() == Run("whole").config.read_bytes()
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[signal.Signals, Stopped]:
-    """Three runs at once, each stopped by a signal of its own; the first of them as a user types it."""
-    folders = {number: tmp_path_factory.mktemp(number.name) for number in OPTIONS}
-    command = [sys.executable, "-m", "project", "fit", *ENDLESS]
-    with (folders[signal.SIGINT] / "stderr.txt").open("wb") as stderr:
-        typed = subprocess.Popen(command, cwd=folders[signal.SIGINT], stdout=subprocess.DEVNULL, stderr=stderr)
-    forked = {
-        number: CONTEXT.Process(target=train, args=(folders[number], [*ENDLESS, *options]))
-        for number, options in OPTIONS.items()
-        if number != signal.SIGINT
-    }
-    runs = {number: Run(folder / "lightning_logs" / "parts") for number, folder in folders.items()}
-    statuses: dict[signal.Signals, int | None] = {}
-    try:
-        for number, process in forked.items():
-            process.start()
-            wait_for_rows(runs[number])
-            assert process.pid is not None
-            os.kill(process.pid, number)
-            process.join(60)
-            statuses[number] = process.exitcode
-        wait_for_rows(runs[signal.SIGINT])
-        typed.send_signal(signal.SIGINT)
-        statuses[signal.SIGINT] = typed.wait(60)
-    finally:
-        typed.kill()
-        typed.wait()
-        for process in forked.values():
-            if process.is_alive():
-                process.kill()
-    return {
-        number: Stopped(runs[number], status or 0, (folders[number] / "stderr.txt").read_text())
-        for number, status in statuses.items()
-    }
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that nothing interrupts."""
+    options = ["--trainer.default_root_dir", str(folder := tmp_path_factory.mktemp("whole"))]
+    for number, more in OPTIONS.items():
+        assert main(["fit", "--name", number.name, "--trainer.max_steps", str(STEPS), *options, *more]) == 0
+    return folder / "lightning_logs"
 
 
-@pytest.mark.parametrize("number", OPTIONS)
-def test_a_signal_stops_a_run_that_resumes_as_if_it_had_not(
-    number: signal.Signals, stopped: dict[signal.Signals, Stopped], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("i", range(len(MOMENTS)))
+def test_a_signal_at_any_moment_loses_nothing(
+    i: int, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    run, stderr = stopped[number].run, stopped[number].stderr
-    assert stopped[number].status == 128 + number
-    step = load(run.last)["global_step"]
-    assert run.history.rows == step > 0, "no step lost"
-    assert [int(i) for i in run.history.read()["step"]] == list(range(1, step + 1))
-    assert stderr.count("\n") == 1
-    sentence, command = stderr.strip().split("resume with: python -m project ")
-    assert sentence == f"interrupted by {number.name} after iteration {step}; "
-    assert not list(run.path.rglob(".*")), "debris"
-    monkeypatch.chdir(run.path.parent.parent)
-    end = ["--trainer.max_steps", str(step + 30)]
-    assert main([*command.split(), *end]) == 0
-    assert main(["fit", "--name", "whole", *OPTIONS[number], *end]) == 0
-    whole = Run(run.path.parent / "whole")
-    for file in ("history.csv", "losses.csv", "config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
-        assert (run.path / file).read_bytes() == (whole.path / file).read_bytes(), file
-
-
-@pytest.mark.parametrize("number", OPTIONS)
-def test_a_signal_before_the_first_iteration_leaves_nothing_half_done(number: signal.Signals, tmp_path: Path) -> None:
-    process = CONTEXT.Process(target=train, args=(tmp_path, ENDLESS))
-    process.start()
-    while not (tmp_path / "lightning_logs" / "parts").exists():
-        time.sleep(0.001)
-    assert process.pid is not None
-    os.kill(process.pid, number)
-    process.join(60)
-    assert process.exitcode in (-number, 128 + number)
-    assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
-    assert not list(tmp_path.rglob(".*.tmp"))
-
-
-@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_end"])
-@pytest.mark.parametrize("number", OPTIONS)
-def test_a_signal_after_all_is_saved_loses_nothing_either(
-    number: signal.Signals, hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def signalled(model: BinaryClassifier, *_: object) -> None:
-        if model.global_step == 40:
-            signal.raise_signal(number)
-
+    """In or after an iteration or a validation, or before the first: there, the same command begins again."""
+    number, (hook, step) = list(OPTIONS)[i % 3], MOMENTS[i]  # Only SIGHUP's run validates after iteration 42.
+    before, run = signal.getsignal(number), Run("run")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(BinaryClassifier, hook, signalled)  # called after all callbacks
-    before = signal.getsignal(number)
-    assert main(["fit", "--name", "run", "--trainer.max_steps", "60"]) == 128 + number
+    command = ["fit", "--name", "run", "--trainer.max_steps", str(STEPS), *OPTIONS[number]]
+    try:
+        with signal_at(step, hook, number):
+            status: object = main(command)
+    except SystemExit as end:
+        status = end.code
+    assert status == (128 + number if step < STEPS else 0), "in the last iteration, it is over"
     assert signal.getsignal(number) is before
-    run = Run(Path("lightning_logs/run"))
-    assert load(run.last)["global_step"] == run.history.rows == 41
+    if step < 0:
+        assert not run.last.exists()
+        assert main(command) == 0
+    else:
+        assert run.checkpoint()["global_step"] == run.table.rows == step
+        assert step == STEPS or main(["fit", "--name", "run", "--ckpt_path", "last"]) == 0
+    assert_same(run, Run(whole / number.name))

@@ -3,7 +3,6 @@
 import io
 import re
 import shutil
-import signal
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,10 +15,12 @@ from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule, classes
 from project.figures.style import to_pixels
-from project.model import BinaryClassifier
 from tests.figures.test_style import ODD
+from tests.test_interruption import signal_at
 
 NAMES = ("scatter", "loss", "accuracy", "boundary")
+BAD = ("--dpi 9", "--width 0", "--format gif", "history.csv", "config.yaml", "last.ckpt", "data")
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
@@ -27,21 +28,27 @@ def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", ["bce", "minibatch", "notebook"])
-def test_plot_draws_the_bytes_that_fit_drew(name: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither the settings of a user nor rows of classes that differ change a pixel."""
-    run = Run(name)
-    drawn = pictures(run)
+def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So does Python, where a run also gives its parts; the settings of a user change no pixel."""
+    drawn = pictures(run := Run(name))
     shutil.rmtree(run.figures)
     with mpl.rc_context(ODD):
         assert main(["plot", name]) == 0
-        np.testing.assert_array_equal(to_pixels(run.figure("accuracy")), Image.open(run.figures / "accuracy.png"))
+        for figure, data in drawn.items():
+            np.testing.assert_array_equal(to_pixels(run.figure(figure)), Image.open(io.BytesIO(data)))
     assert pictures(run) == drawn
     assert capsys.readouterr().out == "".join(f"written: {run.figures / name}.png\n" for name in NAMES)
+    test = run.data().test
+    with torch.no_grad():
+        right = (run.model()(test.features) >= 0.5) == test.labels
+    assert right.double().mean().item() == pytest.approx(run.history()["test_accuracy"][-1])
+    with pytest.raises(ValueError, match="no such figure; need one of scatter, loss"):
+        run.figure("confusion")
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
 @pytest.mark.parametrize(("dpi", "width"), [(100, None), (50, 3.2)])
-def test_files_have_the_size_asked_for(form: str, dpi: int, width: float | None, workplace: Path) -> None:
+def test_files_have_the_size_asked_for(form: str, dpi: int, width: float | None) -> None:
     """A figure keeps its shape, of which the boundary has two panels; a point of an svg or pdf is a 72nd of an inch."""
     options = ["--dpi", str(dpi), "--width", str(width)] if width else []
     assert main(["plot", *options, "--format", form]) == 0
@@ -52,102 +59,65 @@ def test_files_have_the_size_asked_for(form: str, dpi: int, width: float | None,
         if form == "png":
             assert Image.open(io.BytesIO(data)).size == tuple(int(side * dpi + 1e-9) for side in inches)
         else:
-            found = re.search(pattern, data)
-            assert found is not None
-            assert [float(side) / 72 for side in found.groups()] == pytest.approx(inches)
+            assert [float(side) / 72 for side in re.findall(pattern, data)[0]] == pytest.approx(inches)
         assert len(data) < 1_000_000
 
 
-@pytest.mark.parametrize("options", [("--dpi", "9"), ("--width", "0"), ("--format", "gif")])
-def test_what_cannot_be_drawn_is_refused_in_one_line(
-    options: tuple[str, ...], workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["plot", *options]) == 2
-    stderr = capsys.readouterr().err
-    assert stderr.startswith("error: ")
-    assert f"{options[0]}: " in stderr
-    assert stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("gone", ["history.csv", "config.yaml", "checkpoints/last.ckpt", "data"])
-def test_what_is_missing_or_another_is_one_line(
-    gone: str, blobs: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = Run("bce")
-    if gone == "data":
+@pytest.mark.parametrize("bad", BAD)
+def test_what_cannot_be_drawn_is_one_line(bad: str, blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options out of range, a file that is gone, and other data than those of the run."""
+    run, options = Run("bce"), bad.split() if bad.startswith("-") else []
+    if bad == "data":
         run.config.write_text(run.config.read_text().replace("root: null", f"root: {blobs}"))
-    else:
-        (run.path / gone).unlink()
-    assert main(["plot", "bce"]) == 2
-    stderr = capsys.readouterr().err
-    assert stderr.startswith("error: ")
-    assert (str(blobs) if gone == "data" else gone) in stderr
-    assert stderr.count("\n") == 1
+    elif not options:
+        next(run.path.rglob(bad)).unlink()
+    assert main(["plot", "bce", *options]) == 2
+    named = str(blobs) if bad == "data" else bad.partition(" ")[0]
+    assert re.fullmatch(f"error: .*{re.escape(named)}.*\n", capsys.readouterr().err)
 
 
-def test_an_interrupted_run_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with monkeypatch.context() as patch:
-        end = lambda model, *_: signal.raise_signal(signal.SIGTERM) if model.global_step == 13 else None  # noqa: E731
-        patch.setattr(BinaryClassifier, "on_train_batch_start", end)
+def test_an_interrupted_run_is_drawn() -> None:
+    with signal_at(13):
         assert main(["fit", "--name", "run"]) == 143
     run = Run("run")
     assert [file.name for file in run.figures.iterdir()] == ["scatter.png"]
     assert main(["plot"]) == 0
-    assert set(pictures(run)) == set(NAMES)
-    assert list(run.figure("loss").axes[0].lines[0].get_xdata()) == list(range(1, len(run.history()["step"]) + 1))
-    titles = [ax.get_title() for ax in run.figure("boundary").axes[:2]]
-    assert titles == ["before training", f"after {run.checkpoint()['global_step']} iterations"]
-
-
-def test_a_run_gives_its_parts_in_python(workplace: Path) -> None:
-    run = Run("bce")
-    for name in NAMES:
-        np.testing.assert_array_equal(to_pixels(run.figure(name)), Image.open(run.figures / f"{name}.png"))
-    history, model, test = run.history(), run.model(), run.data().test
-    with torch.no_grad():
-        right = (model(test.features) >= 0.5) == test.labels
-    assert right.double().mean().item() == pytest.approx(history["test_accuracy"][-1])
-    assert history["step"].tolist() == list(range(1, 1001))
-    with pytest.raises(ValueError, match="no such figure; need one of scatter, loss"):
-        run.figure("confusion")
+    assert len(pictures(run)) == 4
+    assert list(run.figure("loss").axes[0].lines[0].get_xdata()) == list(range(1, 14))
+    assert [ax.get_title() for ax in run.figure("boundary").axes[:2]] == ["before training", "after 13 iterations"]
 
 
 @pytest.mark.parametrize("most", [20_000, 10])
-def test_pictures_show_the_rows_of_each_class_and_subset_or_some_of_them(
-    most: int, blobs: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in its class and subset; and the title says so."""
+    assert classes.MOST_DOTS == 20_000
     monkeypatch.setattr(classes, "MOST_DOTS", most)
     data = NpyDataModule(blobs)
     data.setup("fit")
     dots = data.classes.dots
     assert sum(len(rows) for parts in dots.values() for rows in parts) == min(most, 100)
-    for name, parts in dots.items():
-        subset = getattr(data, name)
-        for label, rows in enumerate(parts):
-            expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
-            assert set(map(tuple, rows)) <= set(map(tuple, expected))
-            assert len(rows) == len(expected) or most == 10
-    shown = Run("bce", data=data).figure("scatter").axes[0].get_title()
-    assert shown == ("All datapoints" if most == 20_000 else "10 of 100 datapoints, at random")
+    for name, label in ((name, label) for name in dots for label in (0, 1)):
+        subset, rows = getattr(data, name), dots[name][label]
+        expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
+        assert set(map(tuple, rows)) <= set(map(tuple, expected))
+        assert len(rows) == len(expected) or most == 10
+    title = Run("bce", data=data).figure("scatter").axes[0].get_title()
+    assert title == ("All datapoints" if most == 20_000 else "10 of 100 datapoints, at random")
 
 
 @pytest.mark.parametrize("name", ["scatter", "accuracy"])
 def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("no font")
-
-    monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(f"project.plot.{name}", fail)
-        assert main(["fit", "--trainer.max_steps", "30"]) == 0
-    stderr = capsys.readouterr().err
-    assert stderr.startswith(f"warning: {name} was not drawn (no font); try again later with: python -m project plot ")
+        patch.setattr(f"project.plot.{name}", lambda *_: 1 / 0)
+        assert main(["fit", "--name", "run", "--trainer.max_steps", "30"]) == 0
+    stderr, run = capsys.readouterr().err, Run("run")
+    assert stderr.startswith(
+        f"warning: {name} was not drawn (division by zero); try again later with: python -m project "
+    )
     assert stderr.count("\n") == 1
-    run = Run("version_0")
     assert (run.checkpoint()["global_step"], run.table.rows) == (30, 30)
     assert not (run.figures / f"{name}.png").exists()
     assert main(stderr.split()[-2:]) == 0
-    assert set(pictures(run)) == set(NAMES)
+    assert len(pictures(run)) == 4

@@ -22,12 +22,13 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.process
 def test_every_command_succeeds_in_the_order_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "DIR").symlink_to(sample.ROOT)
     np.save(tmp_path / "NEW.npy", np.load(sample.ROOT / "class_0.npy"))
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    subprocess.run([sys.executable, "-m", "project", "fit"], cwd=tmp_path, check=True)  # what make fit does
+    subprocess.run([sys.executable, "-m", "project", "fit"], cwd=tmp_path, check=True)  # "make fit" does this.
     assert len(COMMANDS) >= 7
     for command in COMMANDS:
         subprocess.run(shlex.split(command), cwd=tmp_path, env=environment, check=True)

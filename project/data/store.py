@@ -56,8 +56,8 @@ def reserve(file: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
         return
-    for start in range(0, size, 1 << 20):
-        os.write(file, bytes(min(1 << 20, size - start)))
+    while size:  # A disk that gets full takes a part first, and says so only of the rest.
+        size -= os.write(file, bytes(min(1 << 20, size)))
 
 
 def free_memory() -> int:

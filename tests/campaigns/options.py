@@ -281,7 +281,7 @@ def execute(arguments: list[str], folder: Path) -> tuple[int, str]:
             waited = os.waitpid(child, 0)
             break
         time.sleep(0.005)
-    return os.waitstatus_to_exitcode(waited[1]), stderr.read_text(errors="backslashreplace")
+    return os.waitstatus_to_exitcode(waited[1]), stderr.read_bytes().decode(errors="backslashreplace")
 
 
 def contents(folder: Path) -> dict[Path, tuple[int, int]]:
@@ -338,7 +338,8 @@ def run(cases: int, seconds: float, seed: int, first: int = 0) -> Tried:
             after = contents(folder)
             imported = any("canary" in path.name and path.suffix in (".txt", ".pyc") for path in after)
             summary.statuses[status] += 1
-            if wrong := verdict(status, stderr, changed=before != after, imported=imported):
+            # What a callback cannot do, it says only when the run folder is there.
+            if wrong := verdict(status, stderr, changed=before != after and kind != "own", imported=imported):
                 shown = f"{arguments}" + (f" with {config!r}" if config is not None else "")
                 summary.failures.append(f"case {number} ({kind}): {shown[:900]}: {wrong}\n{stderr[-1500:]}")
             if before != after:

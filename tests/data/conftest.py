@@ -1,8 +1,12 @@
-"""A place for class files that all examples of a property share."""
+"""What the properties of data share: a place for class files, and time to read and write them."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("data", deadline=None)
+settings.load_profile("data")
 
 
 @pytest.fixture(scope="module")

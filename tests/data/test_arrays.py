@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
@@ -42,17 +42,15 @@ def assert_refused(path: Path, words: str, read: Callable[[Path], object] = open
 def memory_of(action: Callable[[], object]) -> int:
     """Return how many bytes are allocated at once at most."""
     tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    action()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
 
 
-@given(tables, st.booleans(), st.integers(1, 3), st.integers(1, 8))
-@settings(deadline=None)
+@given(tables, st.booleans(), st.integers(1, 3), st.integers(1, 8), st.integers(1, 30))
 def test_valid_files_are_read_as_numpy_reads_them_in_one_go_or_in_stretches(
-    path: Path, array: npt.NDArray[np.generic], fortran: bool, major: int, chunk_rows: int
+    path: Path, array: npt.NDArray[np.generic], fortran: bool, major: int, most: int, cells: int
 ) -> None:
     with path.open("wb") as file:
         np.lib.format.write_array(file, np.asfortranarray(array) if fortran else array, (major, 0))
@@ -61,9 +59,11 @@ def test_valid_files_are_read_as_numpy_reads_them_in_one_go_or_in_stretches(
     assert result.flags.f_contiguous == expected.flags.f_contiguous
     assert result.tobytes() == expected.tobytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
+        patch.setattr(arrays, "CHUNK_ROWS", most)
+        patch.setattr(arrays, "CHUNK_CELLS", cells)
         parts = [(start, part.tobytes()) for start, part in stretches(result)]
-    assert parts == [(n, expected[n : n + chunk_rows].tobytes()) for n in range(0, len(array), chunk_rows)]
+    rows = max(1, min(most, cells // array.shape[1]))
+    assert parts == [(n, expected[n : n + rows].tobytes()) for n in range(0, len(array), rows)]
 
 
 def test_an_array_is_backed_by_its_file_and_read_only(path: Path) -> None:
@@ -72,8 +72,7 @@ def test_an_array_is_backed_by_its_file_and_read_only(path: Path) -> None:
     assert memory_of(lambda: open_array(path)) < 2**20
     result = open_array(path)
     assert (result.shape, result[-1, -1]) == ((2**24, 8), 0)
-    assert isinstance(result.base, mmap.mmap)
-    assert not result.flags.writeable
+    assert (type(result.base), result.flags.writeable) == (mmap.mmap, False)
     path.unlink()
 
 
@@ -86,14 +85,6 @@ def test_stretches_that_were_read_do_not_stay_in_memory(path: Path, order: str) 
     resident = Path("/proc/self/smaps").read_text().split(str(path))[1].split("Rss:")[1]
     assert int(resident.split()[0]) * 1024 < array.nbytes / 8
     assert array[0, 0] == array[-1, -1] == 1, "what was left to the system comes back"
-
-
-@pytest.mark.parametrize("columns", [2, 10, 1000])
-def test_stretches_of_wide_rows_are_shorter(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    monkeypatch.setattr(arrays, "CHUNK_CELLS", 20)
-    parts = [len(part) for _, part in stretches(np.ones((30, columns)))]
-    assert parts == [max(1, 20 // columns)] * len(parts)
-    assert sum(parts) == 30
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
@@ -111,19 +102,12 @@ def in_bytes(save: Callable[..., None], *arguments: object) -> bytes:
 
 WHOLE = in_bytes(np.save, np.arange(200.0).reshape(100, 2))
 HOLDS = r"header says \(100, 2\) float64 = 1600 bytes of data, file has"
-NO_HEADERS = ["5", "{'descr': ", "{'descr': open('x')}", "(" * 9000, "-" * 9000 + "1", "1+" * 4000 + "1", "{'\\d': 1}"]
-LONG_HEADERS = {
-    "shape": header("<f8", False, f"({MANY_DIGITS}, 2)"),
-    "1-D": header("<f8", False, f"({MANY_DIGITS},)"),
-    "negative": header("<f8", False, f"(-{MANY_DIGITS}, 2)"),
-    "product": header("<f8", False, f"({'9' * 4000}, {'9' * 4000})"),
-    "400 digits": header("<f8", False, f"({'9' * 400}, 2)"),
-    "3000-D": header("<f8", False, (1,) * 3000),
-    "order": header("<f8", MANY_DIGITS, (1, 2)),
-    "long order": header("<f8", repr("no" * 2000), (1, 2)),
-    "descr": f"{{'descr': {MANY_DIGITS}, 'fortran_order': False, 'shape': (1, 2)}}",
-    "unprintable": header("<f8\\n\\x1b[31merror", False, (1, 2)),
-} | {f"huge {shape}": header("<f8", False, shape) for shape in [(2**40, 2), (2**62, 2**62), (2**63, 1), (1, 10**30)]}
+MALFORMED = ["5", "{'descr': ", "{'descr': open('x')}", "(" * 9000, "-" * 9000 + "1", "1+" * 4000 + "1", "{'\\d': 1}"]
+LONG = [f"{MANY_DIGITS}, 2", f"{MANY_DIGITS},", f"-{MANY_DIGITS}, 2", f"{'9' * 4000}, {'9' * 4000}", f"{'9' * 400}, 2"]
+LONG = [header("<f8", False, f"({numbers})") for numbers in [*LONG, "1, " * 3000]]
+LONG += [header("<f8", MANY_DIGITS, (1, 2)), header("<f8", repr("no" * 2000), (1, 2))]
+LONG += [f"{{'descr': {MANY_DIGITS}, 'fortran_order': False, 'shape': (1, 2)}}"]
+HUGE = [header("<f8", False, shape) for shape in [(2**40, 2), (2**62, 2**62), (2**63, 1), (1, 10**30)]]
 DAMAGED = {
     "empty": (b"", "the file is empty"),
     "text": (b"1.0,2.0\n3.0,4.0\n", r"not an \.npy file"),
@@ -141,56 +125,41 @@ DAMAGED = {
     "fortran_order": (npy(header("<f8", 0, (5, 2)), bytes(80)), "malformed.*fortran_order 0"),
     "a key too few": (npy("{'descr': '<f8', 'shape': (5, 2)}", bytes(80)), "malformed"),
     "a key too many": (npy(header("<f8", False, (5, 2))[:-1] + "'x': 1}", bytes(80)), "malformed"),
+    "unprintable": (npy(header("<f8\\n\\x1b[31merror", False, (1, 2)), bytes(16)), "dtype .* is not supported"),
     "null byte": (npy("{\0}"), "malformed"),
     "not UTF-8": (npy("ab", version=(3, 0))[:-1] + b"\xff", "malformed"),
     "long": (npy(header("<f8", False, (5, 2)).ljust(10_001), bytes(80)), "header too long.*10001"),
-    "version 0": (npy("", version=(0, 0)), r"version 0\.0 is not supported"),
-    "version 1.1": (npy("", version=(1, 1)), r"version 1\.1 is not supported"),
-    "version 4": (npy("", version=(4, 0)), r"version 4\.0 is not supported"),
 }
-DAMAGED |= {f"no header {i}": (npy(text), "malformed") for i, text in enumerate(NO_HEADERS)}
-DAMAGED |= {name: (npy(text, bytes(160)), "header|shape|dtype") for name, text in LONG_HEADERS.items()}
+DAMAGED |= {f"version {v}": (npy("", version=v), rf"{v[0]}\.{v[1]} is not supported") for v in [(0, 0), (1, 1), (4, 0)]}
+DAMAGED |= {f"malformed {i}": (npy(text), "malformed") for i, text in enumerate(MALFORMED)}
+DAMAGED |= {f"huge {i}": (npy(text, bytes(160)), "header") for i, text in enumerate(HUGE)}
+DAMAGED |= {f"long {i}": (npy(text), "header|shape|dtype") for i, text in enumerate(LONG)}
+DTYPES = {"?": "bool", "c8": "complex64", ">c16": "complex128", "f8, i4": "structured", "U3": "<U3", "S3": r"\|S3"}
+DTYPES |= {"M8[s]": r"<M8\[s\]", "m8[ms]": r"<m8\[ms\]", "V5": r"\|V5"}
+DTYPES |= {"g": np.dtype("g").str} if np.dtype("g") != np.float64 else {}
+SHAPES = {
+    (): r"shape \(\) is 0-D; need \(N, j\)",
+    (100,): r"shape \(100,\) is 1-D; need \(N, j\), e\.g\. reshape to \(100, 1\)",
+    (4, 3, 2): r"shape \(4, 3, 2\) is 3-D; need \(N, j\)",
+    (0, 2): r"shape \(0, 2\) has no rows",
+    (5, 0): r"shape \(5, 0\) has no columns",
+    (0, 0): r"shape \(0, 0\) has no rows",
+}
+NEED = "is not supported; need float16/32/64 or an integer type"
+DAMAGED |= {t: (in_bytes(np.save, np.zeros((5, 2), t)), f"dtype .*{words}.* {NEED}") for t, words in DTYPES.items()}
+DAMAGED |= {f"shape {shape}": (in_bytes(np.save, np.zeros(shape)), words) for shape, words in SHAPES.items()}
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_or_foreign_file_is_refused_and_nothing_is_allocated(path: Path, name: str) -> None:
+def test_what_is_no_table_of_numbers_is_refused_and_nothing_is_allocated(path: Path, name: str) -> None:
     data, words = DAMAGED[name]
     path.write_bytes(data)
     assert_refused(path, words)
-    if name in LONG_HEADERS:
+    if name.startswith("huge"):
         assert memory_of(lambda: assert_refused(path, words)) < 2**20
-
-
-NO_DTYPES = {"?": "bool", "c8": "complex64", ">c16": "complex128", "f8, i4": "structured", "U3": "<U3", "S3": r"\|S3"}
-NO_DTYPES |= {"M8[s]": r"<M8\[s\]", "m8[ms]": r"<m8\[ms\]", "V5": r"\|V5"}
-if np.dtype("g") != np.float64:
-    NO_DTYPES["g"] = np.dtype("g").str
-
-
-@pytest.mark.parametrize("dtype", NO_DTYPES)
-def test_an_unsupported_dtype_is_named(path: Path, dtype: str) -> None:
-    np.save(path, np.zeros((5, 2), dtype))
-    assert_refused(path, f"dtype .*{NO_DTYPES[dtype]}.* is not supported; need float16/32/64 or an integer type")
-
-
-@pytest.mark.parametrize(
-    ("shape", "words"),
-    [
-        ((), r"shape \(\) is 0-D; need \(N, j\)"),
-        ((100,), r"shape \(100,\) is 1-D; need \(N, j\), e\.g\. reshape to \(100, 1\)"),
-        ((4, 3, 2), r"shape \(4, 3, 2\) is 3-D; need \(N, j\)"),
-        ((0, 2), r"shape \(0, 2\) has no rows"),
-        ((5, 0), r"shape \(5, 0\) has no columns"),
-        ((0, 0), r"shape \(0, 0\) has no rows"),
-    ],
-)
-def test_a_shape_that_is_no_table_is_named(path: Path, shape: tuple[int, ...], words: str) -> None:
-    np.save(path, np.zeros(shape))
-    assert_refused(path, words)
 
 
 def test_20000_damaged_files_are_read_as_numpy_reads_them_or_refused() -> None:
     summary = run(files=20_000, seconds=50, seed=0)
     assert not summary.failures, summary.failures[:10]
-    assert summary.read > 1000
-    assert summary.refused > 1000
+    assert min(summary.read, summary.refused) > 1000

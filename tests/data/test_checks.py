@@ -6,6 +6,7 @@ import warnings
 from itertools import product
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,104 +18,85 @@ from hypothesis.extra import numpy as st_np
 
 from project.data import arrays, checks
 from project.data.arrays import open_array
-from project.data.checks import Features, Moments, Overlap, checked_rows, fingerprint, hash_file, hash_rows, survey
-from project.data.split import DROPPED, TEST, TRAIN, VAL, Assignment, split
+from project.data.checks import Features, Moments, Overlap, checked_rows, fingerprint, hash_rows, survey
+from project.data.split import TEST, TRAIN, Assignment, split
 from project.errors import InputWarning
 from tests.data.test_arrays import FLOATS, assert_refused, shapes, tables
 
 Floats = npt.NDArray[np.float64]
 FILES = [Path("class_0.npy"), Path("class_1.npy")]
 LARGEST = float(np.finfo(np.float32).max)
+SIGNALING = [np.array([[0, bits]], "u8") for bits in (0x7FF0000000000001, 0xFFF4000000000000)]
+LOST = r"values above 2\^24 lose precision in float32"
 
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place for one class file, shared by all examples."""
-    return tmp_path_factory.mktemp("checks") / "class_0.npy"
+few_bad = st.sampled_from([1.0, 2.0, 3.0, np.nan, np.inf, -np.inf])
+cells = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1.0 + 1e-12, 3e38])  # 1 + 1e-12 is 1 in float32
+few_rows = [st_np.arrays(np.float64, st.tuples(st.integers(5, 12), st.just(j)), elements=cells) for j in (1, 2, 3)]
+pairs = st.sampled_from(few_rows).flatmap(lambda rows: st.tuples(rows, rows))
+cuts, million = st.sets(st.integers(1, 30)), st.floats(-1e6, 1e6, width=32)
+numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+bad_tables = st.sampled_from(FLOATS).flatmap(lambda kind: st_np.arrays(kind, shapes, elements=few_bad))
 
 
 def read(path: Path) -> list[tuple[int, Features]]:
     return list(checked_rows(path, open_array(path)))
 
 
-@given(array=tables, fortran=st.booleans(), chunk_rows=st.integers(1, 8))
-@settings(deadline=None)
-def test_rows_come_in_float32_or_the_first_that_does_not_fit_is_named(
-    path: Path, array: npt.NDArray[np.generic], fortran: bool, chunk_rows: int
-) -> None:
-    np.save(path, np.asfortranarray(array) if fortran else array)
+def judged(array: npt.NDArray[Any]) -> str | None:
+    """Be the oracle of what is said of the first cell that does not fit into a float32, if there is one."""
     with np.errstate(all="ignore"):
-        expected = array.astype(np.float32)
-    unfit = np.argwhere(~np.isfinite(expected)).tolist()
+        cells = [(i, j) for i, j in np.ndindex(array.shape) if not np.isfinite(np.float32(array[i, j]))]
+    if not cells:
+        return None
+    value, where = array[cells[0]], "at row {}, column {}".format(*cells[0])
+    if np.isfinite(value):
+        return f"value {value:.2g} {where} is too large for float32"
+    bad = sum(not np.isfinite(array[cell]) for cell in cells)
+    return f"{'1 value is' if bad == 1 else f'{bad} values are'} NaN or infinite; first: {value} {where};"
+
+
+@given(tables | bad_tables, st.booleans(), st.integers(1, 8))
+@settings(max_examples=200)
+def test_rows_come_in_float32_or_are_named(path: Path, array: Any, fortran: bool, chunk_rows: int) -> None:
+    np.save(path, np.asfortranarray(array) if fortran else array)
     large = array.dtype.kind in "iu" and max(abs(int(value)) for value in array.flat) > 2**24
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
-        if unfit:
-            assert_refused(path, "at row {}, column {}(;| is too large)".format(*unfit[0]), read)
+        if (words := judged(array)) is not None:
+            assert_refused(path, re.escape(words), read)
             return
         parts = read(path)
     assert [start for start, _ in parts] == list(range(0, len(array), chunk_rows))
     assert all(values.dtype == np.float32 for _, values in parts)
-    np.testing.assert_array_equal(np.concatenate([values for _, values in parts]), expected)
-    words = [f"{path}: values above 2^24 lose precision in float32"] * large
-    assert [str(warning.message) for warning in warned] == words
-
-
-@given(
-    kind=st.sampled_from(FLOATS), shape=shapes, bad=st.sampled_from([np.nan, np.inf, -np.inf]),
-    chunk_rows=st.integers(1, 8), data=st.data(),
-)  # fmt: skip
-@settings(deadline=None)
-def test_nan_and_infinity_are_counted_and_found_in_any_cell(
-    path: Path, kind: str, shape: tuple[int, int], bad: float, chunk_rows: int, data: st.DataObject
-) -> None:
-    places = data.draw(st.sets(st.tuples(*(st.integers(0, n - 1) for n in shape)), min_size=1))
-    array = np.ones(shape, kind)
-    for place in places:
-        array[place] = bad
-    np.save(path, array)
-    row, column = min(places)
-    counted = "1 value is" if len(places) == 1 else f"{len(places)} values are"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
-        assert_refused(path, f"{counted} NaN or infinite; first: {bad} at row {row}, column {column};", read)
-
-
-SIGNALING = [np.array([[0, bits]], "u8") for bits in (0x7FF0000000000001, 0xFFF4000000000000)]
+    np.testing.assert_array_equal(np.concatenate([values for _, values in parts]), array.astype(np.float32))
+    assert [str(warning.message) for warning in warned] == [f"{path}: {LOST}".replace("\\", "")] * large
 
 
 @pytest.mark.parametrize(
-    ("array", "words"),
+    ("values", "words"),
     [
-        *[(bits.view("f8"), "1 value is NaN or infinite; first: nan at row 0, column 1") for bits in SIGNALING],
-        *[(bits.byteswap().view(">f8"), "NaN or infinite; first: nan at row 0, column 1") for bits in SIGNALING],
-        ([[np.nan, 1e300], [1.0, 2.0]], "1 value is NaN or infinite; first: nan at row 0, column 0"),
+        *[(nan.view("f8"), "1 value is NaN or infinite; first: nan at row 0, column 1") for nan in SIGNALING],
+        *[(nan.byteswap().view(">f8"), "NaN or infinite; first: nan at row 0, column 1") for nan in SIGNALING],
+        ([[np.nan, 1e300], [1.0, 2.0]], "1 value is NaN or infinite; first: nan at row 0, column 0; remove"),
         ([[1, 2], [6.4e38, 3], [6.4e38] * 2], r"value 6\.4e\+38 at row 1, column 0 is too large for float32"),
-        ([[1e200, np.nan], [-1e300, 3]], r"value 1e\+200 at row 0, column 0 is too large for float32"),
-        ([[1, -(2.0**128)]], r"value -3\.4e\+38 at row 0, column 1 is too large for float32"),
+        ([[1, -(2.0**128)], [3, np.nan]], r"value -3\.4e\+38 at row 0, column 1 is too large for float32"),
+        *[([row], None) for row in ([LARGEST, -LARGEST], [5e-324, -0.0], np.float16([65504, -65504]), [2.0**60])],
+        ([[2**24], [-(2**24)]], None),
+        *[([[value - value], [value]], LOST) for value in (2**24 + 1, -(2**24) - 1, -(2**63), 2**63 - 1)],
+        *[
+            ([[value - value], [value]], LOST)
+            for value in (np.int32(2**24 + 1), np.uint32(2**24 + 1), np.uint64(2**64 - 1))
+        ],
     ],
 )
-def test_values_that_no_float32_holds_are_told_apart(path: Path, array: npt.ArrayLike, words: str) -> None:
-    np.save(path, array)
-    assert_refused(path, words, read)
-
-
-@pytest.mark.parametrize(
-    "values", [[LARGEST, -LARGEST], [5e-324, -0.0], np.float16([65504, -65504]), [2**24, -(2**24)], [2.0**60]]
-)
-def test_values_that_fit_pass_in_silence(path: Path, values: npt.ArrayLike) -> None:
-    np.save(path, [values])
-    read(path)
-
-
-@pytest.mark.parametrize(
-    "value", [2**24 + 1, -(2**24) - 1, np.uint32(2**24 + 1), -(2**63), 2**63 - 1, np.uint64(2**64 - 1)]
-)
-def test_integers_above_2_to_the_24_warn(path: Path, value: int) -> None:
-    np.save(path, [[value - value], [value]])
-    with pytest.warns(InputWarning, match=rf"^{re.escape(str(path))}: values above 2\^24 lose precision in float32"):
-        read(path)
+def test_what_float32_loses_is_refused_or_warned_of(path: Path, values: npt.ArrayLike, words: str | None) -> None:
+    np.save(path, values)
+    if words == LOST:
+        with pytest.warns(InputWarning, match=f"^{re.escape(str(path))}: {LOST}"):
+            read(path)
+    else:
+        assert_refused(path, words, read) if words else read(path)
 
 
 def moments(values: Features, places: set[int]) -> tuple[Floats, Floats]:
@@ -127,16 +109,14 @@ def moments(values: Features, places: set[int]) -> tuple[Floats, Floats]:
     return result.mean.numpy(), result.std.numpy()
 
 
-cuts = st.sets(st.integers(1, 30))
-
-
-@given(st_np.arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 5)), elements=st.floats(-1e6, 1e6, width=32)), cuts)  # fmt: skip  # noqa: E501
-@settings(deadline=None)
-def test_any_cut_gives_numpys_mean_and_deviation(values: Features, places: set[int]) -> None:
-    """Up to some digits of the largest value, which is as good as a sum of float64 numbers gets."""
-    wide = values.astype(np.float64)
-    for result, expected in zip(moments(values, places), (wide.mean(0), wide.std(0)), strict=True):
+@given(st_np.arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 5)), elements=million), numbers, cuts)
+def test_any_cut_gives_numpys_mean_and_deviation(values: Features, constant: float, places: set[int]) -> None:
+    """Up to some digits of the largest value, as a sum of float64 numbers does; a constant deviates by exactly 0."""
+    values = np.column_stack([values, np.full(len(values), constant, np.float32)])
+    wide, (mean, std) = values.astype(np.float64), moments(values, places)
+    for result, expected in (mean, wide.mean(0)), (std, wide.std(0)):
         assert (np.abs(result - expected) <= np.abs(wide).max(0) * 1e-12).all()
+    assert (mean[-1], std[-1]) == (constant, 0)
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 7, 1000, 10_000])
@@ -145,17 +125,8 @@ def test_a_large_mean_costs_no_digits_of_the_deviation(chunk_rows: int) -> None:
     mean, std = moments(values, set(range(chunk_rows, 10_000, chunk_rows)))
     np.testing.assert_allclose(mean, values.astype(np.float64).mean(0), rtol=1e-14)
     np.testing.assert_allclose(std, values.astype(np.float64).std(0), rtol=1e-9)
-
-
-@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.integers(1, 200), cuts)
-@settings(deadline=None)
-def test_a_constant_feature_has_a_deviation_of_exactly_zero(value: float, rows: int, places: set[int]) -> None:
-    assert moments(np.full((rows, 1), value, np.float32), places) == (value, 0)
-
-
-def test_moments_by_hand() -> None:
-    mean, std = moments(np.float32([[1, 5], [3, 5], [5, 5], [7, 5]]), {1})
-    assert (mean.tolist(), std.tolist()) == ([4, 5], [5**0.5, 0])
+    by_hand = moments(np.float32([[1, 5], [3, 5], [5, 5], [7, 5]]), {1})
+    np.testing.assert_array_equal(by_hand, [[4, 5], [5**0.5, 0]])
 
 
 def counted(pair: list[Floats], assignments: list[Assignment]) -> Overlap:
@@ -163,22 +134,12 @@ def counted(pair: list[Floats], assignments: list[Assignment]) -> Overlap:
     rows = [[tuple(row.tolist()) for row in table.astype(np.float32)] for table in pair]
     placed = [(row, place) for i in range(2) for row, place in zip(rows[i], assignments[i].tolist(), strict=True)]
     train = {row for row, place in placed if place == TRAIN}
-    return Overlap(
-        sorted(rows[0]) == sorted(rows[1]),
-        len(set(rows[0]) & set(rows[1])),
-        sum(place == TEST and row in train for row, place in placed),
-    )
+    test_in_train = sum(place == TEST and row in train for row, place in placed)
+    return Overlap(sorted(rows[0]) == sorted(rows[1]), len(set(rows[0]) & set(rows[1])), test_in_train)
 
 
-cells = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1.0 + 1e-12, 3e38])  # 1 + 1e-12 is 1 in float32
-few_rows = st.integers(1, 3).map(lambda columns: st_np.arrays(np.float64, st.tuples(st.integers(5, 12), st.just(columns)), elements=cells))  # fmt: skip  # noqa: E501
-
-
-@given(few_rows.flatmap(lambda table: st.tuples(table, table)), st.booleans(), st.booleans(), st.randoms(use_true_random=False))  # fmt: skip  # noqa: E501
-@settings(deadline=None)
-def test_one_pass_finds_what_numpy_and_sets_find(
-    pair: tuple[Floats, Floats], shuffled: bool, fortran: bool, random: Random
-) -> None:
+@given(pairs, st.booleans(), st.booleans(), st.randoms(use_true_random=False))
+def test_one_pass_finds_what_sets_find(pair: list[Floats], shuffled: bool, fortran: bool, random: Random) -> None:
     class_0, class_1 = pair
     if shuffled:
         class_1 = -(-class_0)[random.sample(range(len(class_0)), len(class_0))]
@@ -193,20 +154,11 @@ def test_one_pass_finds_what_numpy_and_sets_find(
         patch.setattr(checks, "MOST_COMPARED", rows - 1)
         unchanged, unseen = survey(FILES, both, assignments)
     assert overlap == counted(both, assignments)
-    assert overlap.same_rows or not shuffled
     assert unseen is None
     train = np.concatenate([both[i][assignments[i] == TRAIN] for i in range(2)]).astype(np.float32).astype(np.float64)
-    for result in found, unchanged:
-        np.testing.assert_allclose(result.mean, train.mean(0), rtol=1e-12, atol=1e-12 * np.abs(train).max())
-        np.testing.assert_allclose(result.std, train.std(0), rtol=1e-12, atol=1e-12 * np.abs(train).max())
-
-
-def test_overlap_by_hand() -> None:
-    class_0 = np.array([[1, 2], [3, 4], [3, 4], [0.0, 5], [6, 7], [9, 9]])
-    class_1 = np.array([[3, 4], [-0.0, 5], [2, 1], [6, 7.5], [8, 8]])
-    places = [[TRAIN, TRAIN, TEST, TEST, VAL, DROPPED], [TEST, TRAIN, TRAIN, VAL, TRAIN]]
-    _, overlap = survey(FILES, [class_0, class_1], [np.array(place, np.uint8) for place in places])
-    assert overlap == Overlap(same_rows=False, both_classes=2, test_in_train=3)
+    for one in found, unchanged:
+        expected = [train.mean(0), train.std(0)]
+        np.testing.assert_allclose([one.mean, one.std], expected, rtol=1e-12, atol=1e-12 * np.abs(train).max())
 
 
 def test_different_rows_have_different_hashes_in_the_bits_that_are_compared() -> None:
@@ -219,14 +171,13 @@ def test_different_rows_have_different_hashes_in_the_bits_that_are_compared() ->
 
 def test_files_and_split_are_hashed_byte_by_byte(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, rows = [blobs / "class_0.npy", blobs / "class_1.npy"], {"train": 60, "val": 20, "test": 20}
+    files[1].write_bytes(b"")
     assignments = [split(50, 50, 0, i) for i in (0, 1)]
-    one = fingerprint(files, assignments, 0, rows)
-    assert one["sha256"] == [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    sha256 = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    for block in (1, 7, 8, 1 << 20):
+        monkeypatch.setattr(checks, "BLOCK", block)
+        one = fingerprint(files, assignments, 0, rows)
+        assert one["sha256"] == sha256
     assert one["split"] == hashlib.sha256(np.concatenate(assignments).tobytes()).hexdigest()
-    first, last = assignments[0][0], assignments[0][-1]
-    assignments[0][[0, -1]] = last, first
-    assert (fingerprint(files, assignments, 0, rows) == one) == (first == last)
-    monkeypatch.setattr(checks, "BLOCK", 8)
-    for size in (0, 1, 7, 8, 9, 100):
-        files[0].write_bytes(bytes(range(size)))
-        assert hash_file(files[0]) == hashlib.sha256(bytes(range(size))).hexdigest()
+    assignments[0][[np.argmax(assignments[0] == TRAIN), np.argmax(assignments[0] == TEST)]] = TEST, TRAIN
+    assert fingerprint(files, assignments, 0, rows) != one, "two rows have changed places"

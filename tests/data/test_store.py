@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -30,10 +31,7 @@ def test_what_is_written_is_read_wherever_it_lies(tmp_path: Path, scratch: bool,
 
 
 def test_no_room_on_the_disk_is_an_error_that_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_room(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", no_room, raising=False)
+    monkeypatch.setattr(store, "reserve", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(OSError, match=r"No space left on device .scratch file of the rows") as caught:
         Store(CPU, tmp_path).empty(10, 2)
     assert (caught.value.errno, caught.value.filename) == (28, str(tmp_path))

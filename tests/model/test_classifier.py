@@ -9,47 +9,32 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.nn import functional
 
 from project.data import NpyDataModule
-from project.data.batches import Loader, Piece, Subset, TrainingBatches, cut
+from project.data.batches import Loader, Subset, TrainingBatches, cut
 from project.errors import InputWarning
-from project.model import BinaryClassifier
+from project.model import BinaryClassifier, NNet
+from project.model.net import ACTIVATIONS
 from tests.conftest import Write
 
 Scale = Callable[[Tensor], Tensor]
 Rows = tuple[Tensor, Tensor]
 CRITERIA = {"bce": functional.binary_cross_entropy, "mse": functional.mse_loss}
-METRICS = ("loss", "accuracy", "bce", "mse")
+BAD_RATES = (math.nan, math.inf, -math.inf, 0.0, -0.1)
 
 
 class Course(NamedTuple):
-    """The loss of each iteration, before its update, and what each validation logs, by its iteration."""
+    """The loss of each iteration before its update, what each validation logs, and the weights after each iteration."""
 
     losses: list[float]
     metrics: dict[int, dict[str, float]]
-
-
-class Recorder(Callback):
-    """Keeps what the trainer hands to callbacks."""
-
-    def __init__(self) -> None:
-        self.course = Course([], {})
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert torch.equal(outputs["loss"], outputs["batch_loss"])  # One process has the whole batch.
-        self.course.losses.append(outputs["batch_loss"].item())
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
-            metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-            self.course.metrics[trainer.global_step] = metrics
+    weights: list[list[Tensor]]
 
 
 def new_trainer(folder: Path, steps: int = 1, interval: int = 20, **options: Any) -> Trainer:
@@ -62,27 +47,28 @@ def new_trainer(folder: Path, steps: int = 1, interval: int = 20, **options: Any
 
 def fit(model: LightningModule, data: Any, folder: Path, steps: int, interval: int = 20, **options: Any) -> Course:
     """Train on a datamodule, or on two loaders, and return what happened."""
-    recorder = Recorder()
-    callbacks = [recorder, *options.pop("callbacks", [])]
-    loaders = {"datamodule": data} if isinstance(data, NpyDataModule) else dict(zip(LOADERS, data, strict=True))
-    new_trainer(folder, steps, interval, callbacks=callbacks, **options).fit(model, **loaders)
-    return recorder.course
+    course = Course([], {}, [])
 
+    def record(_: Trainer, model: LightningModule, outputs: Any, *__: Any) -> None:
+        assert torch.equal(outputs["loss"], outputs["batch_loss"])  # One process has the whole batch.
+        course.losses.append(outputs["batch_loss"].item())
+        course.weights.append([p.detach().clone() for p in model.parameters()])
 
-LOADERS = ("train_dataloaders", "val_dataloaders")
+    def validated(trainer: Trainer, *_: Any) -> None:
+        if not trainer.sanity_checking:
+            metrics = trainer.callback_metrics.items()
+            course.metrics[trainer.global_step] = {name: value.item() for name, value in metrics}
+
+    callbacks = [LambdaCallback(on_train_batch_end=record, on_validation_end=validated), *options.pop("callbacks", [])]
+    trainer = new_trainer(folder, steps, interval, callbacks=callbacks, **options)
+    trainer.fit(model, *([None, None, data] if isinstance(data, NpyDataModule) else data))
+    return course
 
 
 def seeded(data: NpyDataModule, seed: int = 0, **options: Any) -> BinaryClassifier:
     """Return a classifier whose weights are the seed's."""
     torch.manual_seed(seed)
     return BinaryClassifier(data.num_features, **options)
-
-
-def seeded_weights(j: int, seed: int = 0) -> list[Tensor]:
-    """Return what torch's own layers draw from the seed."""
-    torch.manual_seed(seed)
-    layers = nn.Linear(j, 32), nn.Linear(32, 1)
-    return [p.detach().clone().requires_grad_() for layer in layers for p in layer.parameters()]
 
 
 def probability(weights: Iterable[Tensor], features: Tensor) -> Tensor:
@@ -101,18 +87,21 @@ def measure(weights: Iterable[Tensor], rows: Rows, loss: str) -> dict[str, float
 
 
 def by_hand(
-    weights: list[Tensor],
+    seed: int,
     batches: Iterable[Rows],
     subsets: dict[str, Rows],
     loss: str = "bce",
     lr: Callable[[int], float] = lambda _: 1.0,
     clip: float = math.inf,
 ) -> Course:
-    """Train the weights in place on prepared rows, and measure the subsets after every 20th iteration.
+    """Train what torch's own layers draw from a seed on prepared rows; measure the subsets after every 20th iteration.
 
-    The lr is that of an iteration counted from 1; gradients together longer than clip are made as long as it, but for the 1e-6 that torch adds.
+    The lr is that of an iteration counted from 1; together, its gradients are no longer than clip (torch adds 1e-6).
     """
-    course = Course([], {})
+    torch.manual_seed(seed)
+    layers = nn.Linear(2, 32), nn.Linear(32, 1)
+    weights = [p.detach().clone().requires_grad_() for layer in layers for p in layer.parameters()]
+    course = Course([], {}, [])
     for step, (features, labels) in enumerate(batches, 1):
         value = CRITERIA[loss](probability(weights, features), labels)
         gradients = torch.autograd.grad(value, weights)
@@ -121,6 +110,7 @@ def by_hand(
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.sub_(lr(step) * min(1, clip / (length + 1e-6)) * gradient)
+        course.weights.append([weight.detach().clone() for weight in weights])
         if step % 20 == 0:
             course.metrics[step] = {"step": step, "train/loss": value.item()}
             for name, rows in subsets.items():
@@ -136,27 +126,22 @@ def standardized_by_hand(train: Tensor) -> Scale:
     return lambda features: torch.from_numpy(((features.numpy() - mean) / deviation).astype(np.float32))
 
 
-def batches_of(data: NpyDataModule, scale: Scale, seed: int, steps: int) -> list[Rows]:
-    """Return the prepared rows of each iteration, uncut."""
+def prepared(data: NpyDataModule, seed: int, steps: int, scale: Any = None) -> tuple[list[Rows], dict[str, Rows]]:
+    """Return the prepared rows of each iteration, uncut, and those of the subsets that are measured."""
+    scale = scale or standardized_by_hand(data.train.features)
     x, y = scale(data.train.features), data.train.labels
     order = TrainingBatches(data.train, data.batch_size or len(y), piece_rows=len(y), seed=seed, iterations=steps)
-    return [(x[order.rows(i)], y[order.rows(i)]) for i in range(1, steps + 1)]
+    subsets = {"val": data.val, **({"test": data.test} if data.track_test else {})}
+    batches = [(x[order.rows(i)], y[order.rows(i)]) for i in range(1, steps + 1)]
+    return batches, {name: (scale(subset.features), subset.labels) for name, subset in subsets.items()}
 
 
-def raw(features: Tensor) -> Tensor:
-    return features
-
-
-def assert_same_course(ours: Course, theirs: Course, rel: float = 1e-5) -> None:
-    assert ours.losses == pytest.approx(theirs.losses, rel=rel)
+def assert_same_course(ours: Course, theirs: Course, weights: float = 1e-5) -> None:
+    assert ours.losses == pytest.approx(theirs.losses, rel=1e-5)
     assert list(ours.metrics) == list(theirs.metrics)
     for step, metrics in theirs.metrics.items():
-        assert ours.metrics[step] == pytest.approx(metrics, rel=rel), step
-
-
-def assert_same_weights(model: BinaryClassifier, weights: Iterable[Tensor], tolerance: float = 1e-5) -> None:
-    for ours, theirs in zip(model.net.parameters(), weights, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+        assert ours.metrics[step] == pytest.approx(metrics, rel=1e-5), step
+    torch.testing.assert_close(ours.weights[-1], theirs.weights[-1], rtol=weights, atol=weights)
 
 
 @pytest.fixture
@@ -174,14 +159,13 @@ def rings(write_classes: Write) -> Path:
         (3, 1000, {"root": None}, {}),  # the defaults on the sample
         (1, 1000, {}, {"standardize": False}),  # the notebook's arithmetic
         (7, 97, {"batch_size": 17, "piece_rows": 5}, {"lr": 0.3}),  # of 96 rows; the last batch of each epoch has 11
-        (0, 60, {"piece_rows": 37, "track_test": True}, {"loss": "bce"}),
-        (0, 60, {"piece_rows": 37, "track_test": True}, {"loss": "mse"}),
+        *[(0, 60, {"piece_rows": 37, "track_test": True}, {"loss": loss}) for loss in ("bce", "mse")],
     ],
 )
 def test_training_follows_a_loop_written_by_hand(
     seed: int, steps: int, data_options: Any, model_options: Any, rings: Path, tmp_path: Path
 ) -> None:
-    """Losses, weights and all that is logged are the loop's, and nothing else is logged.
+    """Losses, weights, answers and all that is logged are the loop's, and nothing else is logged.
 
     From some initial weights, those of seed 0 on the sample among them, lr 1.0 passes through an instability that
     amplifies rounding until two loops part visibly, even in float64. From those of seed 3 it does not.
@@ -190,18 +174,18 @@ def test_training_follows_a_loop_written_by_hand(
     data.setup("fit")
     model = seeded(data, seed, **model_options)
     ours = fit(model, data, tmp_path, steps)
-    weights = seeded_weights(2, seed)
-    scale = standardized_by_hand(data.train.features) if model.standardize else raw
-    batches = batches_of(data, scale, seed, steps)
+    scale = standardized_by_hand(data.train.features) if model.standardize else torch.clone
+    batches, subsets = prepared(data, seed, steps, scale)
     if data.batch_size:
         assert [len(rows) for _, rows in batches[:12]] == [17, 17, 17, 17, 17, 11] * 2
-    names = ("val", "test") if data.track_test else ("val",)
-    subsets = {name: (scale(getattr(data, name).features), getattr(data, name).labels) for name in names}
-    theirs = by_hand(weights, batches, subsets, model.loss, lambda _: model.lr)
+    theirs = by_hand(seed, batches, subsets, model.loss, lambda _: model.lr)
     assert len(ours.losses) == steps
     assert list(ours.metrics) == list(range(20, steps + 1, 20))
-    assert_same_course(ours, theirs)
-    assert_same_weights(model, weights, 1e-3)
+    assert_same_course(ours, theirs, weights=1e-3)
+    features = data.test.features
+    with torch.no_grad():  # The trained model takes raw features: it keeps the training subset's statistics.
+        expected = probability(model.net.parameters(), scale(features))
+        torch.testing.assert_close(model(features), expected, rtol=1e-6, atol=1e-7)
     if steps == 1000:
         assert ours.losses[-1] < 0.6 * ours.losses[0]  # It learned, so that the agreement means something.
 
@@ -217,12 +201,8 @@ def test_one_step_worked_by_hand(piece_rows: int | None, tmp_path: Path) -> None
     ln3 = math.log(3)
     model = BinaryClassifier(1, 2, "relu", lr=0.5, standardize=False)
     before = [[[1.0], [-1.0]], [0.0, 0.0], [[ln3, -ln3]], [0.0]]
-    gradients = [
-        [[-ln3 / 8], [-3 * ln3 / 8]],  # -1/8 * ln 3 * 1 and -3/8 * -ln 3 * -1
-        [-ln3 / 8, 3 * ln3 / 8],
-        [[-1 / 8, -3 / 8]],
-        [-1 / 2],
-    ]
+    # The first are -1/8 * ln 3 * 1 and -3/8 * -ln 3 * -1.
+    gradients = [[[-ln3 / 8], [-3 * ln3 / 8]], [-ln3 / 8, 3 * ln3 / 8], [[-1 / 8, -3 / 8]], [-1 / 2]]
     with torch.no_grad():
         for parameter, values in zip(model.net.parameters(), before, strict=True):
             parameter.copy_(torch.tensor(values))
@@ -240,13 +220,9 @@ def test_one_step_worked_by_hand(piece_rows: int | None, tmp_path: Path) -> None
 )
 def test_cutting_a_batch_changes_nothing(batch_size: int | None, piece_rows: int, blobs: Path, tmp_path: Path) -> None:
     """60 training rows, whole or 25 + 25 + 10, in pieces with ragged ends: losses, metrics and weights are the same."""
-    courses, models = [], []
-    for rows in (piece_rows, 16384):
-        data = NpyDataModule(blobs, batch_size=batch_size, piece_rows=rows)
-        models.append(seeded(data, seed=3))
-        courses.append(fit(models[-1], data, tmp_path, 20, interval=10))
-    assert_same_course(courses[0], courses[1])
-    assert_same_weights(models[0], [p.detach() for p in models[1].net.parameters()])
+    cut, uncut = (NpyDataModule(blobs, batch_size=batch_size, piece_rows=rows) for rows in (piece_rows, 16384))
+    ours, theirs = (fit(seeded(data, seed=3), data, tmp_path, 20, interval=10) for data in (cut, uncut))
+    assert_same_course(ours, theirs)
 
 
 @pytest.mark.parametrize("batch_size", [60, 25])
@@ -273,57 +249,26 @@ def test_an_iteration_on_another_device_waits_for_nothing(batch_size: int, blobs
             model.on_validation_epoch_end()
 
 
-def test_standardizes_in_float64(write_classes: Write, tmp_path: Path) -> None:
-    """Features of mean 1e6 and deviation 1 come out with mean 0 and deviation 1: in float32 they would not."""
+def test_standardizes_in_float64_and_constant_features_to_0(write_classes: Write, tmp_path: Path) -> None:
+    """A feature of mean 1e6 and deviation 1 would not get mean 0 and deviation 1 in float32; a constant one gets 0."""
     rng = np.random.default_rng(0)
-    data = NpyDataModule(write_classes(1e6 + rng.normal(0, 1, (500, 4)), 1e6 + rng.normal(0, 1, (500, 4))))
-    model = seeded(data)
-    fit(model, data, tmp_path, 1)
-    seen = model.standardized(data.train.features)
-    assert seen.dtype == torch.float32
-    seen = seen.double()
-    torch.testing.assert_close(seen.mean(0), torch.zeros(4, dtype=torch.float64), rtol=0, atol=1e-6)
-    torch.testing.assert_close(seen.std(0, correction=0), torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-6)
-
-
-def test_a_constant_feature_becomes_exactly_0(write_classes: Write, tmp_path: Path) -> None:
-    """Whatever its value; the features beside it are scaled as ever, and training stays finite."""
-    rng = np.random.default_rng(0)
-    varying = rng.normal(0, 2, (2, 50, 1))
-    constant = np.broadcast_to([0.1, -1e9, 3e-39], (50, 3))
-    data = NpyDataModule(write_classes(*(np.hstack([column, constant]) for column in varying)))
+    constant = np.broadcast_to([0.1, -1e9, 3e-39], (500, 3))
+    data = NpyDataModule(write_classes(*(np.hstack([constant, 1e6 + rng.normal(0, 1, (500, 4))]) for _ in range(2))))
     model = seeded(data)
     with warnings.catch_warnings(record=True) as recorded:  # on top of the filters that make any other an error
         warnings.simplefilter("always", InputWarning)
         course = fit(model, data, tmp_path, 20)
     assert [(warned.category, str(warned.message)) for warned in recorded] == [
-        (InputWarning, f"column {column} is constant; standardized to 0") for column in (1, 2, 3)
+        (InputWarning, f"column {column} is constant; standardized to 0") for column in range(3)
     ]
+    assert all(math.isfinite(loss) for loss in course.losses)
     for subset in data.train, data.val, data.test:
         for features in subset.features, subset.features + 1:  # also where it is no longer the constant
-            assert bool((model.standardized(features)[:, 1:] == 0).all())
-    scale = standardized_by_hand(data.train.features[:, :1])
-    torch.testing.assert_close(model.standardized(data.val.features)[:, :1], scale(data.val.features[:, :1]))
-    assert all(math.isfinite(loss) for loss in course.losses)
-
-
-@pytest.mark.parametrize("standardize", [True, False])
-def test_a_trained_model_takes_raw_features(standardize: bool, blobs: Path, tmp_path: Path) -> None:
-    """It keeps the training subset's mean and deviation in its state, in which validation and test rows had no part."""
-    data = NpyDataModule(blobs)
-    model = seeded(data, standardize=standardize)
-    fit(model, data, tmp_path, 5)
-    train = data.train.features.numpy().astype(np.float64)
-    mean, deviation = (train.mean(0), train.std(0)) if standardize else (np.zeros(2), np.ones(2))
-    state = model.state_dict()
-    np.testing.assert_allclose(state["mean"].numpy(), mean, rtol=1e-12)
-    np.testing.assert_allclose(1 / state["scale"].numpy(), deviation, rtol=1e-12)
-    features = data.test.features
-    scale = standardized_by_hand(data.train.features) if standardize else raw
-    with torch.no_grad():
-        torch.testing.assert_close(
-            model(features), probability(model.net.parameters(), scale(features)), rtol=1e-6, atol=1e-7
-        )
+            assert bool((model.standardized(features)[:, :3] == 0).all())
+    seen = model.standardized(data.train.features)[:, 3:]
+    assert seen.dtype == torch.float32
+    assert seen.double().mean(0).tolist() == pytest.approx([0] * 4, abs=1e-6)
+    assert seen.double().std(0, correction=0).tolist() == pytest.approx([1] * 4, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["val", "test"])
@@ -341,18 +286,6 @@ def test_metrics_are_exact_over_pieces(piece_rows: int, name: str, rings: Path, 
     assert metrics[f"{name}/accuracy"] == expected["accuracy"]
 
 
-def test_probability_one_half_is_class_1(tmp_path: Path) -> None:
-    """With p = sigmoid(x): at x = 0 two rows of class 1 are right, one of class 0 is wrong; just below, 0 is right."""
-    model = BinaryClassifier(1, 1, "identity", standardize=False)
-    with torch.no_grad():
-        for parameter, value in zip(model.net.parameters(), (1, 0, 1, 0), strict=True):
-            parameter.fill_(value)
-    features, labels = torch.tensor([[0.0], [0.0], [0.0], [-1e-3]]), torch.tensor([[1.0], [1.0], [0.0], [0.0]])
-    loader = Loader([[Piece(features, labels, 1.0)]])
-    (metrics,) = new_trainer(tmp_path, logger=DummyLogger()).test(model, loader, verbose=False)
-    assert metrics["test/accuracy"] == 0.75
-
-
 def test_predicts_every_row_in_order(blobs: Path, tmp_path: Path) -> None:
     """The probabilities of raw rows, in pieces of 4, 4 and 3."""
     rows = np.random.default_rng(8).normal(0, 2, (11, 2)).astype(np.float32)
@@ -363,38 +296,37 @@ def test_predicts_every_row_in_order(blobs: Path, tmp_path: Path) -> None:
     data = NpyDataModule(blobs, piece_rows=4, predict=tmp_path / "rows.npy")
     pieces = cast("list[Tensor]", new_trainer(tmp_path).predict(model, datamodule=data))
     assert [tuple(piece.shape) for piece in pieces] == [(4, 1), (4, 1), (3, 1)]
-    scale = standardized_by_hand(trained.train.features)
-    expected = probability([p.detach() for p in model.net.parameters()], scale(torch.from_numpy(rows)))
-    torch.testing.assert_close(torch.cat(pieces), expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(torch.cat(pieces), model(rows).detach(), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("kind", "argument", "value", "need"),
     [
-        *[("lr", value) for value in (math.nan, math.inf, -math.inf, 0.0, -0.1)],
-        *[("hidden_features", value) for value in (0, -1, 10**9, 65_537)],
-        *[("activation", "step"), ("loss", "mae"), ("num_features", 0)],
+        *[(BinaryClassifier, "lr", x, "a number above 0 and below 3.4e38") for x in BAD_RATES],
+        *[(BinaryClassifier, "hidden_features", number, "1 to 65536") for number in (0, -1, 10**9, 65_537)],
+        *[(NNet, "hidden_features", number, "1 to 65536") for number in (0, -3, 65_537)],
+        *[(kind, "activation", "than", f"one of {', '.join(ACTIVATIONS)}") for kind in (NNet, BinaryClassifier)],
+        *[(BinaryClassifier, "loss", "mae", "one of bce, mse"), (BinaryClassifier, "num_features", 0, "at least 1")],
+        *[
+            (NNet, argument, value, "")
+            for argument, value in (("in_features", 0), ("in_features", -1), ("activation", ""))
+        ],
     ],
 )
-def test_refuses_options_out_of_range(option: str, value: object) -> None:
-    """The error names the classifier's own argument and the value it got."""
-    with pytest.raises(ValueError, match="need") as caught:
-        BinaryClassifier(**{"num_features": 2, option: value})  # type: ignore[arg-type]
-    assert str(caught.value).startswith(f"{option}: {value}; need ")
-
-
-def test_accepts_options_at_the_edge_of_their_range() -> None:
-    model = BinaryClassifier(1, hidden_features=1, lr=5e-324)
-    assert (model.lr, [p.numel() for p in model.net.parameters()]) == (5e-324, [1, 1, 1, 1])
+def test_refuses_arguments_out_of_range(kind: type[nn.Module], argument: str, value: object, need: str) -> None:
+    """The error speaks of the class's own argument, of the value it got and of its range, not of a command's option."""
+    assert sum(p.numel() for p in BinaryClassifier(1, hidden_features=1, lr=5e-324).parameters()) == 4  # just inside
+    given = {argument: value} if kind is NNet else {"num_features": 2, argument: value}
+    with pytest.raises(ValueError, match=f"^{argument}: {value}; need {need}"):
+        kind(**given)
 
 
 def test_checkpoint_refuses_another_split(blobs: Path, tmp_path: Path) -> None:
     """It remembers the data it was trained on: the same split is tested, another seed's is not."""
     data = NpyDataModule(blobs)
     model = seeded(data)
-    trainer = new_trainer(tmp_path)
+    trainer, path = new_trainer(tmp_path), tmp_path / "some.ckpt"
     trainer.fit(model, datamodule=data)
-    path = tmp_path / "some.ckpt"
     trainer.save_checkpoint(path, weights_only=False)
     assert torch.load(path, weights_only=True)["fingerprint"] == data.fingerprint
     again = new_trainer(tmp_path, logger=DummyLogger())

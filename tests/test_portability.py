@@ -1,0 +1,100 @@
+"""Nothing at import, or in any command, that Windows or macOS lack; and an import that leaves the process as it was."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+# Takes away what Windows or macOS lack. Only project.disk is told that it runs on Windows: pathlib would believe it.
+WITHOUT = """
+import ctypes, json, mmap, os, signal, sys, tempfile
+from pathlib import Path
+
+for name in ("resource", "fcntl", "termios", "pwd", "grp"):
+    sys.modules[name] = None
+del signal.SIGHUP, os.sched_getaffinity, os.posix_fallocate, mmap.MADV_DONTNEED
+tempfile.TemporaryFile = tempfile.NamedTemporaryFile
+
+class CDLL(ctypes.CDLL):
+    def __init__(self, name, *arguments, **options):
+        if name is None:
+            raise TypeError("bad argument type for built-in operation")
+        super().__init__(name, *arguments, **options)
+
+class Windows:
+    name = "nt"
+    __getattr__ = staticmethod(lambda name: getattr(os, name))
+
+def opened(path, *arguments, open=os.open, **options):
+    if os.path.isdir(path):
+        raise PermissionError(13, "Permission denied", path)
+    return open(path, *arguments, **options)
+
+ctypes.CDLL, os.open = CDLL, opened
+exists = Path.exists
+Path.exists = lambda path: not str(path).startswith(("/proc", "/sys")) and exists(path)
+import project.disk, project.data.store
+from project.__main__ import main
+project.disk.os = Windows()
+"""
+COMMANDS = """
+fit = ["fit", "--trainer.max_steps", "20", "--name"]
+statuses = [main([*fit, "a"])]
+known = project.data.store.free_memory()
+project.data.store.free_memory = lambda: 0
+statuses += [main([*fit, "b"]), main(["test"]), main(["predict", "--data.predict", sys.argv[1]]), main(["plot", "a"])]
+statuses += [main(["validate", "--name", "a"]), main(["compare", "a", "b"])]
+print(json.dumps([statuses, known]))
+"""
+# What the libraries do when they are imported is theirs.
+IMPORT = """
+import json, logging, os, signal, threading, warnings
+import lightning.pytorch.cli, lightning.pytorch.loggers, matplotlib as mpl, torch.utils.tensorboard, tqdm
+from jsonargparse import _common
+
+def state():
+    loggers = {name: logger for name, logger in logging.root.manager.loggerDict.items() if hasattr(logger, "level")}
+    return {
+        "figures": dict(mpl.rcParams.copy()),
+        "torch": [torch.get_num_threads(), torch.initial_seed(), torch.are_deterministic_algorithms_enabled()],
+        "warnings": [list(warnings.filters), warnings.showwarning, threading.excepthook],
+        "parsing": repr(sorted(_common.parsing_settings.items())),
+        "process": [dict(os.environ), *map(signal.getsignal, signal.valid_signals())],
+        "logging": {name: logger.level for name, logger in loggers.items() if not name.startswith("project")},
+    }
+
+before = state()
+import project.cli
+after = state()
+print(json.dumps([name for name in before if before[name] != after[name]]))
+"""
+
+
+def run(script: str, folder: Path, *arguments: str) -> tuple[list[str], str]:
+    """Run a script in a process of its own; return the lines it prints, and what it says on stderr."""
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_every_command_runs_without_what_windows_or_macos_lack(blobs: Path, tmp_path: Path) -> None:
+    lines, stderr = run(WITHOUT + COMMANDS, tmp_path, str(blobs / "class_0.npy"))
+    assert stderr == ""
+    statuses, known = json.loads(lines[-1])
+    assert statuses == [0] * 7
+    assert known >= 2**62, "the limits of this machine were not seen"
+    counts = [line for line in lines if "copied into" in line]
+    assert [" a scratch file of " in line for line in counts] == [False, True]
+    a, b = ((tmp_path / "lightning_logs" / name / "history.csv").read_bytes() for name in ("a", "b"))
+    assert a == b
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"data", "lightning_logs", "comparison.png", "comparison.json"}, "no scratch file is left"
+
+
+def test_importing_the_commands_changes_nothing_for_the_process(tmp_path: Path) -> None:
+    assert run(IMPORT, tmp_path)[0] == ["[]"]
