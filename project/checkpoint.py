@@ -109,10 +109,8 @@ def load(path: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> dict[st
     """
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; name a file with --ckpt_path, or run fit first")
-    others = [
-        other for name in ("best.ckpt", "last.ckpt") if (other := path.with_name(name)).exists() and other != path
-    ]
-    remedy = f"use {others[0]}" if others else "use another one"
+    others = [path.with_name(name) for name in ("best.ckpt", "last.ckpt") if name != path.name]
+    remedy = next((f"use {other}" for other in others if other.exists()), "use another one")
     data = path.read_bytes()
     if digest(data[:-DIGEST_BYTES]) != data[-DIGEST_BYTES:]:
         raise InputError(f"{path}: damaged, or not a checkpoint of this project; {remedy}")

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy.typing as npt
 import torch
@@ -132,9 +132,8 @@ class BinaryClassifier(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Add up the gradients of the batch's pieces, but for the last one, which Lightning's own backward adds.
 
-        Returns:
-            The loss, whose value is the mean over the batch, and whose gradient is the last piece's share. With several
-            processes it is each one's part of that mean times their number, because Lightning averages over them.
+        The value of the loss is the mean over the batch, its gradient the last piece's share. With several processes it
+        is each one's part of that mean times their number, because Lightning averages over them.
         """
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
@@ -145,7 +144,7 @@ class BinaryClassifier(LightningModule):
                 loss.backward()  # type: ignore[no-untyped-call]
             y_hat = self.net(x)
             loss = loss.detach() + weight * self.trainer.world_size * self.criterion(y, y_hat)
-        if not loss.requires_grad:  # This process has no row of the batch, but the others wait for its gradients.
+        if not loss.requires_grad:  # This process has no row of the batch, and the others wait for its gradients.
             loss = 0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
         return {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
 
@@ -155,11 +154,10 @@ class BinaryClassifier(LightningModule):
     def pieces(self, batch: Batch) -> Sequence[Piece]:
         """Return a batch as pieces of prepared rows on the model's device."""
         if batch and isinstance(batch[0], Tensor):
-            x, y = batch
-            assert isinstance(x, Tensor)
-            assert isinstance(y, Tensor)
+            x, y = cast("Sequence[Tensor]", batch)
             return [Piece(self.standardized(x), y.to(self.dtype), 1)]
-        return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in batch]
+        pieces = cast("Sequence[Piece]", batch)
+        return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in pieces]
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Add up each metric over rows; the second loader, if there is one, is the test subset's."""
@@ -200,8 +198,7 @@ class BinaryClassifier(LightningModule):
     def on_validation_end(self) -> None:
         self.log_losses()
 
-    def on_train_end(self) -> None:
-        self.log_losses()
+    on_train_end = on_validation_end
 
     def log_losses(self) -> None:
         """Hand each iteration's loss to the loggers, under its number; one by one, each would cost a millisecond."""
@@ -218,11 +215,7 @@ class BinaryClassifier(LightningModule):
         checkpoint["fingerprint"] = getattr(self._data, "fingerprint", None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse data or a split that the checkpoint was not trained on.
-
-        This is the one hook that no way of loading skips: the datamodule's own state is restored after its setup, and
-        not at all when its class has another name.
-        """
+        """Refuse data or a split that the checkpoint was not trained on; no way of loading skips this hook."""
         self.initial = checkpoint["initial"]
         if self._trainer is not None and self.trainer.state.fn != "predict" and hasattr(self._data, "fingerprint"):
             self._data.check_fingerprint(checkpoint["fingerprint"])
