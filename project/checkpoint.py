@@ -28,7 +28,7 @@ from project.model import BinaryClassifier
 DIGEST_BYTES = 64
 FINGERPRINT = {"sha256": ["", ""], "seed": 0, "rows": {"train": 0, "val": 0, "test": 0}, "split": ""}
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
-PLAIN = (type(None), bool, int, float, str, bytes, Tensor)  # Nothing else can be loaded without running a program.
+PLAIN = (type(None), bool, int, float, str, bytes)  # Nothing else can be loaded without running a program.
 
 
 class DigestCheckpointIO(TorchCheckpointIO):
@@ -94,7 +94,7 @@ def canonical(value: Any) -> Any:
         return {canonical(key): canonical(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(canonical(item) for item in value)
-    if not isinstance(value, PLAIN):
+    if type(value) not in PLAIN and not isinstance(value, Tensor):  # A numpy number is a float, and no plain one.
         raise TypeError(
             f"{value!r} of {type(value)} cannot be kept in a checkpoint; need plain numbers, text or tensors"
         )

@@ -1,6 +1,7 @@
 """How the arguments of fit, validate, test and predict become objects."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,9 @@ class ProjectCLI(LightningCLI):
         with refusing(()):
             self.config = parser.parse_args(args)
         command, options = self._options()
+        for group in ("trainer", "model", "data"):
+            if not isinstance(options[group], Namespace):
+                raise InputError(f"--{group}: {options[group]}; need options by their names")
         with self._refusing():
             check_all(dict(options.items()))
         return command, options
@@ -171,6 +175,8 @@ class ProjectCLI(LightningCLI):
         except (AssertionError, NotImplementedError, *UNUSABLE) as error:
             if isinstance(error, (InputError, DivergedError)) or self.trainer.fit_loop.total_batch_idx >= 0:
                 raise
+            if self.checkpoint is None and self.trainer.is_global_zero:
+                shutil.rmtree(self.run.path)  # A run that cannot begin leaves no folder.
             raise InputError(f"--trainer: {type(error).__name__}: {error}") from error
 
     def after_fit(self) -> None:

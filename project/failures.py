@@ -84,7 +84,9 @@ def ending_on_signals() -> Iterator[None]:
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     here = threading.current_thread() is threading.main_thread()  # Python lets no other thread set handlers.
-    previous = {number: signal.signal(number, end) for number in numbers if here}
+    # Lightning leaves SIGINT ignored after a Ctrl+C before training.
+    previous: dict[int, Any] = {signal.SIGINT: signal.getsignal(signal.SIGINT)} if here else {}
+    previous |= {number: signal.signal(number, end) for number in numbers if here}
     try:
         yield
     finally:

@@ -52,7 +52,7 @@ RANGES = {
     "dpi": whole(10, 1000),
     "width": whole(1, 100),
 }
-UNNAMED = Range(-LARGEST, LARGEST, f"{-LARGEST} to {LARGEST}")  # any other number
+UNNAMED = Range(-LARGEST, LARGEST, f"at least {-LARGEST}")  # any other number
 
 UNSUPPORTED = {
     "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is.
@@ -85,7 +85,8 @@ def check(**options: float | None) -> None:
 def check_range(option: str, value: Any) -> None:
     allowed = RANGES.get(option.rpartition(".")[2], UNNAMED)
     if isinstance(value, (int, float)) and not allowed.lowest <= value <= allowed.highest:
-        raise ValueError(f"{option}: {value}; need {allowed.words}")
+        too_large = allowed.highest == LARGEST and value > LARGEST
+        raise ValueError(f"{option}: {value}; need {f'at most {LARGEST}' if too_large else allowed.words}")
 
 
 def check_all(options: Mapping[str, Any]) -> None:

@@ -34,7 +34,11 @@ class Table:
         with self.path.open("r+b") as file:
             kept = len(file.readline())
             for line in file:
-                if not line.endswith(b"\n") or int(line.partition(b",")[0]) > step:
+                try:
+                    ends = not line.endswith(b"\n") or float(line.partition(b",")[0]) > step
+                except ValueError as error:
+                    raise InputError(f"{self.path}: not a table of numbers ({error}); restore it") from error
+                if ends:
                     break
                 kept += len(line)
             file.truncate(kept)
@@ -56,8 +60,10 @@ class Table:
     def read(self) -> Columns:
         """Return the columns by name, NaN where a cell is empty; a file that is no such table is an InputError."""
         try:
-            with self.path.open(newline="") as file:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:  # A spreadsheet writes a BOM.
                 header, *rows = csv.reader(file)
+            if header[0] != "step":
+                raise ValueError("its first line names no step")
             values = np.array([[float(cell or "nan") for cell in row] for row in rows]).reshape(-1, len(header))
         except FileNotFoundError as error:
             raise InputError(f"{self.path}: missing; the run's losses were recorded there") from error

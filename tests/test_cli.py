@@ -35,16 +35,16 @@ def printed_config(capsys: Captured, *arguments: str) -> dict[str, Any]:
 
 
 def test_fit_writes_the_run_folder(shipped: Path) -> None:
-    run = Run(shipped / "lightning_logs" / "bce")
-    assert {path.stem for path in run.figures.glob("*.png")} >= {"scatter", "loss", "accuracy", "boundary"}
-    assert len(list(run.path.glob("events.out.tfevents.*"))) == 1
-    with run.table.path.open() as file:
+    bce, minibatch = (Run(shipped / "lightning_logs" / name) for name in ("bce", "minibatch"))
+    assert {path.stem for path in bce.figures.glob("*.png")} >= {"scatter", "loss", "accuracy", "boundary"}
+    assert len(list(bce.path.glob("events.out.tfevents.*"))) == 1
+    with bce.table.path.open() as file:
         header, *rows = csv.reader(file)
     assert header == ["step", "train_loss", *(f"{subset}_{metric}" for subset in ("val", "test") for metric in METRICS)]
     assert [int(row[0]) for row in rows if row[1]] == list(range(1, 1001))
     for column in range(2, len(header)):
         assert [int(row[0]) for row in rows if row[column]] == list(range(20, 1001, 20))
-    for run in (run, Run(shipped / "lightning_logs" / "minibatch")):
+    for run in bce, minibatch:
         assert load(run.best)["global_step"] == int(np.nanargmin(run.history()["val_loss"])) + 1
         assert load(run.last)["global_step"] == 1000
 
@@ -182,7 +182,6 @@ def test_resuming_equals_one_whole_run(
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("fit --model.lr nan", ["--model.lr", "nan"]),
         ("fit --data.root nowhere", ["nowhere", "--data.root"]),
         ("fit --name bce", ["--name", "bce", "--ckpt_path"]),
         ("fit --ckpt_path last", ["1000 steps", "--trainer.max_steps"]),
@@ -194,7 +193,6 @@ def test_resuming_equals_one_whole_run(
         (f"test --config {CONFIGS / 'mse.yaml'}", ["--model.loss: mse conflicts with the checkpoint's bce"]),
         ("test --ckpt_path gone.ckpt", ["gone.ckpt"]),
         ("test --name gone", ["gone"]),
-        ("test --data.root data", ["other data (sha256"]),
         ("predict", ["--data.predict"]),
         ("predict --data.predict wide.npy", ["wide.npy has 3 columns, the checkpoint's model takes 2"]),
         ("compare bce", ["two"]),
@@ -203,7 +201,6 @@ def test_resuming_equals_one_whole_run(
         ("train", ["train", "fit"]),
     ],
 )
-@pytest.mark.usefixtures("blobs")
 def test_a_mistake_gets_one_line(workplace: Path, capsys: Captured, command: str, words: list[str]) -> None:
     np.save(workplace / "wide.npy", np.ones((5, 3)))
     before = sorted(workplace.rglob("*"))

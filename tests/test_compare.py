@@ -16,18 +16,14 @@ def test_compare_names_runs_by_their_difference_and_reports_final_numbers(
     assert main(["compare", "bce", "lightning_logs/mse", "--output", "result"]) == 0
     report = json.loads((workplace / "result" / "comparison.json").read_text())
     assert [run["name"] for run in report["runs"]] == ["loss bce", "loss mse"]
-    assert report["same_split"]
-    assert report["same_initial_weights"]
-    table = capsys.readouterr().out
-    assert "split: the same; initial weights: the same" in table
+    assert (report["same_split"], report["same_initial_weights"]) == (True, True)
+    assert "split: the same; initial weights: the same" in (table := capsys.readouterr().out)
     for run in report["runs"]:
         finals = {name: column[-1] for name, column in Run(run["folder"]).history().items() if name != "step"}
         assert run["final"] == finals
         assert len(finals) == 9
         assert all(f"{final:.4f}" in table for final in finals.values())
-    bce, mse = (run["final"] for run in report["runs"])
-    assert bce["val_loss"] == bce["val_bce"]
-    assert mse["val_loss"] == mse["val_mse"]
+        assert finals["val_loss"] == finals[f"val_{run['name'].removeprefix('loss ')}"]
     assert (workplace / "result" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 

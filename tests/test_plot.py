@@ -15,7 +15,7 @@ from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule, classes
 from project.figures.style import to_pixels
-from tests.figures.test_style import ODD
+from tests.figures.test_figures import ODD
 from tests.test_interruption import signal_at
 
 NAMES = ("scatter", "loss", "accuracy", "boundary")
@@ -81,26 +81,23 @@ def test_an_interrupted_run_is_drawn() -> None:
         assert main(["fit", "--name", "run"]) == 143
     run = Run("run")
     assert [file.name for file in run.figures.iterdir()] == ["scatter.png"]
-    assert main(["plot"]) == 0
-    assert len(pictures(run)) == 4
+    assert (main(["plot"]), len(pictures(run))) == (0, 4)
     assert list(run.figure("loss").axes[0].lines[0].get_xdata()) == list(range(1, 14))
     assert [ax.get_title() for ax in run.figure("boundary").axes[:2]] == ["before training", "after 13 iterations"]
 
 
-@pytest.mark.parametrize("most", [20_000, 10])
+@pytest.mark.parametrize("most", [classes.MOST_DOTS, 10])
 def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in its class and subset; and the title says so."""
-    assert classes.MOST_DOTS == 20_000
     monkeypatch.setattr(classes, "MOST_DOTS", most)
     data = NpyDataModule(blobs)
     data.setup("fit")
-    dots = data.classes.dots
-    assert sum(len(rows) for parts in dots.values() for rows in parts) == min(most, 100)
-    for name, label in ((name, label) for name in dots for label in (0, 1)):
-        subset, rows = getattr(data, name), dots[name][label]
+    shown = {(name, label): rows for name, parts in data.classes.dots.items() for label, rows in enumerate(parts)}
+    for (name, label), rows in shown.items():
+        subset = getattr(data, name)
         expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
         assert set(map(tuple, rows)) <= set(map(tuple, expected))
-        assert len(rows) == len(expected) or most == 10
+    assert (len(shown), sum(map(len, shown.values()))) == (6, min(most, 100))
     title = Run("bce", data=data).figure("scatter").axes[0].get_title()
     assert title == ("All datapoints" if most == 20_000 else "10 of 100 datapoints, at random")
 
@@ -119,5 +116,4 @@ def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(
     assert stderr.count("\n") == 1
     assert (run.checkpoint()["global_step"], run.table.rows) == (30, 30)
     assert not (run.figures / f"{name}.png").exists()
-    assert main(stderr.split()[-2:]) == 0
-    assert len(pictures(run)) == 4
+    assert (main(stderr.split()[-2:]), len(pictures(run))) == (0, 4)

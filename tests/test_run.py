@@ -1,7 +1,6 @@
 """Run folders: claimed once, and found again."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,13 @@ def make_trained(folder: Path, age: int) -> Run:
     return run
 
 
-def test_claims_count_upwards_and_never_share_a_folder(tmp_path: Path) -> None:
+def test_claims_count_upwards_and_never_take_what_is_there(tmp_path: Path) -> None:
     for taken in ("version_0", "version_10", "version_x", "other"):
         (tmp_path / taken).mkdir()
     assert Run.claim(tmp_path, None).path.name == "version_11"
     assert Run.claim(tmp_path, "mine").path.name == "mine"
     with pytest.raises(InputError, match=r"--name.*mine exists.*--ckpt_path"):
         Run.claim(tmp_path, "mine")
-    with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(lambda _: Run.claim(tmp_path, None), range(64)))
-    assert len({run.path for run in runs}) == 64
 
 
 def test_newest_is_the_run_trained_last_and_never_an_empty_folder(tmp_path: Path) -> None:
@@ -46,6 +42,4 @@ def test_a_checkpoint_elsewhere_has_no_run(tmp_path: Path) -> None:
     run = make_trained(tmp_path / "a", age=0)
     assert Run.of_checkpoint(run.last) is None
     run.config.touch()
-    found = Run.of_checkpoint(run.last)
-    assert found is not None
-    assert found.path == run.path
+    assert getattr(Run.of_checkpoint(run.last), "path", None) == run.path

@@ -74,6 +74,8 @@ class TensorBoard(Callback):
     """Hands over chart layout and graph when training starts, the options and what they led to when it ends."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step > 0:  # A resumed run has told them.
+            return
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
         tell(trainer, lambda logger: logger.experiment.add_custom_scalars({"learning": CHARTS}))
         tell(trainer, lambda logger: logger.experiment.add_graph(pl_module.net, row))

@@ -79,7 +79,7 @@ def boundary(
 
 def _draw_plane(ax: Axes, where: Grid, probability: Features) -> None:
     values = probability.reshape(len(where.y), len(where.x))
-    ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1)
+    ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1, rasterized=True)
     if values.min() < 0.5 < values.max():  # Where there is no line, matplotlib would warn.
         ax.contour(where.x, where.y, values, [0.5], colors="black", linewidths=2)
     ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")

@@ -1,9 +1,7 @@
 """The same work as the usual Lightning tutorial does it; with ``--loop``, the iterations alone are timed."""
 
-import argparse
 import copy
 import time
-from pathlib import Path
 
 import torch
 import torch.utils.tensorboard  # which the logger imports when it first writes
@@ -11,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from raw import SAMPLE, bce, build_net, draw, load
-from stopwatch import Stopwatch
+from stopwatch import Stopwatch, parse
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -51,14 +49,7 @@ class Classifier(LightningModule):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=SAMPLE)
-    parser.add_argument("--loop", action="store_true", help="print the seconds of the iterations after the warm-up")
-    parser.add_argument("--warmup", type=int, default=0, help="0 times the whole of trainer.fit")
-    parser.add_argument("--iterations", type=int, default=1000)
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--validate-every", type=int, default=20, help="0 is never")
-    options = parser.parse_args()
+    options = parse(__doc__, "--loop", root=SAMPLE)
     torch.manual_seed(0)
     data = load(options.root)
     train = TensorDataset(data.x_train, data.y_train)

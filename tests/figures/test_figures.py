@@ -1,36 +1,60 @@
-"""The arrays in every figure: points, lines, and the grid on which the network is asked."""
+"""The arrays in every figure: points, lines, the grid on which the network is asked; and the way to a file."""
 
+import io
+import subprocess
+import sys
 from functools import cache
 from typing import Any, TypeVar, cast
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
 from matplotlib.patches import StepPatch
+from PIL import Image
 
 from project.figures import boundary as module
+from project.figures import style
 from project.figures.boundary import Grid, boundary, grid
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS
-from tests.figures.test_style import assert_marker, legend_texts, panels_of
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, new_figure, own_style, to_file, to_pixels, to_png
 
 Array = npt.NDArray[np.float32]
-Column = npt.NDArray[np.float64]
 Artist = TypeVar("Artist")
 FEATURES = ["length (cm)", "width (cm)", "mass (kg)", "age (years)", *(f"f{i}" for i in range(20))]
 CLASSES = ["cats", "dogs"]
-BEFORE, AFTER = "before training", "after 1000 iterations"
 VALIDATION = {"validation accuracy": "val_accuracy", "validation BCE": "val_bce", "validation MSE": "val_mse"}
 TEST = {"test accuracy": "test_accuracy", "test BCE": "test_bce", "test MSE": "test_mse"}
+ODD = {"text.usetex": True, "font.family": "no such font", "axes.grid": True, "savefig.dpi": 7, "lines.linewidth": 9}
+
+
+def panels_of(figure: Figure) -> dict[str, Axes]:
+    """Draw a figure, which proves that it can be drawn; return its axes by title, which a colour bar has not."""
+    to_pixels(figure)
+    return {ax.get_title(): ax for ax in figure.axes if ax.get_label() != "<colorbar>"}
+
+
+def legend_texts(owner: Axes | Figure) -> list[str]:
+    legend = owner.get_legend() if isinstance(owner, Axes) else owner.legends[0]
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def assert_marker(points: PathCollection, marker: str) -> None:
+    style = MarkerStyle(marker)
+    shape = style.get_path().transformed(style.get_transform())
+    np.testing.assert_allclose(points.get_paths()[0].vertices, shape.vertices)
 
 
 def points(j: int, rows: int, seed: int) -> list[Array]:
@@ -80,7 +104,6 @@ def test_one_feature_gives_a_histogram() -> None:
         for step, features, colour in zip(steps, classes, CLASS_COLOURS, strict=True):
             counts = step.get_data().values
             assert counts.tolist() == np.histogram(features[:, 0], edges)[0].tolist()
-            assert sum(counts) == len(features)
             assert same_color(step.get_facecolor()[:3], to_rgb(colour))
             assert same_color(step.get_edgecolor(), colour)
         assert legend_texts(ax) == [f"{name} ({len(rows)})" for name, rows in zip(CLASSES, classes, strict=True)]
@@ -89,7 +112,7 @@ def test_one_feature_gives_a_histogram() -> None:
     only_panel([np.ones((5, 1), np.float32)] * 2)  # No range at all is no error.
 
 
-def history(tests: bool) -> dict[str, Column]:
+def history(tests: bool) -> dict[str, Any]:
     """Return 50 iterations as history.csv holds them: validated after 20 and 40, and not in the last ten."""
     rng, steps = np.random.default_rng(0), np.arange(1.0, 51)
     columns = {"step": steps, "train_loss": rng.random(50)}
@@ -99,17 +122,16 @@ def history(tests: bool) -> dict[str, Column]:
 
 
 def assert_lines(ax: Axes, expected: dict[str, tuple[Any, Any]], legend: list[str]) -> None:
-    """One line for each of the expected ones, in this order and with no other point; no two of a colour."""
+    """One line for each of the expected ones, in this order and with no other point; no two look alike."""
     assert [line.get_label() for line in ax.lines] == list(expected)
     for line, values in zip(ax.lines, expected.values(), strict=True):
         np.testing.assert_array_equal(line.get_data(), values)
-    assert len({to_rgb(line.get_color()) for line in ax.lines}) == len(expected)
+    assert len({(to_rgb(line.get_color()), line.get_linestyle()) for line in ax.lines}) == len(expected)
     assert legend == list(expected)
     assert ax.get_xlabel() == "iteration"
 
 
-@pytest.mark.parametrize("tests", [False, True])
-@pytest.mark.parametrize("criterion", ["bce", "mse"])
+@pytest.mark.parametrize(("tests", "criterion"), [(False, "bce"), (True, "mse")])
 def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) -> None:
     """The accuracies with one across, from edge to edge, at 0.5, what guessing gives; each subset in its colour."""
     columns = history(tests)
@@ -131,55 +153,44 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
         assert len(next(iter(panels_of(figure).values())).lines[line].get_xydata()) == 0
 
 
-def run(seed: int, columns: dict[str, str], validations: int = 5) -> Curves:
+def run(seed: int, columns: dict[str, str], validations: int) -> Curves:
     """Return a run with those columns, and with losses, which are not compared."""
     rng, steps = np.random.default_rng(seed), np.arange(20.0, 20 * validations + 1, 20)
     return {name: (steps, rng.random(validations)) for name in ["train_loss", "val_loss", *columns.values()]}
 
 
-@pytest.mark.parametrize("columns", [VALIDATION, VALIDATION | TEST, {"validation F1": "val_f1"}])
-def test_each_column_but_the_losses_has_a_panel_with_a_line_a_run(columns: dict[str, str]) -> None:
-    """Runs may differ in length; the panels follow from the columns, also of a metric that is new."""
-    runs = {f"seed {i}": run(i, columns, 3 + i) for i in range(3)}
+def test_each_column_but_the_losses_has_a_panel_with_a_line_a_run() -> None:
+    """More runs than there are colours; their lengths differ, one metric is new, the last alone recorded the test."""
+    columns = {**VALIDATION, "validation F1": "val_f1"}
+    runs = {f"run {i}": run(i, columns if i < 19 else columns | TEST, 3 + i) for i in range(20)}
     panels = panels_of(figure := comparison(runs))
-    assert list(panels) == list(columns)
-    for title, column in columns.items():
-        assert_lines(panels[title], {name: curves[column] for name, curves in runs.items()}, legend_texts(figure))
-
-
-def test_each_run_looks_the_same_in_every_panel_and_unlike_the_others() -> None:
-    """Twenty runs, more than there are colours; only the last recorded the test subset, and is alone in its panels."""
-    runs = {f"run {i}": run(i, VALIDATION if i < 19 else VALIDATION | TEST) for i in range(20)}
-    panels = panels_of(comparison(runs))
-    assert list(panels) == [*VALIDATION, *TEST]
-    for title, column in TEST.items():
-        assert_lines(panels[title], {"run 19": runs["run 19"][column]}, ["run 19"])
+    assert (list(panels), legend_texts(figure)) == ([*columns, *TEST], list(runs))
+    for title, column in (columns | TEST).items():
+        lines = {name: curves[column] for name, curves in runs.items() if column in curves}
+        assert_lines(panels[title], lines, list(lines))
     first, *others = [[(line.get_color(), line.get_linestyle()) for line in ax.lines] for ax in panels.values()]
-    assert len(set(first)) == 20
-    assert others == [first, first, first[-1:], first[-1:], first[-1:]]
+    assert others == [first] * 3 + [first[-1:]] * 3
 
 
-def grid_over(train: Array, n: int) -> Grid:
-    return grid(train.min(0), train.max(0), train.astype(np.float64).mean(0), n)
-
-
-def inputs(where: Grid) -> Array:
-    return np.concatenate(list(where.inputs()))
+def grid_over(train: Array, n: int) -> tuple[Grid, Array]:
+    """Return a grid and, in one piece, its inputs."""
+    where = grid(train.min(0), train.max(0), train.astype(np.float64).mean(0), n)
+    return where, np.concatenate(list(where.inputs()))
 
 
 @cache
 def draw(j: int) -> tuple[Figure, dict[str, Axes], Grid, dict[str, Array], dict[str, list[Array]]]:
     """Return a figure, its panels, and the grid, probabilities and points in it; nothing changes it."""
     subsets = {"training": points(j, 30, 0), "test": points(j, 12, 1)}
-    where, rng = grid_over(np.concatenate(subsets["training"]), 21), np.random.default_rng(2)
-    answers = {title: rng.random(21 ** min(j, 2), np.float32) for title in (BEFORE, AFTER)}
+    (where, _), rng = grid_over(np.concatenate(subsets["training"]), 21), np.random.default_rng(2)
+    answers = {title: rng.random(21 ** min(j, 2), np.float32) for title in ("before training", "after 1000 iterations")}
     figure = boundary(answers, where, *subsets.values(), FEATURES[:j], CLASSES)
     return figure, panels_of(figure), where, answers, subsets
 
 
 # 11 by 21 points at [0, 1] by [0, 2], a tenth apart
 SQUARE = Grid(*(np.linspace(0, end, 10 * end + 1, dtype=np.float32) for end in (1, 2)), np.empty(0, np.float32))
-X, Y = inputs(SQUARE).T
+X, Y = np.concatenate(list(SQUARE.inputs())).T
 
 
 def contours(*answers: Array) -> list[list[QuadContourSet]]:
@@ -191,19 +202,18 @@ def contours(*answers: Array) -> list[list[QuadContourSet]]:
 
 def test_grids_by_hand() -> None:
     """0 to 10 and -100 to 300 get margins of 0.5 and 20; the others stay at their means. A line has neither."""
-    where = grid_over(np.array([[0, 300, 7, -1], [10, -100, 1, -3], [4, 0, 1, -2]], np.float32), 3)
-    np.testing.assert_allclose(where.x, [-0.5, 5, 10.5])
-    np.testing.assert_allclose(where.y, [-120, 100, 320])
+    where, inputs = grid_over(np.array([[0, 300, 7, -1], [10, -100, 1, -3], [4, 0, 1, -2]], np.float32), 3)
+    np.testing.assert_allclose(where[:2], [[-0.5, 5, 10.5], [-120, 100, 320]])
     np.testing.assert_array_equal(where.others, [3, -2])
-    np.testing.assert_allclose(inputs(where), [[x, y, 3, -2] for y in (-120, 100, 320) for x in (-0.5, 5, 10.5)])
-    assert {array.dtype for array in (*where, inputs(where))} == {np.dtype(np.float32)}
-    line = grid_over(np.array([[10], [0], [3]], np.float32), 3)
-    np.testing.assert_allclose(inputs(line), [[-0.5], [5], [10.5]])
+    np.testing.assert_allclose(inputs, [[x, y, 3, -2] for y in (-120, 100, 320) for x in (-0.5, 5, 10.5)])
+    assert {array.dtype for array in (*where, inputs)} == {np.dtype(np.float32)}
+    line, inputs = grid_over(np.array([[10], [0], [3]], np.float32), 3)
+    np.testing.assert_allclose(inputs, [[-0.5], [5], [10.5]])
     assert (line.y.shape, line.others.shape) == ((0,), (0,))
     # A constant gets a margin too, so that there is something to look at, also where float32 has few digits left.
-    constant = grid_over(np.array([[5, 0], [5, 1]], np.float32), 3)
+    constant, _ = grid_over(np.array([[5, 0], [5, 1]], np.float32), 3)
     np.testing.assert_allclose(constant[:2], [[4.95, 5, 5.05], [-0.05, 0.5, 1.05]], rtol=1e-6)
-    assert (np.diff(grid_over(np.full((2, 2), 1e9, np.float32), 20)[:2]) > 0).all()
+    assert (np.diff(grid_over(np.full((2, 2), 1e9, np.float32), 20)[0][:2]) > 0).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -211,41 +221,40 @@ def test_grids_by_hand() -> None:
 def test_margins_are_5_percent_of_each_axis(j: int, rows: int, size: float, seed: int) -> None:
     """Whatever the ranges of the features are."""
     features = (size * np.random.default_rng(seed).normal(0, 1, (rows, j))).astype(np.float32)
-    where, close = grid_over(features, 4), {"rtol": 1e-5, "atol": size * 1e-6}
+    (where, inputs), close = grid_over(features, 4), {"rtol": 1e-5, "atol": size * 1e-6}
     for axis, values in ((where.x, features[:, 0]), (where.y, features[:, 1])):
         low, high = float(values.min()), float(values.max())
         expected = [low - (high - low) / 20 + i * 1.1 * (high - low) / 3 for i in range(4)]
         np.testing.assert_allclose(axis, expected, **close)
     means = np.broadcast_to(features[:, 2:].astype(np.float64).mean(0), (16, j - 2))
-    np.testing.assert_allclose(inputs(where)[:, 2:], means, **close)
+    np.testing.assert_allclose(inputs[:, 2:], means, **close)
 
 
 @pytest.mark.parametrize("j", [2, 5, 90])
 def test_inputs_come_in_parts_of_bounded_size(j: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line of the grid at the least; together they are the same rows in the same order."""
-    where = grid_over(points(2, 9, 0)[0], 7)._replace(others=np.arange(j - 2, dtype=np.float32))
-    expected = [[x, y, *where.others] for y in where.y for x in where.x]
+    where = grid_over(points(2, 9, 0)[0], 7)[0]._replace(others=np.arange(j - 2, dtype=np.float32))
+    (expected,) = where.inputs()
     monkeypatch.setattr(module, "MOST_CELLS", 100)
     parts = list(where.inputs())
     assert len(parts) > 1 or j == 2
     assert max(part.size for part in parts) <= max(100, 7 * j)
-    np.testing.assert_array_equal(np.concatenate(parts), np.array(expected, np.float32))
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
 @pytest.mark.parametrize("j", [2, 4])
 def test_mesh_is_the_probabilities_where_they_belong(j: int) -> None:
     """The cell around each input has its probability, and every panel, as the bar, the colour scale from 0 to 1."""
     figure, panels, where, answers, _ = draw(j)
-    assert list(panels) == [BEFORE, AFTER]
     (bar,) = set(figure.axes) - set(panels.values())
     (colours,) = artists(bar, QuadMesh)
-    assert (bar.get_ylim(), bar.get_ylabel()) == ((0, 1), "probability of dogs")
-    for title, ax in panels.items():
+    assert (list(panels), bar.get_ylim(), bar.get_ylabel()) == (list(answers), (0, 1), "probability of dogs")
+    for ax, probability in zip(panels.values(), answers.values(), strict=True):
         (mesh,) = artists(ax, QuadMesh)
-        np.testing.assert_array_equal(np.ravel(mesh.get_array()), answers[title])
+        np.testing.assert_array_equal(np.ravel(mesh.get_array()), probability)
         corners = np.asarray(mesh.get_coordinates())
         centres = (corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:]) / 4
-        np.testing.assert_allclose(centres.reshape(-1, 2), inputs(where)[:, :2], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(centres, np.dstack(np.meshgrid(where.x, where.y)), rtol=1e-4, atol=1e-4)
         assert (mesh.get_clim(), mesh.norm(0.5), mesh.get_cmap()) == ((0, 1), 0.5, colours.get_cmap())
 
 
@@ -255,8 +264,7 @@ def test_panels_share_limits_names_and_one_legend(j: int) -> None:
     figure, named, where, _, _ = draw(j)
     left, right = named.values()
     assert left.get_xlim() == right.get_xlim() == (where.x[0], where.x[-1])
-    assert left.get_ylim() == right.get_ylim()
-    assert j == 1 or left.get_ylim() == (where.y[0], where.y[-1])
+    assert left.get_ylim() == right.get_ylim() == ((where.y[0], where.y[-1]) if j > 1 else left.get_ylim())
     assert left.get_xlabel() == right.get_xlabel() == "length (cm)"
     assert left.get_ylabel() == ("probability of dogs" if j == 1 else "width (cm)")
     expected = [f"{name}, {subset}" for name in CLASSES for subset in ("training", "test")]
@@ -290,12 +298,11 @@ def test_training_points_are_filled_and_test_points_hollow(j: int) -> None:
             offsets = np.asarray(drawn.get_offsets())
             np.testing.assert_array_equal(offsets[:, : min(j, 2)], expected[:, :2])
             assert_marker(drawn, CLASS_MARKERS[label])
-            faces, edges = np.asarray(drawn.get_facecolors()), np.asarray(drawn.get_edgecolors())
             if subset == "training":
-                assert same_color(faces[0], (*to_rgb(CLASS_COLOURS[label]), 1))
+                assert same_color(drawn.get_facecolors()[0], (*to_rgb(CLASS_COLOURS[label]), 1))
             else:
-                assert not len(faces) or (faces[:, 3] == 0).all()
-                assert same_color(edges[0], CLASS_COLOURS[label])
+                assert not drawn.get_facecolors()[:, 3].any()
+                assert same_color(drawn.get_edgecolors()[0], CLASS_COLOURS[label])
             if j == 1:
                 (height,), (low, high) = set(offsets[:, 1]), ax.get_ylim()
                 assert 1 < height < high if label else low < height < 0
@@ -311,9 +318,75 @@ def test_a_title_says_where_other_features_are_held() -> None:
     """By name, at the means of the training points; of more than eight it says how many more there are."""
     assert draw(1)[0].get_suptitle() == draw(2)[0].get_suptitle() == ""
     train, test = (np.concatenate(classes).astype(np.float64).mean(0) for classes in draw(4)[4].values())
-    title = draw(4)[0].get_suptitle().replace("\n", " ")
+    title, many = (draw(j)[0].get_suptitle().replace("\n", " ") for j in (4, 20))
     held = [f"{FEATURES[i]} = {train[i]:.4g}" for i in (2, 3)]
     assert title == "Others at their training mean: " + ", ".join(held)
     assert all(f"{test[i]:.4g}" not in title for i in (2, 3))
-    many = draw(20)[0].get_suptitle().replace("\n", " ")
     assert (many.count(" = "), many.endswith(", and 10 more")) == (8, True)
+
+
+def sketch(title: str = "costs $5, or $x_1$") -> Figure:
+    """Return a figure with text, lines, points and a legend."""
+    with own_style():
+        figure, (left, right) = new_figure(1, 2, sharey=True)
+        left.plot([0, 1, 4, 9], label="squares")
+        right.scatter([1, 2], [3, 4], label="points")
+        left.set(title=title, xlabel="x")
+        left.legend()
+    return figure
+
+
+def test_a_figure_is_always_the_same_png_which_decodes_to_its_pixels() -> None:
+    """Drawn twice from the beginning. On opaque white, because TensorBoard gets the pixels without their alpha."""
+    first, second = (to_file(sketch(), "png") for _ in range(2))
+    pixels = to_pixels(sketch())
+    assert first == second == to_png(pixels) != to_file(sketch("another title"), "png")
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (480, 1280, 4))
+    assert len(np.unique(pixels)) > 10, "something is drawn"
+    assert set(pixels[0, 0]) == set(pixels[..., 3].flat) == {255}
+    decoded = Image.open(io.BytesIO(first))
+    assert (decoded.format, set(decoded.info) - {"Software", "dpi"}) == ("PNG", set()), "no time"
+    np.testing.assert_array_equal(np.asarray(decoded), pixels)
+
+
+def test_the_settings_of_a_user_change_no_pixel_and_stay_as_they_were() -> None:
+    """Neither does a name with a dollar become a formula."""
+    expected, plain = to_pixels(sketch()), dict(mpl.rcParams)
+    with mpl.rc_context(ODD):
+        np.testing.assert_array_equal(to_pixels(sketch()), expected)
+        assert to_file(sketch(), "svg").startswith(b"<?xml")
+        assert dict(mpl.rcParams) == {**plain, **ODD, "font.family": [ODD["font.family"]]}
+    assert dict(mpl.rcParams) == plain
+    assert not sketch().axes[0].title.get_parse_math()
+
+
+@pytest.mark.process
+def test_importing_the_package_changes_no_setting() -> None:
+    program = "import matplotlib as m; d = dict(m.rcParams); import project.cli, project.plot; assert d == m.rcParams"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(4))))
+def test_png_decodes_to_any_pixels(pixels: npt.NDArray[np.uint8]) -> None:
+    """Every value of every channel, transparent ones included."""
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(to_png(pixels)))), pixels)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 2), (2, 2), (3, 2)])
+def test_panels_of_640_by_480(rows: int, columns: int) -> None:
+    """The panels come row by row."""
+    figure, axes = new_figure(rows, columns)
+    assert (list(figure.axes), len(axes)) == (axes, rows * columns)
+    assert to_pixels(figure).shape == (480 * rows, 640 * columns, 4)
+    corners = [(-round(ax.get_position().y0, 3), round(ax.get_position().x0, 3)) for ax in axes]
+    assert corners == sorted(set(corners))
+
+
+def test_colours_tell_apart_what_they_stand_for() -> None:
+    """Class 0 is blue and class 1 red, as are low and high probabilities; 0.5 is nearly white, neither of them."""
+    low, middle, high = (style.PROBABILITY_MAP(p)[:3] for p in (0.0, 0.5, 1.0))
+    for blueish, reddish in (tuple(map(to_rgb, style.CLASS_COLOURS)), (low, high)):
+        assert (blueish[2] > blueish[0], reddish[0] > reddish[2]) == (True, True)
+    assert 0.95 < min(middle) > max(middle) - 0.01
+    assert all(len(set(looks)) == len(looks) for looks in (CLASS_MARKERS, CLASS_COLOURS, style.LINE_COLOURS))
