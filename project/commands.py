@@ -19,7 +19,11 @@ from project.run import LOGS, Run, find_checkpoint
 
 
 def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    parser = ArgumentParser(prog="project compare", description=compare.__doc__, exit_on_error=False)
+    parser = ArgumentParser(
+        prog="project compare",
+        description="Overlay runs, and say whether split and initial weights were the same.",
+        exit_on_error=False,
+    )
     parser.add_argument("runs", nargs="+", type=Path, help="Run folders, or their names under lightning_logs.")
     parser.add_argument("--output", type=Path, default=Path(), help="Folder for comparison.png and comparison.json.")
     options = parser.parse_args(arguments[1:])
@@ -29,7 +33,11 @@ def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 
 def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    parser = ArgumentParser(prog="project plot", description=plot.__doc__, exit_on_error=False)
+    parser = ArgumentParser(
+        prog="project plot",
+        description="Draw the figures of a run again, also of an interrupted one.",
+        exit_on_error=False,
+    )
     parser.add_argument("run", nargs="?", default=None, type=Path, help="The run; the newest one unless named.")
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Of the files.")
     parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
@@ -43,7 +51,11 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 
 def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    parser = ArgumentParser(prog="project export", description=export.__doc__, exit_on_error=False)
+    parser = ArgumentParser(
+        prog="project export",
+        description="Write a checkpoint as an ONNX model: raw features in, probability out.",
+        exit_on_error=False,
+    )
     parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
     parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
     parser.add_argument("--output", type=Path | None, default=None, help="The ONNX file; model.onnx in the run.")

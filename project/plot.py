@@ -11,7 +11,7 @@ from project.checkpoint import rebuild
 from project.disk import write_whole
 from project.figures.boundary import boundary, grid
 from project.figures.curves import accuracy, loss
-from project.figures.scatter import scatter
+from project.figures.scatter import describe, scatter
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.run import Run
@@ -51,7 +51,8 @@ def draw_models(run: Run, models: Mapping[str, BinaryClassifier]) -> Figure:
             title: np.concatenate([model(part)[:, 0].cpu().numpy() for part in where.inputs()])
             for title, model in models.items()
         }
-        return boundary(panels, where, dots["train"], dots["test"], data.feature_names, data.class_names)
+        note = describe(len(rows), sum(data.classes.rows.values()))
+        return boundary(panels, where, dots["train"], dots["test"], data.feature_names, data.class_names, note)
 
 
 def plot(run: Run, form: str, dpi: int, width: float | None) -> list[Path]:

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP, new_figure
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP, dot_scale, new_figure
 
 MARGIN = 0.05  # of each axis' own range
 MOST_CELLS = 2**22  # of grid inputs that are there at once
@@ -49,19 +49,27 @@ def grid(low: Features, high: Features, means: npt.NDArray[np.float64], n: int) 
 
 
 def boundary(
-    panels: Mapping[str, Features], where: Grid, train: Classes, test: Classes, feature_names: Names, class_names: Names
+    panels: Mapping[str, Features],
+    where: Grid,
+    train: Classes,
+    test: Classes,
+    feature_names: Names,
+    class_names: Names,
+    note: str = "",
 ) -> Figure:
     """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the grid's inputs.
 
-    The features (N, j) of class 0 and class 1 are filled dots where they are of train, hollow ones where of test.
+    The features (N, j) of class 0 and class 1 are filled dots where they are of train, hollow ones where of test. A
+    note stands above.
     """
     figure, axes = new_figure(1, len(panels), sharex=True, sharey=True)
+    scale = dot_scale(sum(map(len, [*train, *test])))
     plane, probability = where.y.size > 0, f"probability of {class_names[1]}"
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         (_draw_plane if plane else _draw_curve)(ax, where, values)
         for subset, classes in {"training": train, "test": test}.items():
             for label, features in enumerate(classes):
-                _draw_dots(ax, features, label, subset == "test", f"{class_names[label]}, {subset}")
+                _draw_dots(ax, features, label, subset == "test", f"{class_names[label]}, {subset}", scale)
         ax.set(title=title, xlabel=feature_names[0], xlim=(where.x[0], where.x[-1]))
     axes[0].set_ylabel(feature_names[1] if plane else probability)
     if plane:
@@ -70,8 +78,9 @@ def boundary(
     if where.others.size:
         held = [f"{name} = {value:.4g}" for name, value in zip(feature_names[2:], where.others, strict=True)]
         held[8:] = [f"and {len(held) - 8} more"] if len(held) > 8 else []
-        title = "Others at their training mean: " + ", ".join(held)
-        figure.suptitle(textwrap.fill(title, 60 * len(panels)), fontsize="medium")
+        note += "; " * bool(note) + "others at their training mean: " + ", ".join(held)
+    if note:
+        figure.suptitle(textwrap.fill(note, 60 * len(panels)), fontsize="medium")
     columns = 5 if plane and len(panels) > 1 else 1 + len(panels)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure
@@ -92,10 +101,10 @@ def _draw_curve(ax: Axes, where: Grid, probability: Features) -> None:
     ax.set_ylim(-0.12, 1.12)
 
 
-def _draw_dots(ax: Axes, features: Features, label: int, hollow: bool, name: str) -> None:
+def _draw_dots(ax: Axes, features: Features, label: int, hollow: bool, name: str, scale: float) -> None:
     """Draw rows over the plane or, of one feature, class 0 below and class 1 above the curve, hollow ones farther."""
     colour, plane = CLASS_COLOURS[label], features.shape[1] > 1
     heights = features[:, 1] if plane else np.full(len(features), 0.5 + (-1, 1)[label] * (0.58 if hollow else 0.53))
-    edge = {"ec": "white", "lw": 0.4} if plane and not hollow else {"ec": colour}
+    edge = {"ec": "white", "lw": 0.4 * scale} if plane and not hollow else {"ec": colour, "lw": 1.5 * scale}
     size, face = 22 if plane and hollow else 18, "none" if hollow else colour
-    ax.scatter(features[:, 0], heights, size, fc=face, marker=CLASS_MARKERS[label], label=name, **edge)
+    ax.scatter(features[:, 0], heights, size * scale, fc=face, marker=CLASS_MARKERS[label], label=name, **edge)

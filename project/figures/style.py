@@ -25,6 +25,11 @@ LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 Pixels = npt.NDArray[np.uint8]
 
 
+def dot_scale(rows: int) -> float:
+    """Return by how much the area of so many dots shrinks: where there are many, they would hide each other."""
+    return min(1.0, max(0.1, 2000 / max(rows, 1)))
+
+
 @contextmanager
 def own_style() -> Iterator[None]:
     """Draw as matplotlib does by default, whatever the user's matplotlibrc says; a $ in a name is a dollar."""

@@ -9,8 +9,9 @@ load_commands()  # as the command itself does, before torch is there
 
 # ruff: noqa: E402
 import torch.utils.tensorboard  # noqa: F401 (the logger imports it when it first writes)
+from arguments import parse
 from lightning.pytorch import Trainer, seed_everything
-from stopwatch import Stopwatch, parse
+from stopwatch import Stopwatch
 
 from project.callbacks import CALLBACKS
 from project.callbacks.figures import Figures
@@ -24,7 +25,7 @@ from project.options import TRAINER_DEFAULTS
 
 
 def main() -> None:
-    options = parse(__doc__, "--figures", "--bare", root=None)
+    options = parse(__doc__, "--figures", "--bare")
     seed_everything(0, verbose=False)
     data = NpyDataModule(root=options.root, batch_size=options.batch_size)
     data.setup("fit")  # once: what follows is the training alone

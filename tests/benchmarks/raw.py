@@ -3,7 +3,6 @@
 As a script it is the whole of the work, from the files to the figures; with ``--loop`` it times the iterations alone.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from arguments import parse
 from torch import Tensor, nn
 
-SAMPLE = Path(__file__).parents[2] / "project" / "data" / "sample"
 GRID_POINTS = 200
 
 
@@ -35,16 +34,12 @@ def load(root: Path) -> Data:
     parts: list[list[np.ndarray]] = [[], [], []]
     for label in (0, 1):
         features = np.load(root / f"class_{label}.npy").astype(np.float32)
-        fifth = len(features) // 5
-        shuffled = features[rng.permutation(len(features))]
-        for part, rows in zip(
-            parts, np.split(shuffled, [len(features) - 2 * fifth, len(features) - fifth]), strict=True
-        ):
+        shuffled, fifth = features[rng.permutation(len(features))], len(features) // 5
+        for part, rows in zip(parts, np.split(shuffled, [-2 * fifth, -fifth]), strict=True):
             part.append(rows)
     x_train, x_val, x_test = (np.concatenate(part) for part in parts)
-    y_train, y_val, y_test = (
-        np.repeat([0, 1], len(x) // 2)[:, None].astype(np.float32) for x in (x_train, x_val, x_test)
-    )
+    labels = (np.repeat([0, 1], len(x) // 2)[:, None].astype(np.float32) for x in (x_train, x_val, x_test))
+    y_train, y_val, y_test = labels
     mean, std = x_train.mean(0, dtype=np.float64), x_train.std(0, dtype=np.float64)
     x_train, x_val, x_test = (((x - mean) / std).astype(np.float32) for x in (x_train, x_val, x_test))
     return Data(*(torch.from_numpy(array) for array in (x_train, y_train, x_val, y_val, x_test, y_test)))
@@ -122,22 +117,14 @@ def draw(
         ax.contourf(*grid, probability, 20, cmap="RdBu_r", vmin=0, vmax=1)
         ax.contour(*grid, probability, [0.5], colors="black")
         for features, labels, marker in (data.x_train, data.y_train, "o"), (data.x_test, data.y_test, "^"):
-            ax.scatter(
-                features[:, 0], features[:, 1], 16, labels[:, 0], cmap="RdBu_r", marker=marker, edgecolors="white"
-            )
+            style = {"cmap": "RdBu_r", "marker": marker, "edgecolors": "white"}
+            ax.scatter(features[:, 0], features[:, 1], 16, labels[:, 0], **style)
         ax.set_title(f"{title} training")
     plt.savefig("boundary.png")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=SAMPLE)
-    parser.add_argument("--loop", action="store_true", help="print the seconds of the iterations after the warm-up")
-    parser.add_argument("--warmup", type=int, default=0)
-    parser.add_argument("--iterations", type=int, default=1000)
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--validate-every", type=int, default=20, help="0 is never")
-    options = parser.parse_args()
+    options = parse(__doc__, "--loop")
     torch.manual_seed(0)
     data = load(options.root)
     net = build_net(data.x_train.shape[1])

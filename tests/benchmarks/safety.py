@@ -13,15 +13,17 @@ import time
 
 WITHOUT = """
 import os
+import numpy
 from project import checkpoint
 from project.callbacks import Divergence
-from project.data import NpyDataModule, datamodule, fingerprint
+from project.data import checks
 os.fsync = lambda descriptor: None
 checkpoint.canonical = lambda contents: contents
+checkpoint.check_rebuilds = lambda contents, kind: None
 checkpoint.digest = lambda body: bytes(64)
-fingerprint.hash_file = lambda path: "0" * 64
-datamodule.check_values = lambda path, array: None
-NpyDataModule._check_overlap = lambda self, arrays, assignments: None
+checks.hash_file = lambda path: "0" * 64
+checks.hash_rows = lambda values: numpy.arange(len(values), dtype=numpy.uint64) << numpy.uint64(3)
+checks.find_overlap = lambda marks, same_rows: checks.Overlap(False, 0, 0)
 for hook in ("on_train_batch_end", "on_validation_end", "on_train_end"):
     delattr(Divergence, hook)
 """

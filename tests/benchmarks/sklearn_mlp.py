@@ -3,12 +3,12 @@
 It needs numpy and scikit-learn alone, so that another interpreter than the project's can run it.
 """
 
-import argparse
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from arguments import parse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
@@ -23,12 +23,7 @@ def load(root: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--warmup", type=int, default=0, help="rounded up to whole epochs")
-    parser.add_argument("--iterations", type=int, default=1000, help="a multiple of those in an epoch")
-    parser.add_argument("--batch-size", type=int)
-    options = parser.parse_args()
+    options = parse(__doc__)
     warnings.simplefilter("ignore", ConvergenceWarning)
     x, y = load(options.root)
     batch_size = options.batch_size or len(x)

@@ -5,11 +5,12 @@ import time
 
 import torch
 import torch.utils.tensorboard  # which the logger imports when it first writes
+from arguments import parse
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from raw import SAMPLE, bce, build_net, draw, load
-from stopwatch import Stopwatch, parse
+from raw import bce, build_net, draw, load
+from stopwatch import Stopwatch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -49,7 +50,7 @@ class Classifier(LightningModule):
 
 
 def main() -> None:
-    options = parse(__doc__, "--loop", root=SAMPLE)
+    options = parse(__doc__, "--loop")
     torch.manual_seed(0)
     data = load(options.root)
     train = TensorDataset(data.x_train, data.y_train)
