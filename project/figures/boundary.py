@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +105,8 @@ def _draw_dots(ax: Axes, features: Features, label: int, hollow: bool, name: str
     """Draw rows over the plane or, of one feature, class 0 below and class 1 above the curve, hollow ones farther."""
     colour, plane = CLASS_COLOURS[label], features.shape[1] > 1
     heights = features[:, 1] if plane else np.full(len(features), 0.5 + (-1, 1)[label] * (0.58 if hollow else 0.53))
-    edge = {"ec": "white", "lw": 0.4 * scale} if plane and not hollow else {"ec": colour, "lw": 1.5 * scale}
+    edge: dict[str, Any] = (
+        {"ec": "white", "lw": 0.4 * scale} if plane and not hollow else {"ec": colour, "lw": 1.5 * scale}
+    )
     size, face = 22 if plane and hollow else 18, "none" if hollow else colour
     ax.scatter(features[:, 0], heights, size * scale, fc=face, marker=CLASS_MARKERS[label], label=name, **edge)

@@ -30,6 +30,7 @@ FIT = [sys.executable, "-m", "project", "fit"]
 NO_SKLEARN = "scikit-learn not installed; pip install 'project[bench]'"
 CHUNK_ROWS = 1_000_000
 FLOAT_BYTES = 4
+NEVER = ("--validate-every", 0)
 
 
 class Job(NamedTuple):
@@ -47,10 +48,6 @@ class Measured:
     seconds: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)  # bytes of resident memory
     failure: str = ""
-
-    @property
-    def latest(self) -> str:
-        return self.failure or f"{self.seconds[-1]:.4g} s, peak {self.peaks[-1] / 1e6:.0f} MB"
 
     @property
     def time(self) -> float:
@@ -75,23 +72,14 @@ class Bench:
 
     Args:
         scratch: an empty folder.
-        repeats: how often each job runs.
-        quick: whether to do fewer iterations, to see that all works.
-        sklearn: the interpreter that has scikit-learn.
-        threads: how many threads each process may use; as many as it likes unless given.
-        timeout: seconds after which a process has failed.
+        options: as on the command line.
     """
 
-    def __init__(
-        self, scratch: Path, repeats: int, quick: bool, sklearn: str, threads: int | None, timeout: float
-    ) -> None:
-        self.scratch, self.repeats, self.quick, self.timeout = scratch, repeats, quick, timeout
-        self.sklearn = sklearn
+    def __init__(self, scratch: Path, options: argparse.Namespace) -> None:
+        self.scratch, self.options = scratch, options
         self.environment = os.environ | {"MPLBACKEND": "Agg"}
-        if threads is not None:
-            self.environment |= dict.fromkeys(
-                ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)
-            )
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.threads else ():
+            self.environment[name] = str(options.threads)
 
     def data(self, rows: int, features: int) -> Path:
         """Write two overlapping clouds, float32, of ``rows`` rows in total; once."""
@@ -101,13 +89,11 @@ class Bench:
             rng = np.random.default_rng(0)
             for label in (0, 1):
                 shape = rows // 2, features
-                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                with (root / f"class_{label}.npy").open("wb") as file:
-                    np.lib.format.write_array_header_1_0(file, header)
-                    for start in range(0, shape[0], CHUNK_ROWS):
-                        values = rng.standard_normal((min(CHUNK_ROWS, shape[0] - start), features), np.float32)
-                        values[:, :2] += 2 * label - 1
-                        values.tofile(file)
+                array = np.lib.format.open_memmap(root / f"class_{label}.npy", "w+", np.float32, shape)
+                for start in range(0, shape[0], CHUNK_ROWS):
+                    part = array[start : start + CHUNK_ROWS]
+                    part[:] = rng.standard_normal(part.shape, np.float32)
+                    part[:, :2] += 2 * label - 1
         return root
 
     def training_data(self, rows: int, features: int) -> Path:
@@ -116,33 +102,31 @@ class Bench:
 
     def job(self, name: str, *options: object) -> Job:
         """Return the job that runs a script of this folder."""
-        python = self.sklearn if name == "sklearn_mlp" else sys.executable
+        python = self.options.sklearn_python if name == "sklearn_mlp" else sys.executable
         extra = ["--loop"] if name in ("raw", "stock") else []
         return Job([python, str(HERE / f"{name}.py"), *extra, *map(str, options)])
-
-    def has_sklearn(self) -> bool:
-        return subprocess.run([self.sklearn, "-c", "import sklearn"], check=False, capture_output=True).returncode == 0
 
     def measure(self, **jobs: Job) -> dict[str, Measured]:
         """Run each job in turn, again and again; one that has failed is not run again."""
         results = {name: Measured() for name in jobs}
-        if "sklearn" in jobs and not self.has_sklearn():
+        sklearn = [self.options.sklearn_python, "-c", "import sklearn"]
+        if "sklearn" in jobs and subprocess.run(sklearn, check=False, capture_output=True).returncode:
             results["sklearn"].failure = NO_SKLEARN
-        for i in range(self.repeats):
+        for i in range(self.options.repeats):
             for name, job in jobs.items():
-                if not results[name].failure:
-                    self.run(job, results[name])
-                    print(f"  {name}, run {i + 1}: {results[name].latest}", file=sys.stderr)
+                result = results[name]
+                if not result.failure:
+                    self.run(job, result)
+                    latest = result.failure or f"{result.seconds[-1]:.4g} s, peak {result.peaks[-1] / 1e6:.0f} MB"
+                    print(f"  {name}, run {i + 1}: {latest}", file=sys.stderr)
         return results
 
     def run(self, job: Job, result: Measured) -> None:
         """Run a job once and add what it gave."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder, tempfile.TemporaryFile("w+") as output:
-            start = time.perf_counter()
-            process = subprocess.Popen(
-                job.command, cwd=folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT
-            )
-            timer = threading.Timer(self.timeout, os.kill, (process.pid, 9))
+            start, streams = time.perf_counter(), {"stdout": output, "stderr": subprocess.STDOUT}
+            process = subprocess.Popen(job.command, cwd=folder, env=self.environment, **streams)
+            timer = threading.Timer(self.options.timeout, os.kill, (process.pid, 9))
             timer.start()
             _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait, it tells the memory
             seconds = time.perf_counter() - start
@@ -151,10 +135,8 @@ class Bench:
             output.seek(0)
             lines = output.read().splitlines() or [""]
         if process.returncode != job.status:
-            timed_out = seconds >= self.timeout
-            result.failure = (
-                f"timed out after {seconds:.0f} s" if timed_out else f"status {process.returncode}: {lines[-1]}"
-            )
+            ended = f"status {process.returncode}: {lines[-1]}"
+            result.failure = f"timed out after {seconds:.0f} s" if seconds >= self.options.timeout else ended
             return
         result.seconds.append(seconds if job.whole else float(lines[-1]))
         result.peaks.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
@@ -167,38 +149,28 @@ def row(line: int, work: str, figure: float, target: str, medians: str) -> Row:
     return Row(line, work, f"{figure:.3g}", target, "yes" if reached else "no", medians)
 
 
-def ratio(
-    line: int, work: str, results: dict[str, Measured], over: str, under: str, target: str, unit: str = "s"
-) -> Row:
-    """Compare the medians of two jobs; ``rows/s`` in place of ``s`` shows rates, but the ratio is always of times."""
+def ratio(line: int, work: str, results: dict[str, Measured], over: str, under: str, target: str) -> Row:
+    """Compare the medians of two jobs."""
+    work = f"{work}: {over} / {under}"
     for name in (over, under):
-        if results[name].failure:
-            reached = "not measured" if results[name].failure == NO_SKLEARN else "no"
-            return Row(line, f"{work}: {over} / {under}", "", target, reached, f"{name}: {results[name].failure}")
-    times = {name: results[name].time for name in (over, under)}
-    medians = ", ".join(f"{name} {seconds:.4g} {unit}" for name, seconds in times.items())
-    return row(line, f"{work}: {over} / {under}", times[over] / times[under], target, medians)
+        if failure := results[name].failure:
+            return Row(line, work, "", target, "not measured" if failure == NO_SKLEARN else "no", f"{name}: {failure}")
+    medians = ", ".join(f"{name} {results[name].time:.4g} s" for name in (over, under))
+    return row(line, work, results[over].time / results[under].time, target, medians)
 
 
 def whole_process(bench: Bench) -> Iterator[Row]:
     """Line 1: from the command to its end, on the sample, everything on."""
-    results = bench.measure(
-        project=Job(FIT, whole=True),
-        raw=Job([sys.executable, str(HERE / "raw.py")], whole=True),
-        stock=Job([sys.executable, str(HERE / "stock.py")], whole=True),
-    )
+    scripts = {name: Job([sys.executable, str(HERE / f"{name}.py")], whole=True) for name in ("raw", "stock")}
+    results = bench.measure(project=Job(FIT, whole=True), **scripts)
     yield ratio(1, "whole process", results, "project", "raw", "<= 1.5")
     yield ratio(1, "whole process", results, "stock", "project", ">= 1")
 
 
 def loop(bench: Bench) -> Iterator[Row]:
     """Line 2: 1000 full-batch iterations on the sample, in a process that has imported and read all it needs."""
-    results = bench.measure(
-        project=bench.job("ours"),
-        figures=bench.job("ours", "--figures"),
-        raw=bench.job("raw"),
-        stock=bench.job("stock"),
-    )
+    ours = {"project": bench.job("ours"), "figures": bench.job("ours", "--figures")}
+    results = bench.measure(**ours, raw=bench.job("raw"), stock=bench.job("stock"))
     yield ratio(2, "1000 iterations", results, "project", "raw", "<= 3.0")
     yield ratio(2, "1000 iterations, aim", results, "project", "raw", "<= 1.5")
     yield ratio(2, "1000 iterations", results, "stock", "project", ">= 6")
@@ -210,10 +182,10 @@ def full_batch(bench: Bench) -> Iterator[Row]:
     """Line 3: iterations 6 to 25 of 1,000,000 training rows, without validation."""
     for features in (2, 16):
         window = ["--root", bench.training_data(1_000_000, features)]
-        window += ["--warmup", 2, "--iterations", 5] if bench.quick else ["--warmup", 5, "--iterations", 20]
+        window += ["--warmup", 2, "--iterations", 5] if bench.options.quick else ["--warmup", 5, "--iterations", 20]
         results = bench.measure(
-            project=bench.job("ours", *window, "--validate-every", 0),
-            raw=bench.job("raw", *window, "--validate-every", 0),
+            project=bench.job("ours", *window, *NEVER),
+            raw=bench.job("raw", *window, *NEVER),
             sklearn=bench.job("sklearn_mlp", *window),
         )
         for result in results.values():
@@ -228,53 +200,49 @@ def mini_batches(bench: Bench) -> Iterator[Row]:
     rows = 1_000_000
     epoch = -(-rows // 256)
     iterations = {"project": epoch, "raw": epoch, "stock": 1000, "sklearn": epoch}
-    if bench.quick:
+    if bench.options.quick:
         iterations |= dict.fromkeys(("project", "raw", "stock"), 300)
-    common = ["--root", bench.training_data(rows, 2), "--batch-size", 256, "--warmup", 100, "--iterations"]
-    never = "--validate-every", 0
-    results = bench.measure(
-        project=bench.job("ours", *common, iterations["project"], *never),
-        raw=bench.job("raw", *common, iterations["raw"], *never),
-        stock=bench.job("stock", *common, iterations["stock"], *never),
-        sklearn=bench.job("sklearn_mlp", *common, iterations["sklearn"]),
-    )
+    common = ["--root", bench.training_data(rows, 2), "--batch-size", 256, "--warmup", 100, *NEVER, "--iterations"]
+    scripts = {"project": "ours", "sklearn": "sklearn_mlp"}
+    jobs = {name: bench.job(scripts.get(name, name), *common, count) for name, count in iterations.items()}
+    results = bench.measure(**jobs)
     for name, result in results.items():  # the seconds of 1000 rows
         result.seconds = [seconds / iterations[name] * epoch / rows * 1000 for seconds in result.seconds]
     for other, target, aim in ("raw", ">= 0.7", ""), ("stock", ">= 5", ""), ("sklearn", ">= 1", ", aim"):
         compared = ratio(4, f"rows a second, batches of 256{aim}", results, other, "project", target)
-        rates = {name: 1000 / results[name].time for name in ("project", other) if results[name].seconds}
-        medians = ", ".join(f"{name} {rate:,.0f} rows/s" for name, rate in rates.items())
+        both = [name for name in ("project", other) if results[name].seconds]
+        rates = ", ".join(f"{name} {1000 / results[name].time:,.0f} rows/s" for name in both)
         work = f"rows a second, batches of 256{aim}: project / {other}"
-        yield compared._replace(work=work, medians=medians if len(rates) == 2 else compared.medians)
+        yield compared._replace(work=work, medians=rates if len(both) == 2 else compared.medians)
 
 
 def memory(bench: Bench) -> Iterator[Row]:
     """Line 5: the peak of a whole fit, figures included, above that of the same fit of 1000 rows."""
     rows, features = 10_000_000, 2
-    options = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.root"]
+    fit = [*FIT, "--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.root"]
+    window = "--root", bench.data(rows, features), "--iterations", 2, "--validate-every", 2
     results = bench.measure(
-        small=Job([*FIT, *options, str(bench.data(1000, features))], whole=True),
-        project=Job([*FIT, *options, str(bench.data(rows, features))], whole=True),
-        ours=bench.job("ours", "--root", bench.data(rows, features), "--iterations", 2, "--validate-every", 2),
-        raw=bench.job("raw", "--root", bench.data(rows, features), "--iterations", 2, "--validate-every", 2),
+        small=Job([*fit, str(bench.data(1000, features))], whole=True),
+        project=Job([*fit, str(bench.data(rows, features))], whole=True),
+        **{name: bench.job(name, *window) for name in ("ours", "raw")},
     )
-    size = rows * features * FLOAT_BYTES
+    size, small = rows * features * FLOAT_BYTES, results["small"]
     for name, work in ("project", "fit of 10^7 rows"), ("ours", "the same without figures"), ("raw", "raw's loop"):
-        failure = results["small"].failure or results[name].failure
-        if failure:
-            yield Row(5, f"peak memory / data: {work}", "", "<= 1.5", "no", failure)
+        work = f"peak memory / data: {work}"  # noqa: PLW2901
+        if failure := small.failure or results[name].failure:
+            yield Row(5, work, "", "<= 1.5", "no", failure)
             continue
-        above = results[name].peak - results["small"].peak
-        medians = f"{above / 1e6:.0f} MB above {results['small'].peak / 1e6:.0f} MB, data {size / 1e6:.0f} MB"
-        yield row(5, f"peak memory / data: {work}", above / size, "<= 1.5", medians)
+        above = results[name].peak - small.peak
+        medians = f"{above / 1e6:.0f} MB above {small.peak / 1e6:.0f} MB, data {size / 1e6:.0f} MB"
+        yield row(5, work, above / size, "<= 1.5", medians)
 
 
 def out_of_core(bench: Bench) -> Iterator[Row]:
-    """Line 6: training with a quarter of the data's size as memory, see limited.py."""
+    """Line 6: training over a scratch file, with a quarter of the data's size as memory, see limited.py."""
     rows, features = 16_000_000, 16
     allowed = rows * features * FLOAT_BYTES // 4
-    options = ["--root", bench.data(rows, features), "--warmup", 2, "--iterations", 3 if bench.quick else 10]
-    options += ["--validate-every", 0]
+    options = ["--root", bench.data(rows, features), "--warmup", 2, "--iterations", 3 if bench.options.quick else 10]
+    options += NEVER
     results = bench.measure(
         limited=bench.job("limited", allowed, "ours", *options),
         unlimited=bench.job("ours", *options),
@@ -290,23 +258,16 @@ def out_of_core(bench: Bench) -> Iterator[Row]:
 def linearity(bench: Bench) -> Iterator[Row]:
     """Line 7: the most that a row costs more in an iteration of more rows."""
     iterations = {10**4: 200, 10**5: 50, 10**6: 10, 10**7: 3}
-    costs = {}
-    jobs = {
-        str(rows): bench.job(
-            "ours", "--root", bench.training_data(rows, 2), "--warmup", 2, "--iterations", count, "--validate-every", 0
-        )
-        for rows, count in iterations.items()
-    }
-    work, target = "cost of a row, 10^4 to 10^7 rows: largest growth", "<= 1.2"
-    for name, result in bench.measure(**jobs).items():
-        if result.failure:
-            yield Row(7, work, "", target, "no", f"{name} rows: {result.failure}")
-            return
-        costs[name] = result.time / iterations[int(name)] / int(name)
+    window = "--warmup", 2, *NEVER, "--iterations"
+    jobs = {str(n): bench.job("ours", "--root", bench.training_data(n, 2), *window, iterations[n]) for n in iterations}
+    work, target, results = "cost of a row, 10^4 to 10^7 rows: largest growth", "<= 1.2", bench.measure(**jobs)
+    if failures := [f"{name} rows: {result.failure}" for name, result in results.items() if result.failure]:
+        yield Row(7, work, "", target, "no", failures[0])
+        return
+    costs = {int(name): result.time / iterations[int(name)] / int(name) for name, result in results.items()}
     values = list(costs.values())
     growth = max(cost / min(values[:i]) for i, cost in enumerate(values) if i)
-    medians = ", ".join(f"{int(name):.0e} rows {cost * 1e9:.3g} ns" for name, cost in costs.items())
-    yield row(7, work, growth, target, medians)
+    yield row(7, work, growth, target, ", ".join(f"{n:.0e} rows {cost * 1e9:.3g} ns" for n, cost in costs.items()))
 
 
 def start_up(bench: Bench) -> Iterator[Row]:
@@ -326,11 +287,10 @@ def start_up(bench: Bench) -> Iterator[Row]:
 
 def parts(bench: Bench) -> Iterator[Row]:
     """Line 9: what the parts of line 2 add to each other, a thousandth of the seconds of 1000 iterations."""
-    never = "--validate-every", 0
     jobs = {
-        "the computation, by hand": bench.job("raw", *never),
-        "Lightning's loop": bench.job("ours", "--bare", *never),
-        "history, TensorBoard, signals, divergence": bench.job("ours", *never),
+        "the computation, by hand": bench.job("raw", *NEVER),
+        "Lightning's loop": bench.job("ours", "--bare", *NEVER),
+        "history, TensorBoard, signals, divergence": bench.job("ours", *NEVER),
         "50 validations, each with its checkpoint": bench.job("ours"),
         "figures": bench.job("ours", "--figures"),
     }
@@ -343,17 +303,12 @@ def parts(bench: Bench) -> Iterator[Row]:
         before = result.time
 
 
-LINES: dict[int, Callable[[Bench], Iterator[Row]]] = {
-    1: whole_process,
-    2: loop,
-    3: full_batch,
-    4: mini_batches,
-    5: memory,
-    6: out_of_core,
-    7: linearity,
-    8: start_up,
-    9: parts,
-}
+LINES: dict[int, Callable[[Bench], Iterator[Row]]] = dict(
+    enumerate(
+        [whole_process, loop, full_batch, mini_batches, memory, out_of_core, linearity, start_up, parts],
+        start=1,
+    )
+)
 
 
 def show(rows: list[Row]) -> None:
@@ -376,14 +331,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of every process; as many as each likes unless given")
     parser.add_argument("--timeout", type=float, default=600, help="seconds that a process may take")
     options = parser.parse_args()
+    options.repeats = 1 if options.quick else options.repeats
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as scratch:
-        repeats = 1 if options.quick else options.repeats
-        bench = Bench(Path(scratch), repeats, options.quick, options.sklearn_python, options.threads, options.timeout)
         for line in map(int, options.lines.split(",")):
             print(f"line {line}", file=sys.stderr)
-            rows += LINES[line](bench)
-    print(f"{os.cpu_count()} CPUs, threads {options.threads or 'not limited'}, median of {repeats}")
+            rows += LINES[line](Bench(Path(scratch), options))
+    print(f"{os.cpu_count()} CPUs, threads {options.threads or 'not limited'}, median of {options.repeats}")
     show(rows)
 
 

@@ -9,7 +9,7 @@ load_commands()  # as the command itself does, before torch is there
 
 # ruff: noqa: E402
 import torch.utils.tensorboard  # noqa: F401 (the logger imports it when it first writes)
-from arguments import parse
+from arguments import SAMPLE, parse
 from lightning.pytorch import Trainer, seed_everything
 from stopwatch import Stopwatch
 
@@ -27,7 +27,7 @@ from project.options import TRAINER_DEFAULTS
 def main() -> None:
     options = parse(__doc__, "--figures", "--bare")
     seed_everything(0, verbose=False)
-    data = NpyDataModule(root=options.root, batch_size=options.batch_size)
+    data = NpyDataModule(root=None if options.root == SAMPLE else options.root, batch_size=options.batch_size)
     data.setup("fit")  # once: what follows is the training alone
     last = options.warmup + options.iterations
     stopwatch = Stopwatch(options.warmup, last)
