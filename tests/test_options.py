@@ -21,7 +21,7 @@ def test_options_and_configs_are_obeyed_or_refused(first: int, cases: int) -> No
     with ProcessPoolExecutor(1, CONTEXT) as pool:
         summary = pool.submit(options.run, cases=cases, seconds=120, seed=1, first=first).result()
     assert summary.failures == []
-    assert summary.statuses[2] > cases // 2 or summary.statuses[0] > cases // 3
+    assert min(summary.counts.values()) > cases // 10, summary
 
 
 def test_the_campaign_sees_what_is_wrong() -> None:

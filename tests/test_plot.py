@@ -90,16 +90,16 @@ def test_an_interrupted_run_is_drawn() -> None:
 def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in its class and subset; and the title says so."""
     monkeypatch.setattr(classes, "MOST_DOTS", most)
-    data = NpyDataModule(blobs)
-    data.setup("fit")
+    (data := NpyDataModule(blobs)).setup("fit")
     shown = {(name, label): rows for name, parts in data.classes.dots.items() for label, rows in enumerate(parts)}
     for (name, label), rows in shown.items():
         subset = getattr(data, name)
         expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
         assert set(map(tuple, rows)) <= set(map(tuple, expected))
     assert (len(shown), sum(map(len, shown.values()))) == (6, min(most, 100))
-    title = Run("bce", data=data).figure("scatter").axes[0].get_title()
-    assert title == ("All datapoints" if most == 20_000 else "10 of 100 datapoints, at random")
+    run, some = Run("bce", data=data), "10 of 100 datapoints, at random"
+    titles = run.figure("scatter").axes[0].get_title(), run.figure("boundary").get_suptitle()
+    assert titles == ((some, some) if most == 10 else ("All datapoints", ""))
 
 
 @pytest.mark.parametrize("name", ["scatter", "accuracy"])

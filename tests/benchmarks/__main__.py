@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -238,15 +238,15 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 
 def out_of_core(bench: Bench) -> Iterator[Row]:
-    """Line 6: training over a scratch file, with a quarter of the data's size as memory, see limited.py."""
+    """Line 6: training over a scratch file, with a quarter of the data's size as memory."""
     rows, features = 16_000_000, 16
     allowed = rows * features * FLOAT_BYTES // 4
     options = ["--root", bench.data(rows, features), "--warmup", 2, "--iterations", 3 if bench.options.quick else 10]
     options += NEVER
     results = bench.measure(
-        limited=bench.job("limited", allowed, "ours", *options),
+        limited=bench.job("ours", "--limit", allowed, *options),
         unlimited=bench.job("ours", *options),
-        figures=bench.job("limited", allowed, "ours", *options, "--figures"),
+        figures=bench.job("ours", "--limit", allowed, *options, "--figures"),
     )
     size = f"{4 * allowed / 1e6:.0f} MB in {allowed / 1e6:.0f} MB"
     for name, work in ("limited", "trains"), ("figures", "trains and draws"):
@@ -303,12 +303,8 @@ def parts(bench: Bench) -> Iterator[Row]:
         before = result.time
 
 
-LINES: dict[int, Callable[[Bench], Iterator[Row]]] = dict(
-    enumerate(
-        [whole_process, loop, full_batch, mini_batches, memory, out_of_core, linearity, start_up, parts],
-        start=1,
-    )
-)
+FUNCTIONS = [whole_process, loop, full_batch, mini_batches, memory, out_of_core, linearity, start_up, parts]
+LINES = dict(enumerate(FUNCTIONS, start=1))
 
 
 def show(rows: list[Row]) -> None:

@@ -1,5 +1,7 @@
 """The project's own iterations inside one process, with every callback but, unless asked for, the figures."""
 
+import re
+import resource
 import time
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from project.__main__ import load_commands
 load_commands()  # as the command itself does, before torch is there
 
 # ruff: noqa: E402
-import torch.utils.tensorboard  # noqa: F401 (the logger imports it when it first writes)
+import torch.utils.tensorboard  # (the logger imports it when it first writes)
 from arguments import SAMPLE, parse
 from lightning.pytorch import Trainer, seed_everything
 from stopwatch import Stopwatch
@@ -24,8 +26,23 @@ from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS
 
 
+def limit(allowed: int) -> None:
+    """Let the process have so many bytes more, and no more: Linux only.
+
+    The kernel's RLIMIT_DATA counts private writable memory (heap, anonymous maps, thread stacks), and not files mapped
+    for reading, whose pages the kernel may drop and read again at any time. RLIMIT_AS would count those too, and a
+    memory cgroup, the most lifelike limit, needs rights that few users have.
+    """
+    torch.ones(1_000_000).sum()  # starts the threads, whose stacks count
+    in_use = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert in_use
+    resource.setrlimit(resource.RLIMIT_DATA, (int(in_use[1]) * 1024 + allowed,) * 2)
+
+
 def main() -> None:
     options = parse(__doc__, "--figures", "--bare")
+    if options.limit:
+        limit(options.limit)
     seed_everything(0, verbose=False)
     data = NpyDataModule(root=None if options.root == SAMPLE else options.root, batch_size=options.batch_size)
     data.setup("fit")  # once: what follows is the training alone

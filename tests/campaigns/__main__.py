@@ -26,10 +26,9 @@ CAMPAIGNS = {  # by module: its options, and its share of the time
 def run(module: str, options: list[str], seconds: float) -> tuple[str, bool]:
     """Run a campaign; return its command with what it printed, and whether it succeeded."""
     arguments = ["-m", f"tests.campaigns.{module}", *options, "--seconds", f"{seconds:.0f}"]
+    pipe = {"stdout": subprocess.PIPE, "text": True, "timeout": seconds + GRACE}
     try:
-        done = subprocess.run(
-            [sys.executable, *arguments], stdout=subprocess.PIPE, text=True, timeout=seconds + GRACE, check=False
-        )
+        done = subprocess.run([sys.executable, *arguments], check=False, **pipe)
         output, success = done.stdout.strip(), done.returncode == 0
     except subprocess.TimeoutExpired:
         output, success = "did not end in time", False

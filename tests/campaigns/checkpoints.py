@@ -101,24 +101,14 @@ class Original:
             return [(name, archive.read(name)) for name in archive.namelist()]
 
     @property
-    def calls(self) -> dict[str, Call]:
+    def calls(self) -> list[Call]:
         """Calls that make the canary; the script that some of them run does so too."""
-        path = str(self.canary)
-        return {
-            "os.system": Call(os.system, f"touch {path}"),
-            "exec": Call(exec, f"open({path!r}, 'w').close()"),
-            "eval": Call(eval, f"open({path!r}, 'w').close()"),
-            "open": Call(open, path, "w"),
-            "subprocess": Call(subprocess.check_call, ["/usr/bin/touch", path]),
-            "importlib": Call(importlib.import_module, "this"),
-            "runpy": Call(runpy.run_path, __file__),
-            "torch.hub": Call(torch.hub.download_url_to_file, Path(__file__).as_uri(), path),
-            "torch.save": Call(torch.save, [], path),
-            "torch.load": Call(torch.load, path),
-            "numpy": Call(np.savetxt, path, [0]),
-            "shutil": Call(shutil.copy, __file__, path),
-            "pathlib": Call(Path.touch, Path(path)),
-        }
+        path, source = str(self.canary), f"open({str(self.canary)!r}, 'w').close()"
+        calls = [Call(exec, source), Call(eval, source), Call(os.system, f"touch {path}"), Call(open, path, "w")]
+        calls += [Call(subprocess.check_call, ["/usr/bin/touch", path]), Call(importlib.import_module, "this")]
+        calls += [Call(runpy.run_path, __file__), Call(torch.hub.download_url_to_file, Path(__file__).as_uri(), path)]
+        calls += [Call(torch.save, [], path), Call(torch.load, path), Call(np.savetxt, path, [0])]
+        return [*calls, Call(shutil.copy, __file__, path), Call(Path.touch, Path(path))]
 
 
 Build = Callable[[Original], bytes]
@@ -175,8 +165,8 @@ def moved(folder: str) -> Build:
     return repacked(lambda found: [(name.replace("archive/", folder), data) for name, data in found])
 
 
-def with_call(name: str) -> Build:
-    return lambda original: saved({**original.contents, "callbacks": {"Checkpoints": original.calls[name]}})
+def with_call(number: int) -> Build:
+    return lambda original: saved({**original.contents, "callbacks": {"Checkpoints": original.calls[number]}})
 
 
 def without(part: str) -> Build:
@@ -257,12 +247,12 @@ UNFIT = {
     }
 )
 HOSTILE: dict[str, Build] = {
-    **{f"a call of {name}": with_call(name) for name in Original(b"", Path()).calls},
-    "a call in the legacy format": lambda original: saved(original.calls["exec"], zipped=False),
-    "a call in a raw pickle": lambda original: seal(pickle.dumps(original.calls["exec"])),
-    "a call in a raw pickle of protocol 0": lambda original: seal(pickle.dumps(original.calls["exec"], 0)),
-    "a call in the options": lambda original: saved({**original.contents, OPTIONS: {"lr": original.calls["exec"]}}),
-    "a call as a key": lambda original: saved({**original.contents, original.calls["exec"]: 0}),
+    **{f"a call of {call.function}": with_call(n) for n, call in enumerate(Original(b"", Path()).calls)},
+    "a call in the legacy format": lambda original: saved(original.calls[0], zipped=False),
+    "a call in a raw pickle": lambda original: seal(pickle.dumps(original.calls[0])),
+    "a call in a raw pickle of protocol 0": lambda original: seal(pickle.dumps(original.calls[0], 0)),
+    "a call in the options": lambda original: saved({**original.contents, OPTIONS: {"lr": original.calls[0]}}),
+    "a call as a key": lambda original: saved({**original.contents, original.calls[0]: 0}),
     "an object": with_edit((f"{OPTIONS}/lr", Call(Counter, "abc"))),
     "a module": whole(torch.nn.Linear(2, 1)),
     "the legacy format": lambda original: saved(original.contents, zipped=False),
@@ -345,20 +335,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
     return saved(canonical(copy.deepcopy(a))) == saved(canonical(copy.deepcopy(b)))
 
 
-@dataclass
-class Damaged(Summary):
-    """What became of the damaged and the hostile checkpoints."""
-
-    refused: int = 0
-    harmless: int = 0  # accepted, with identical contents
-    hostile: int = 0
-
-    def __str__(self) -> str:
-        tried = f"{self.refused + self.harmless} tried, {self.refused} refused, {self.harmless} harmless"
-        return f"damaged checkpoints: {tried}; {self.hostile} hostile ones given to the commands; {self.end}"
-
-
-def examine(changes: Iterable[Change], original: bytes, folder: Path, seconds: float, summary: Damaged) -> None:
+def examine(changes: Iterable[Change], original: bytes, folder: Path, seconds: float, summary: Summary) -> None:
     """Load each damaged checkpoint, and count what became of it."""
     path = folder / "damaged.ckpt"
     path.write_bytes(original)
@@ -372,11 +349,11 @@ def examine(changes: Iterable[Change], original: bytes, folder: Path, seconds: f
             try:
                 contents = load(path)
             except InputError:
-                summary.refused += 1
+                summary.counts["damaged ones refused"] += 1
             except Exception as error:
                 summary.failures.append(f"{name}: {type(error).__name__}: {error}")
             else:
-                summary.harmless += 1
+                summary.counts["damaged ones harmless"] += 1  # accepted, with identical contents
                 if not same(contents, expected):
                     summary.failures.append(f"{name}: other contents were accepted")
     path.unlink()
@@ -418,7 +395,7 @@ def state(folder: Path) -> set[tuple[Path, int, int]]:
     return {(path, (info := path.stat()).st_size, info.st_mtime_ns) for path in folder.rglob("*")}
 
 
-def attack(original: Original, run: Run, seconds: float, summary: Damaged) -> None:
+def attack(original: Original, run: Run, seconds: float, summary: Summary) -> None:
     """Give every hostile checkpoint to every command that could believe it; export reads neither data nor training."""
     np.save("rows.npy", np.zeros((3, 2)))
     checkpoint = run.last.with_name("hostile.ckpt")
@@ -430,14 +407,14 @@ def attack(original: Original, run: Run, seconds: float, summary: Damaged) -> No
         checkpoint.write_bytes(build(original))
         for command in [*refusing, *working]:
             if summary.seconds < seconds:
-                summary.hostile += 1
+                summary.counts["hostile ones given to a command"] += 1
                 if failure := complaint(commands(checkpoint)[command], original.canary, command in working):
                     summary.failures.append(f"{command} of a checkpoint with {name}: {failure}")
 
 
-def campaign(seconds: float) -> Damaged:
+def campaign(seconds: float) -> Summary:
     """Try everything, as far as the time goes."""
-    summary = Damaged()
+    summary = Summary("damaged and hostile checkpoints")
     home = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

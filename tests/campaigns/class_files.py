@@ -194,16 +194,18 @@ def class_file(seed: int, number: int) -> tuple[bytes, bool]:
 
 @dataclass
 class Files(Summary):
-    """How many files were read and refused."""
+    """What became of the files, and what the worst of them took."""
 
-    read: int = 0
-    refused: int = 0
     slowest: float = 0.0  # seconds
     largest: int = 0  # bytes, at the most, in use at once for one file
 
-    def __str__(self) -> str:
-        counts = f"{self.read + self.refused} class files: {self.read} read, {self.refused} refused"
-        return f"{counts}, slowest {self.slowest * 1000:.1f} ms, at most {self.largest / 2**20:.2f} MB, {self.end}"
+    @property
+    def read(self) -> int:
+        return self.counts["read"]
+
+    @property
+    def refused(self) -> int:
+        return self.counts["refused"]
 
 
 def misread(path: Path, array: npt.NDArray[np.generic]) -> str | None:
@@ -252,8 +254,7 @@ def examine(path: Path, valid: bool, summary: Files) -> str | None:
         memory = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     summary.slowest, summary.largest = max(summary.slowest, seconds), max(summary.largest, memory)
-    summary.read += isinstance(result, np.ndarray)
-    summary.refused += not isinstance(result, np.ndarray)
+    summary.counts["read" if isinstance(result, np.ndarray) else "refused"] += 1
     if seconds > MAX_SECONDS or memory > MAX_BYTES:
         return f"took {seconds:.3f} s and {memory} bytes"
     if isinstance(result, InputError):
@@ -266,7 +267,7 @@ def examine(path: Path, valid: bool, summary: Files) -> str | None:
 
 def run(files: int, seconds: float, seed: int, first: int = 0) -> Files:
     """Examine files of a seed, from number first on, until there are enough or the time is over."""
-    summary = Files()
+    summary = Files("class files")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "class_0.npy"
         with path.open("wb", buffering=0) as file:  # kept open: some file systems are slow to empty a file
@@ -278,6 +279,7 @@ def run(files: int, seconds: float, seed: int, first: int = 0) -> Files:
                 file.truncate(file.write(data))
                 if failure := examine(path, valid, summary):
                     summary.failures.append(f"file {number}: {failure}")
+    summary.title += f", slowest {summary.slowest * 1000:.1f} ms, at most {summary.largest / 2**20:.2f} MB"
     return summary
 
 

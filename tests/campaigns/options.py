@@ -6,6 +6,7 @@ Case number n of a seed is always the same; ``--first n --cases 1`` looks at it 
 callback, logger and profiler of Lightning's with its default arguments.
 """
 
+import inspect
 import os
 import random
 import re
@@ -15,13 +16,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
-from lightning.pytorch import callbacks, loggers, profilers
+from lightning.pytorch import Trainer, callbacks, loggers, profilers
 
 import project.cli  # noqa: F401 (imported once here, so that a fork starts at once)
 from project.__main__ import main as project_main
@@ -105,15 +104,7 @@ JUNK = [
     *("1_000", "0o17", "0b2", "1e9", HUGE, "16-mixed", "bf16-true", "64-true", "32", "ddp", "fsdp", "deepspeed"),
     *("simple", "advanced", "pytorch", "norm", "value", "warn", "last", "best", "cpu", "None", "lambda: 0", "../x"),
 ]
-TRAINER = [
-    *("strategy", "precision", "logger", "callbacks", "fast_dev_run", "max_epochs", "min_epochs", "min_steps"),
-    *("max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches"),
-    *("overfit_batches", "check_val_every_n_epoch", "num_sanity_val_steps", "log_every_n_steps", "num_nodes"),
-    *("enable_checkpointing", "enable_progress_bar", "enable_model_summary", "accumulate_grad_batches"),
-    *("gradient_clip_val", "gradient_clip_algorithm", "deterministic", "benchmark", "inference_mode"),
-    *("use_distributed_sampler", "profiler", "detect_anomaly", "barebones", "plugins", "sync_batchnorm"),
-    *("reload_dataloaders_every_n_epochs", "default_root_dir", "enable_autolog_hparams", "model_registry"),
-]
+TRAINER = sorted(inspect.signature(Trainer).parameters.keys() - {"max_steps", "val_check_interval", "devices"})
 # Ways to name code; none may be imported, let alone called
 FOREIGN = [
     *(f"{CANARY}.Callback", f"{CANARY}.sub.Callback", f"{CANARY}.leave", f"torch.{CANARY}.X", "os.system", "sys.exit"),
@@ -240,19 +231,6 @@ KINDS = [own_valid] * 6 + [own_invalid] * 24 + [lightnings] * 18 + [misspelt] * 
 KINDS += [mutated_config] * 10 + [built_config] * 10 + [hostile] * 16 + [other_command] * 8
 
 
-@dataclass
-class Tried(Summary):
-    """What the command lines came to."""
-
-    statuses: Counter[int] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        return (
-            f"options and configs: {self.statuses.total()} command lines, {self.statuses[0]} obeyed, "
-            f"{self.statuses[2]} refused in one line, {self.end}"
-        )
-
-
 def execute(arguments: list[str], folder: Path) -> tuple[int, str]:
     """Run a command in a process of its own, and return its exit status and what it wrote to stderr."""
     stderr = folder.with_suffix(".err")
@@ -318,9 +296,9 @@ def prepare(template: Path) -> None:
     shutil.rmtree(template / "__pycache__", ignore_errors=True)
 
 
-def run(cases: int, seconds: float, seed: int, first: int = 0) -> Tried:
+def run(cases: int, seconds: float, seed: int, first: int = 0) -> Summary:
     """Try that many cases, or as many as there is time for."""
-    summary = Tried()
+    summary = Summary("options and configs")
     with tempfile.TemporaryDirectory() as name:
         template, folder = Path(name) / "template", Path(name) / "case"
         prepare(template)
@@ -337,7 +315,7 @@ def run(cases: int, seconds: float, seed: int, first: int = 0) -> Tried:
             (folder / "config.yaml").unlink(missing_ok=True)
             after = contents(folder)
             imported = any("canary" in path.name and path.suffix in (".txt", ".pyc") for path in after)
-            summary.statuses[status] += 1
+            summary.counts["refused in one line" if status == 2 else "obeyed"] += 1
             # What a callback cannot do, it says only when the run folder is there.
             if wrong := verdict(status, stderr, changed=before != after and kind != "own", imported=imported):
                 shown = f"{arguments}" + (f" with {config!r}" if config is not None else "")

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 
 @dataclass
 class Summary:
-    """What became of a campaign's cases; a subclass counts them, and says so in one line."""
+    """What became of a campaign's cases: how many came to what, and the failures in words."""
 
+    title: str
+    counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
 
@@ -19,9 +22,9 @@ class Summary:
     def seconds(self) -> float:
         return time.monotonic() - self.begin
 
-    @property
-    def end(self) -> str:
-        return f"{len(self.failures)} failures ({self.seconds:.0f} s)"
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"{self.title}: {counts}, {len(self.failures)} failures ({self.seconds:.0f} s)"
 
 
 def main(campaign: Callable[..., Summary | str], **defaults: Any) -> None:
@@ -35,5 +38,5 @@ def main(campaign: Callable[..., Summary | str], **defaults: Any) -> None:
     summary = campaign(**vars(parser.parse_args()))
     print(summary)
     failures = summary.failures if isinstance(summary, Summary) else []
-    print("\n".join(failures[:50]), file=sys.stderr)
+    print("\n".join(failures[:50]), file=sys.stderr, end="")
     sys.exit(bool(failures))

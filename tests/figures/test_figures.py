@@ -320,7 +320,7 @@ def test_a_title_says_where_other_features_are_held() -> None:
     train, test = (np.concatenate(classes).astype(np.float64).mean(0) for classes in draw(4)[4].values())
     title, many = (draw(j)[0].get_suptitle().replace("\n", " ") for j in (4, 20))
     held = [f"{FEATURES[i]} = {train[i]:.4g}" for i in (2, 3)]
-    assert title == "Others at their training mean: " + ", ".join(held)
+    assert title == "others at their training mean: " + ", ".join(held)
     assert all(f"{test[i]:.4g}" not in title for i in (2, 3))
     assert (many.count(" = "), many.endswith(", and 10 more")) == (8, True)
 
