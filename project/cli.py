@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +29,7 @@ from project.callbacks.threads import Threads
 from project.checkpoint import DigestCheckpointIO, check_resumes, load
 from project.data import NpyDataModule
 from project.data.arrays import open_array
-from project.disk import write_whole
+from project.disk import hold, release, write_whole
 from project.errors import DivergedError, InputError
 from project.failures import UNUSABLE, refusing
 from project.model import BinaryClassifier
@@ -102,10 +101,8 @@ class ProjectCLI(LightningCLI):
     def _options(self) -> tuple[str, Namespace]:
         return self.config.subcommand, self.config[self.config.subcommand]
 
-    @contextmanager
-    def _refusing(self, what: str = "options") -> Iterator[None]:
-        with refusing([name for name, _ in self._options()[1].items()], what):
-            yield
+    def _refusing(self, what: str = "options") -> AbstractContextManager[None]:
+        return refusing([name for name, _ in self._options()[1].items()], what)
 
     @staticmethod
     def configure_optimizers(
@@ -153,9 +150,10 @@ class ProjectCLI(LightningCLI):
         if trainer.is_global_zero:
             with self._refusing("--trainer"):
                 config = self._config()
-            run = Run.of_checkpoint(self.checkpoint) if self.checkpoint else Run.claim(self.logs, options.name)
-            assert run is not None
-            self.run, logger.folder = run, run.path
+            resumed = Run.of_checkpoint(self.checkpoint) if self.checkpoint else None
+            self.run = run = resumed or Run.claim(self.logs, options.name)
+            hold(run.path)
+            logger.folder = run.path
             write_whole(run.config, config.encode())
             print(self.datamodule.describe(trainer))
         return trainer
@@ -178,6 +176,9 @@ class ProjectCLI(LightningCLI):
             if self.checkpoint is None and self.trainer.is_global_zero:
                 shutil.rmtree(self.run.path)  # A run that cannot begin leaves no folder.
             raise InputError(f"--trainer: {type(error).__name__}: {error}") from error
+        finally:
+            if self.trainer.is_global_zero:
+                release(self.run.path)
 
     def after_fit(self) -> None:
         metrics = self.trainer.callback_metrics

@@ -6,7 +6,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from project.errors import InputWarning
+from project.errors import InputError, InputWarning
+
+try:
+    import fcntl
+except ImportError:  # Windows has no locks on folders.
+    fcntl = None  # type: ignore[assignment]
+
+HAS_LOCKS = fcntl is not None
+HELD: dict[Path, int] = {}  # descriptors of the folders that this process holds
+
+
+def hold(folder: Path) -> None:
+    """Keep other processes from writing a folder, until it is released or this process ends, however it ends.
+
+    Raises:
+        InputError: if another process holds it.
+    """
+    path = folder.absolute()
+    if not HAS_LOCKS or path in HELD:
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise InputError(f"{folder}: another process is writing this run; wait for it or stop it") from error
+    HELD[path] = descriptor
+
+
+def release(folder: Path) -> None:
+    if (path := folder.absolute()) in HELD:
+        os.close(HELD.pop(path))
 
 
 def write_whole(path: Path, data: bytes) -> None:

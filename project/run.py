@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
+from project.disk import HAS_LOCKS, hold
 from project.errors import InputError
 from project.figures.style import own_style
 from project.model import BinaryClassifier
@@ -101,7 +102,10 @@ class Run:
 
     @classmethod
     def claim(cls, logs: Path, name: str | None) -> "Run":
-        """Make a new run folder that no other process has: NAME, which must not exist, or else the next version_N."""
+        """Make a run folder that no other process has or gets: the next version_N, or a NAME that has no checkpoint.
+
+        A run that ended before its first checkpoint begins again under its name.
+        """
         logs.mkdir(parents=True, exist_ok=True)
         number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdecimal()), default=-1) + 1
         while True:  # Of processes that saw the same number, mkdir decides which one gets it.
@@ -109,12 +113,14 @@ class Run:
             try:
                 run.path.mkdir()
             except FileExistsError as error:
-                if name is not None:
+                if name is None:
+                    number += 1
+                    continue
+                if run.last.exists() or not HAS_LOCKS or not run.path.is_dir():
                     advice = f"choose another name, or resume it with --ckpt_path {run.last}"
                     raise InputError(f"--name: {run.path} exists; {advice}") from error
-                number += 1
-            else:
-                return run
+            hold(run.path)
+            return run
 
     @classmethod
     def newest(cls, logs: Path) -> "Run":

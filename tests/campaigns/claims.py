@@ -45,13 +45,14 @@ def claim_together(folder: Path, processes: int, name: str | None) -> None:
         AssertionError: if two processes got the same folder, or one that may get one got none.
     """
 
-    def work(number: int) -> int:
+    def work(_: int) -> int:
         try:
             claimed = Run.claim(folder / LOGS, name)
         except InputError:
             return 2
-        with (claimed.path / f"claimed by {number}").open("x"):
-            return 0
+        claimed.last.parent.mkdir()
+        claimed.last.touch()  # A name without a checkpoint is free again once its process has ended.
+        return 0
 
     statuses = together(processes, work)
     owners = [len(list(path.iterdir())) for path in (folder / LOGS).iterdir()]
