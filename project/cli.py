@@ -49,9 +49,8 @@ class ProjectCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, default=None, help="The run folder under lightning_logs.")
-        parser.add_argument(
-            "--threads", type=int | None, default=None, help="CPU threads, 1 to 1024; null suits the size of a piece."
-        )
+        threads = "CPU threads, 1 to 1024; null suits the size of a piece."
+        parser.add_argument("--threads", type=int | None, default=None, help=threads)
         parser.link_arguments("data.num_features", "model.num_features", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -173,8 +172,8 @@ class ProjectCLI(LightningCLI):
         except (AssertionError, NotImplementedError, *UNUSABLE) as error:
             if isinstance(error, (InputError, DivergedError)) or self.trainer.fit_loop.total_batch_idx >= 0:
                 raise
-            if self.checkpoint is None and self.trainer.is_global_zero:
-                shutil.rmtree(self.run.path)  # A run that cannot begin leaves no folder.
+            if self.checkpoint is None and self.trainer.is_global_zero:  # A run that cannot begin leaves no folder.
+                shutil.rmtree(self.run.path)
             raise InputError(f"--trainer: {type(error).__name__}: {error}") from error
         finally:
             if self.trainer.is_global_zero:

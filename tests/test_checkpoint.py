@@ -166,7 +166,7 @@ def named(where: str, what: str, **arguments: Any) -> dict[str, Any]:
 
 
 PYTORCH, LAUNCHER, ELSEWHERE = "lightning.pytorch", "torch.distributed.launcher.api", {"save_dir": "elsewhere"}
-LAUNCH = named(LAUNCHER, "LaunchConfig", min_nodes=1, max_nodes=1, nproc_per_node=1)
+LAUNCH = named(LAUNCHER, "LaunchConfig", min_nodes=1, max_nodes=1, nproc_per_node=1, rdzv_backend="c10d")
 ELASTIC = named(LAUNCHER, "elastic_launch", config=LAUNCH, entrypoint="./canary.sh")
 RECEIVED = {
     "callbacks": [

@@ -247,7 +247,7 @@ UNFIT = {
     }
 )
 HOSTILE: dict[str, Build] = {
-    **{f"a call of {call.function}": with_call(n) for n, call in enumerate(Original(b"", Path()).calls)},
+    **{f"a call of {call.function.__name__}": with_call(n) for n, call in enumerate(Original(b"", Path()).calls)},
     "a call in the legacy format": lambda original: saved(original.calls[0], zipped=False),
     "a call in a raw pickle": lambda original: seal(pickle.dumps(original.calls[0])),
     "a call in a raw pickle of protocol 0": lambda original: seal(pickle.dumps(original.calls[0], 0)),
