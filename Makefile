@@ -8,11 +8,11 @@ fit: .venv/installed
 	$(BIN)/python -m project fit
 
 test: checks
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-# What takes less than a minute: all tests but those that start processes of their own
+# All tests but those that start processes or commands that train
 quick: checks
-	$(BIN)/python -m pytest -q -m "not process"
+	$(BIN)/python -m pytest -q -m "not process" -n 2
 
 checks: .venv/installed-test
 	$(BIN)/ruff format --check

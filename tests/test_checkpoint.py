@@ -29,6 +29,8 @@ from project.run import Run
 from tests.campaigns import checkpoints
 from tests.campaigns.checkpoints import HOSTILE, TRAINING, UNFIT, UNTESTABLE, Original, commands, complaint, edited
 
+pytestmark = pytest.mark.process
+
 COMMANDS = tuple(commands(Path()))
 RNG = random.Random(0)  # noqa: S311 (nothing to keep secret)
 SAMPLE = sorted(RNG.sample(sorted(HOSTILE), 6))  # The campaign leaves none out.

@@ -20,6 +20,8 @@ from project.checkpoint import load
 from project.data import NpyDataModule, sample
 from project.run import Run
 
+pytestmark = pytest.mark.process
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 METRICS = ("loss", "accuracy", "bce", "mse")
 Captured = pytest.CaptureFixture[str]

@@ -9,6 +9,8 @@ from project.__main__ import main
 from project.compare import name_by_differences
 from project.run import Run
 
+pytestmark = pytest.mark.process
+
 
 def test_compare_names_runs_by_their_difference_and_reports_final_numbers(
     workplace: Path, capsys: pytest.CaptureFixture[str]

@@ -11,6 +11,8 @@ from project.__main__ import main
 from project.data import sample
 from project.run import Run
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(("name", "output"), [("bce", "elsewhere.onnx"), ("notebook", None)])
 def test_the_exported_model_answers_as_the_checkpoint_in_another_runtime(

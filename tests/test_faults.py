@@ -20,6 +20,8 @@ from project.data import store
 from project.run import Run
 from tests.conftest import Write
 
+pytestmark = pytest.mark.process
+
 Captured = pytest.CaptureFixture[str]
 RUN = Run(Path("lightning_logs") / "run")
 FIT = ["fit", "--name", "run", "--trainer.logger", "false", "--trainer.max_steps"]

@@ -15,6 +15,8 @@ from project.model import BinaryClassifier
 from project.run import Run
 from tests.conftest import CONFIGS, wait_for_rows
 
+pytestmark = pytest.mark.process
+
 OPTIONS = {  # by signal: what is trained
     signal.SIGINT: [],
     signal.SIGTERM: ["--data.batch_size", "100"],

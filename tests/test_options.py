@@ -10,6 +10,8 @@ from project.__main__ import main
 from tests.campaigns import options
 from tests.campaigns.options import HUGE
 
+pytestmark = pytest.mark.process
+
 CONTEXT = get_context("forkserver")  # forks from a process that has imported everything and started no thread
 CONTEXT.set_forkserver_preload(["project.cli"])
 Captured = pytest.CaptureFixture[str]

@@ -15,6 +15,8 @@ from project.__main__ import main
 from project.model import BinaryClassifier
 from project.run import Run
 
+pytestmark = pytest.mark.process
+
 Captured = pytest.CaptureFixture[str]
 ADAM = ["--optimizer", "Adam", "--optimizer.lr", "0.1", "--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "7"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from project.data.arrays import open_array, stretches
 from project.data.batches import Subset
-from project.data.checks import Overlap, fingerprint, survey
-from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, split
+from project.data.checks import BLOCK, Overlap, fingerprint, survey
+from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
 from project.data.store import Store
 from project.errors import InputError, InputWarning
 
@@ -138,9 +138,7 @@ class ClassFiles:
         shown: dict[str, list[Features]] = {name: [] for name in SUBSETS}
         with self._unchanged():
             for array, assignment in zip(self.arrays, self.assignments, strict=True):
-                rows = np.flatnonzero(assignment != DROPPED)
-                if 2 * len(rows) > most:
-                    rows = np.sort(np.random.default_rng(0).choice(rows, most // 2, replace=False, shuffle=False))
+                rows = some_rows(assignment, most // 2)
                 for name, subset in SUBSETS.items():
                     shown[name].append(array[rows[assignment[rows] == subset]].astype(np.float32))
         return shown
@@ -156,6 +154,22 @@ class ClassFiles:
         for file, known in zip(self.files, self._states, strict=True):
             if state(file) != known:
                 raise InputError(f"{file}: the file changed while it was read; run the command again")
+
+
+def some_rows(assignment: Assignment, most: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of the rows that are not dropped, or so many of them at random, upwards.
+
+    No list of all of them is made.
+    """
+    kept = int((assignment != DROPPED).sum())
+    few = np.random.default_rng(0).choice(kept, min(kept, most), replace=False, shuffle=False)
+    few.sort()
+    rows, before = [], 0
+    for start in range(0, len(assignment), BLOCK):
+        here = start + np.flatnonzero(assignment[start : start + BLOCK] != DROPPED)
+        rows.append(here[few[(few >= before) & (few < before + len(here))] - before])
+        before += len(here)
+    return np.concatenate(rows)
 
 
 def find_files(root: Path) -> list[Path]:

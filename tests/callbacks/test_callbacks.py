@@ -23,6 +23,8 @@ from project.callbacks import CALLBACKS, Checkpoints, History
 from project.run import Run
 from tests.test_interruption import signal_at
 
+pytestmark = pytest.mark.process
+
 FIT = ["fit", "--trainer.max_steps", "60", "--data.batch_size", "30", "--data.root", "data"]
 ORDERS = [random.Random(seed).sample(CALLBACKS, len(CALLBACKS)) for seed in range(3)]  # noqa: S311
 COLUMNS = {"train/loss": "train_loss", "val/loss": "val_loss", "val/accuracy": "val_accuracy"}
