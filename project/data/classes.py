@@ -15,8 +15,8 @@ from torch import Tensor
 
 from project.data.arrays import open_array, stretches
 from project.data.batches import Subset
-from project.data.checks import BLOCK, Overlap, fingerprint, survey
-from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, Assignment, split
+from project.data.checks import Overlap, fingerprint, survey
+from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, split
 from project.data.store import Store
 from project.errors import InputError, InputWarning
 
@@ -134,13 +134,21 @@ class ClassFiles:
     @cached_property
     def dots(self) -> dict[str, list[Features]]:
         """Raw rows, float32 (n, j), of class 0 and class 1 in each subset: all, or else MOST_DOTS at random."""
-        most = min(MOST_DOTS, MOST_CELLS // self.num_features)
+        most = min(MOST_DOTS, MOST_CELLS // self.num_features) // 2
         shown: dict[str, list[Features]] = {name: [] for name in SUBSETS}
         with self._unchanged():
             for array, assignment in zip(self.arrays, self.assignments, strict=True):
-                rows = some_rows(assignment, most // 2)
-                for name, subset in SUBSETS.items():
-                    shown[name].append(array[rows[assignment[rows] == subset]].astype(np.float32))
+                parts: dict[str, list[Features]] = {name: [] for name in SUBSETS}
+                kept, before = int((assignment != DROPPED).sum()), 0
+                few = np.random.default_rng(0).choice(kept, min(kept, most), replace=False, shuffle=False)
+                for start, part in stretches(array):  # Rows that lie here and there would leave all pages in memory.
+                    here = np.flatnonzero(assignment[start : start + len(part)] != DROPPED)
+                    rows = here[np.sort(few[(few >= before) & (few < before + len(here))]) - before]
+                    before += len(here)
+                    for name, subset in SUBSETS.items():
+                        parts[name].append(part[rows[assignment[start + rows] == subset]].astype(np.float32))
+                for name, of_subset in parts.items():
+                    shown[name].append(np.concatenate(of_subset))
         return shown
 
     @contextmanager
@@ -154,22 +162,6 @@ class ClassFiles:
         for file, known in zip(self.files, self._states, strict=True):
             if state(file) != known:
                 raise InputError(f"{file}: the file changed while it was read; run the command again")
-
-
-def some_rows(assignment: Assignment, most: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of the rows that are not dropped, or so many of them at random, upwards.
-
-    No list of all of them is made.
-    """
-    kept = int((assignment != DROPPED).sum())
-    few = np.random.default_rng(0).choice(kept, min(kept, most), replace=False, shuffle=False)
-    few.sort()
-    rows, before = [], 0
-    for start in range(0, len(assignment), BLOCK):
-        here = start + np.flatnonzero(assignment[start : start + BLOCK] != DROPPED)
-        rows.append(here[few[(few >= before) & (few < before + len(here))] - before])
-        before += len(here)
-    return np.concatenate(rows)
 
 
 def find_files(root: Path) -> list[Path]:
