@@ -138,8 +138,7 @@ class ProjectCLI(LightningCLI):
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO(type(self.model))]
         with self._refusing("--trainer"):
             trainer = super().instantiate_trainer(**kwargs)
-        # Without this, a RANK in the environment of a single process would silence it.
-        rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]
+        rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
         if command != "fit":
             return trainer
         if options.ckpt_path is not None:

@@ -135,8 +135,7 @@ class BinaryClassifier(LightningModule):
         The value of the loss is the mean over the batch, its gradient the last piece's share. With several processes it
         is each one's part of that mean times their number, because Lightning averages over them.
         """
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
+        optimizer = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False))
         optimizer.zero_grad()
         loss = torch.zeros((), device=self.device)
         for x, y, weight in self.pieces(batch):
