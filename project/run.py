@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
-from project.disk import HAS_LOCKS, hold
+from project.disk import HAS_LOCKS, hold, release
 from project.errors import InputError
 from project.figures.style import own_style
 from project.model import BinaryClassifier
@@ -108,8 +108,9 @@ class Run:
         """
         logs.mkdir(parents=True, exist_ok=True)
         number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdecimal()), default=-1) + 1
-        while True:  # Of processes that saw the same number, mkdir decides which one gets it.
+        while True:
             run = cls(logs / (name or f"version_{number}"))
+            taken = f"--name: {run.path} exists; choose another name, or resume it with --ckpt_path {run.last}"
             try:
                 run.path.mkdir()
             except FileExistsError as error:
@@ -117,9 +118,11 @@ class Run:
                     number += 1
                     continue
                 if run.last.exists() or not HAS_LOCKS or not run.path.is_dir():
-                    advice = f"choose another name, or resume it with --ckpt_path {run.last}"
-                    raise InputError(f"--name: {run.path} exists; {advice}") from error
-            hold(run.path)
+                    raise InputError(taken) from error
+            hold(run.path)  # Of processes that saw the same, this decides which one gets it.
+            if run.last.exists():  # Another process has had it in between.
+                release(run.path)
+                raise InputError(taken)
             return run
 
     @classmethod
