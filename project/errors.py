@@ -1,6 +1,7 @@
 """The failures and warnings that name a file or an option, its value and the remedy."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -29,3 +30,16 @@ class InterruptedRunError(Exception):
             f"python -m project fit --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
         )
         self.signal = number
+
+
+def listed(items: Sequence[object], most: int = 10) -> str:
+    """Return "1, 2 and 3" or, of very many items, the first ones and how many more there are."""
+    words = [str(item) for item in items]
+    if len(words) > most + 1:
+        words[most:] = [f"{len(words) - most} more"]
+    return " and ".join([", ".join(words[:-1]), words[-1]][len(words) == 1 :])
+
+
+def columns(numbers: Sequence[int]) -> str:
+    """Return "column 1", or "columns 1, 2 and 3"."""
+    return f"column{'s' * (len(numbers) > 1)} {listed(numbers)}"

@@ -2,7 +2,6 @@
 
 import ast
 import math
-import mmap
 import re
 import stat
 import warnings
@@ -20,26 +19,42 @@ Array = npt.NDArray[np.float16 | np.float32 | np.float64 | np.integer]
 SUPPORTED = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 MAX_HEADER_BYTES = 10_000  # This is numpy's own limit, because ast.literal_eval is not safe on long text.
 CHUNK_ROWS = 65_536  # rows looked at together, so that no file is ever held in memory twice
-CHUNK_CELLS = 2**24  # and cells, where rows are wide
+CHUNK_CELLS = 2**22  # and cells, where rows are wide
+CHANGED = "the file changed while it was read; run the command again"
 
 
-class Header(NamedTuple):
-    """What the head of a ``.npy`` file says of the bytes after it."""
+class ArrayFile(NamedTuple):
+    """A ``.npy`` file whose header has proved true: an (N, j) array, N >= 1, j >= 1, of float16/32/64 or integers."""
 
+    path: Path
     dtype: np.dtype[np.generic]
     shape: tuple[int, int]
     order: Literal["C", "F"]
-    offset: int
+    offset: int  # bytes before the first cell
+
+    def stretches(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Array]]:
+        """Yield (number of the first row, consecutive rows (n, j) in the file's dtype), so many as memory can hold.
+
+        Raises:
+            InputError: if the file has become shorter; rows of a mapped file would end the process then.
+        """
+        rows, columns = self.shape
+        stop, most = rows if stop is None else stop, max(1, min(CHUNK_ROWS, CHUNK_CELLS // columns))
+        with self.path.open("rb", buffering=0) as file:
+            for first in range(start, stop, most):
+                part: Array = np.empty((min(most, stop - first), columns), self.dtype, self.order)
+                # As they lie in the file, a stretch is one run of bytes, or one run in each column.
+                runs = [part] if self.order == "C" else part.T
+                for column, run in enumerate(runs):
+                    cell = first * columns if self.order == "C" else column * rows + first
+                    file.seek(self.offset + cell * self.dtype.itemsize)
+                    if file.readinto(run.reshape(-1).view(np.uint8)) != run.nbytes:
+                        raise InputError(f"{self.path}: {CHANGED}")
+                yield first, part
 
 
-def open_array(path: Path) -> Array:
-    """Map a class file into memory, read-only, once its header has proved true.
-
-    Args:
-        path: a ``.npy`` file of float16/32/64 or integers, C or Fortran order, either byte order.
-
-    Returns:
-        The (N, j) array, N >= 1, j >= 1, backed by the file.
+def open_array(path: Path) -> ArrayFile:
+    """Read the header of a class file: C or Fortran order, either byte order.
 
     Raises:
         InputError: if the file is not such a file; nothing is allocated and nothing is unpickled to find out.
@@ -48,23 +63,21 @@ def open_array(path: Path) -> Array:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("not a regular file; give the path of an .npy file")
         with path.open("rb") as file:
-            header = _read_header(file)
-            size = file.seek(0, 2) - header.offset
-            expected = math.prod(header.shape) * header.dtype.itemsize
-            if size != expected:
-                says = f"{header.shape} {header.dtype.name} = {expected} bytes of data, file has {size}"
-                raise ValueError(f"header says {says}; save the array again")
-            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            array = ArrayFile(path, *_read_header(file), file.tell())
+            size = file.seek(0, 2) - array.offset
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give the path of an .npy file") from error
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    array: Array = np.ndarray(header.shape, header.dtype, mapping, header.offset, order=header.order)
+    expected = math.prod(array.shape) * array.dtype.itemsize
+    if size != expected:
+        says = f"{array.shape} {array.dtype.name} = {expected} bytes of data, file has {size}"
+        raise InputError(f"{path}: header says {says}; save the array again")
     return array
 
 
-def _read_header(file: BinaryIO) -> Header:
-    """Read the head of an ``.npy`` file, format versions 1.0 to 3.0 (numpy.lib.format describes them)."""
+def _read_header(file: BinaryIO) -> tuple[np.dtype[np.generic], tuple[int, int], Literal["C", "F"]]:
+    """Read dtype, shape and order from the head of a file of version 1.0 to 3.0, as numpy.lib.format describes it."""
     magic = file.read(8)
     if not magic:
         raise ValueError("the file is empty; save an array with numpy.save")
@@ -93,7 +106,7 @@ def _read_header(file: BinaryIO) -> Header:
         raise ValueError("malformed header; save the array again") from error
     if len(fields) != 3 or not isinstance(fortran, bool):
         raise ValueError(f"malformed header (fortran_order {repr(fortran)[:40]}); save the array again")
-    return Header(_checked_dtype(descr), _checked_shape(shape), "F" if fortran else "C", file.tell())
+    return _checked_dtype(descr), _checked_shape(shape), "F" if fortran else "C"
 
 
 def _checked_dtype(descr: object) -> np.dtype[np.generic]:
@@ -117,24 +130,3 @@ def _checked_shape(shape: object) -> tuple[int, int]:
     if 0 in shape:
         raise ValueError(f"shape {shape} has no {'columns' if shape[0] else 'rows'}; need at least one")
     return shape
-
-
-def stretches(array: Array) -> Iterator[tuple[int, Array]]:
-    """Yield (number of the first row, consecutive rows as they lie in the file), so many that memory can hold them."""
-    rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // array.shape[1]))
-    owner: object = array
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    for start in range(0, len(array), rows):
-        part = array[start : start + rows]
-        yield start, part
-        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            _release(part, owner)
-
-
-def _release(part: Array, owner: mmap.mmap) -> None:
-    """Leave what was read to the system's cache: in our memory it would count as ours."""
-    first = part.ctypes.data - np.frombuffer(owner, np.uint8).ctypes.data
-    last = first + sum((n - 1) * stride for n, stride in zip(part.shape, part.strides, strict=True))
-    first -= first % mmap.PAGESIZE
-    owner.madvise(mmap.MADV_DONTNEED, first, last - first + part.itemsize)

@@ -14,15 +14,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from project.data.arrays import Array, stretches
+from project.data.arrays import Array, ArrayFile
 from project.data.split import TEST, TRAIN, Assignment
-from project.errors import InputError, InputWarning
+from project.errors import InputError, InputWarning, columns
 
 EXACT_INTEGERS = 2**24  # float32 holds every integer up to here.
 MOST_COMPARED = 2**24  # rows whose hashes are kept to be compared, 8 bytes each
 BLOCK = 1 << 20
 
-Features = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32 | np.float64]  # whichever holds every value of its file
 Hashes = npt.NDArray[np.uint64]
 Fingerprint = dict[str, Any]
 
@@ -34,13 +34,14 @@ class Overlap(NamedTuple):
 
 
 class Moments:
-    """Mean and deviation of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
+    """Mean, deviation and range of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
 
     Unlike sums of squares, this keeps its digits when the mean is large against the deviation.
     """
 
     def __init__(self) -> None:
         self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # (j,) float64, once there are rows
+        self.low, self.high = torch.tensor(torch.inf), torch.tensor(-torch.inf)  # the same
 
     def add(self, features: Tensor) -> None:
         """Take in n >= 1 rows, (n, j)."""
@@ -51,19 +52,19 @@ class Moments:
         self.squares = self.squares + (values - mean).square().sum(0) + between
         self.mean = self.mean + delta * (n / (self.rows + n))
         self.rows += n
+        self.low, self.high = values.amin(0).minimum(self.low), values.amax(0).maximum(self.high)
 
     @property
     def std(self) -> Tensor:
-        """The population standard deviation, float64 (j,)."""
-        return (self.squares / self.rows).sqrt()
+        """The population standard deviation, float64 (j,); exactly 0 where all rows are equal."""
+        return torch.where(self.low < self.high, (self.squares / self.rows).sqrt(), 0)
 
 
-def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
-    """Look at every value of class_0.npy and class_1.npy once, as the float32 features that training sees.
+def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
+    """Look at every value of class_0.npy and class_1.npy once.
 
     Args:
-        files: their paths, to name in messages.
-        arrays: what they hold, each (N, j).
+        arrays: the two files.
         assignments: the subset of each of their rows, uint8 (N,).
 
     Returns:
@@ -72,11 +73,11 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
     Raises:
         InputError: as checked_rows.
     """
-    moments, rows = Moments(), sum(map(len, arrays))
+    moments, rows = Moments(), sum(array.shape[0] for array in arrays)
     marks = np.empty(rows if rows <= MOST_COMPARED else 0, np.uint64)
     sums, done = np.zeros(2, np.uint64), 0  # Sums of hashes may wrap around.
-    for label, (file, array, assignment) in enumerate(zip(files, arrays, assignments, strict=True)):
-        for start, values in checked_rows(file, array):
+    for label, (array, assignment) in enumerate(zip(arrays, assignments, strict=True)):
+        for start, values in checked_rows(array):
             subset = assignment[start : start + len(values)]
             if (train := values[subset == TRAIN]).size:
                 moments.add(torch.from_numpy(train))
@@ -85,36 +86,56 @@ def survey(files: list[Path], arrays: list[Array], assignments: list[Assignment]
                 sums[label : label + 1] += hashes.sum(dtype=np.uint64)
                 marks[done : done + len(values)] = mark(hashes, label, subset)
                 done += len(values)
-    same = len(arrays[0]) == len(arrays[1]) and bool(sums[0] == sums[1])
+    for array in arrays:
+        tell_lost_digits(array, moments)
+    same = arrays[0].shape == arrays[1].shape and bool(sums[0] == sums[1])
     return moments, find_overlap(marks, same) if len(marks) else None
 
 
-def checked_rows(path: Path, array: Array) -> Iterator[tuple[int, Features]]:
-    """Yield (number of the first row, float32 (n, j)) of consecutive rows, and refuse the file at its end.
+def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:
+    """Yield (number of the first row, consecutive rows (n, j)), and refuse the file at its end.
+
+    They are float32 where that holds every value of the file's type, and else float64.
 
     Raises:
         InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
     """
-    bad, first, largest = 0, None, 0
-    for start, part in stretches(array):
-        with np.errstate(over="ignore", invalid="ignore"):  # What does not fit is reported below.
-            values = part.astype(np.float32)
-        if array.dtype.kind in "iu":
+    bad, first, largest, named = 0, None, 0, ""
+    for start, part in array.stretches():
+        values = exact(part)
+        if part.dtype.kind in "iu":
             largest = max(largest, int(part.max()), -int(part.min()))
-        rows, columns = np.nonzero(~np.isfinite(values))
-        bad += int((~np.isfinite(part[rows, columns])).sum())  # The other ones are beyond float32.
+        with np.errstate(over="ignore", invalid="ignore"):  # What does not fit is reported below.
+            rows, places = np.nonzero(~np.isfinite(values.astype(np.float32, copy=False)))
+        bad += int((~np.isfinite(part[rows, places])).sum())  # The other ones are beyond float32.
         if rows.size and first is None:
-            first = start + int(rows[0]), int(columns[0])
+            first = part[rows[0], places[0]]
+            named = f"at row {start + rows[0]}, column {places[0]}"
         if first is None:
             yield start, values
     if first is not None:
-        value, where = array[first], f"at row {first[0]}, column {first[1]}"
-        if np.isfinite(value):
-            raise InputError(f"{path}: value {value:.2g} {where} is too large for float32; rescale")
+        if np.isfinite(first):
+            raise InputError(f"{array.path}: value {first:.2g} {named} is too large for float32; rescale")
         count = "1 value is" if bad == 1 else f"{bad} values are"
-        raise InputError(f"{path}: {count} NaN or infinite; first: {value} {where}; remove such rows")
+        raise InputError(f"{array.path}: {count} NaN or infinite; first: {first} {named}; remove such rows")
     if largest > EXACT_INTEGERS:
-        warnings.warn(f"{path}: values above 2^24 lose precision in float32", InputWarning, stacklevel=2)
+        warnings.warn(f"{array.path}: values above 2^24 lose precision in float32", InputWarning, stacklevel=2)
+
+
+def exact(rows: Array) -> Features:
+    """Return rows as float32 or, where that could lose digits, as float64."""
+    kind = np.float32 if np.can_cast(rows.dtype, np.float32) else np.float64
+    with np.errstate(invalid="ignore"):  # A signaling NaN is refused as any other.
+        return rows.astype(kind, copy=False)
+
+
+def tell_lost_digits(array: ArrayFile, moments: Moments) -> None:
+    """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
+    if array.dtype.kind == "f":
+        lost = (moments.std > 0) & (moments.std <= moments.mean.abs() * float(np.finfo(array.dtype.name).eps))
+        if numbers := torch.nonzero(lost)[:, 0].tolist():
+            what = f"{columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
+            warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
 
 
 def mark(hashes: Hashes, label: int, subset: Assignment) -> Hashes:
@@ -149,8 +170,9 @@ def hash_rows(values: Features) -> Hashes:
     Each column is mixed in as Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", do.
     """
     mixed = np.zeros(len(values), np.uint64)
-    for column in (values + np.float32(0)).view(np.uint32).T:  # Adding 0 makes -0 and 0 the same row.
-        mixed = (mixed ^ column) + np.uint64(0x9E3779B97F4A7C15)
+    for column in values.T:
+        bits = (column.astype(np.float64) + 0).view(np.uint64)  # Adding 0 makes -0 and 0 the same row.
+        mixed = (mixed ^ bits) + np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from project.data.arrays import open_array, stretches
+from project.data.arrays import CHANGED, open_array
 from project.data.batches import Subset
-from project.data.checks import Overlap, fingerprint, survey
+from project.data.checks import Features, Overlap, exact, fingerprint, survey
 from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, split
 from project.data.store import Store
 from project.errors import InputError, InputWarning
@@ -26,8 +25,6 @@ MOST_CELLS = 2**24  # of them, where rows are wide
 SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
 
 MAIN_MEMORY = Store(torch.device("cpu"))
-
-Features = npt.NDArray[np.float32]
 
 
 def as_it_is(features: Tensor) -> Tensor:
@@ -47,22 +44,22 @@ class ClassFiles:
         self.files = find_files(root)
         self._states = [state(file) for file in self.files]
         self.arrays = [open_array(file) for file in self.files]
-        self.num_features = int(self.arrays[0].shape[1])
+        self.num_features = self.arrays[0].shape[1]
         if self.arrays[1].shape[1] != self.num_features:
-            columns = [f"{f} has {a.shape[1]} columns" for f, a in zip(self.files, self.arrays, strict=True)]
+            columns = [f"{array.path} has {array.shape[1]} columns" for array in self.arrays]
             raise InputError(f"{', '.join(columns)}; need the same features in both")
         keep = self._rows_to_keep(balance)
-        self.assignments = [split(len(array), keep, seed, label) for label, array in enumerate(self.arrays)]
+        self.assignments = [split(array.shape[0], keep, seed, label) for label, array in enumerate(self.arrays)]
         self.rows = {
             name: sum(int((assignment == subset).sum()) for assignment in self.assignments)
             for name, subset in SUBSETS.items()
         }
-        self.moments, overlap = survey(self.files, self.arrays, self.assignments)
+        self.moments, overlap = survey(self.arrays, self.assignments)
         self._tell(overlap, overlap_is_known)
         self.fingerprint = fingerprint(self.files, self.assignments, seed, self.rows)
 
     def _rows_to_keep(self, balance: str) -> int:
-        sizes = [len(array) for array in self.arrays]
+        sizes = [array.shape[0] for array in self.arrays]
         keep, surplus = min(sizes), max(sizes) - min(sizes)
         if surplus and balance == "error":
             raise InputError(
@@ -102,7 +99,7 @@ class ClassFiles:
         Args:
             name: train, val or test.
             store: where the copy goes.
-            prepare: from raw to prepared features, float32 (n, j) both.
+            prepare: from raw features, float32 or float64 (n, j), to prepared ones.
             rank: the number of this process.
             ranks: how many there are.
 
@@ -111,20 +108,20 @@ class ClassFiles:
         """
         counts, firsts, parts = [], [], []
         for array, assignment in zip(self.arrays, self.assignments, strict=True):
-            start, end = len(array) * rank // ranks, len(array) * (rank + 1) // ranks
+            start, end = array.shape[0] * rank // ranks, array.shape[0] * (rank + 1) // ranks
             chosen = assignment == SUBSETS[name]
             counts.append(int(chosen[start:end].sum()))
             firsts.append(int(chosen[:start].sum()))
-            parts.append((array[start:end], chosen[start:end]))
+            parts.append((array.stretches(start, end), chosen))
         features, labels = store.empty(sum(counts), self.num_features), store.empty(sum(counts), 1)
         labels[: counts[0]] = 0
         labels[counts[0] :] = 1
         done = 0
         with self._unchanged():
-            for array, chosen in parts:
-                for start, part in stretches(array):
+            for stretches, chosen in parts:
+                for start, part in stretches:
                     if (there := chosen[start : start + len(part)]).any():
-                        rows = torch.from_numpy(part[there].astype(np.float32, copy=False))
+                        rows = torch.from_numpy(exact(part[there]))
                         features[done : done + len(rows)] = prepare(rows)
                         done += len(rows)
         second = self.rows[name] // 2 + firsts[1]  # Every subset is half class 0.
@@ -133,7 +130,7 @@ class ClassFiles:
 
     @cached_property
     def dots(self) -> dict[str, list[Features]]:
-        """Raw rows, float32 (n, j), of class 0 and class 1 in each subset: all, or else MOST_DOTS at random."""
+        """Raw rows (n, j) of class 0 and class 1 in each subset: all, or else MOST_DOTS at random."""
         most = min(MOST_DOTS, MOST_CELLS // self.num_features) // 2
         shown: dict[str, list[Features]] = {name: [] for name in SUBSETS}
         with self._unchanged():
@@ -141,19 +138,19 @@ class ClassFiles:
                 parts: dict[str, list[Features]] = {name: [] for name in SUBSETS}
                 kept, before = int((assignment != DROPPED).sum()), 0
                 few = np.random.default_rng(0).choice(kept, min(kept, most), replace=False, shuffle=False)
-                for start, part in stretches(array):  # Rows that lie here and there would leave all pages in memory.
+                for start, part in array.stretches():
                     here = np.flatnonzero(assignment[start : start + len(part)] != DROPPED)
                     rows = here[np.sort(few[(few >= before) & (few < before + len(here))]) - before]
                     before += len(here)
                     for name, subset in SUBSETS.items():
-                        parts[name].append(part[rows[assignment[start + rows] == subset]].astype(np.float32))
+                        parts[name].append(exact(part[rows[assignment[start + rows] == subset]]))
                 for name, of_subset in parts.items():
                     shown[name].append(np.concatenate(of_subset))
         return shown
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Read the files between two looks at them: before, because to read a file that has shrunk ends the process."""
+        """Read the files between two looks at them, so that all rows are of the files that were checked."""
         self._check_states()
         yield
         self._check_states()
@@ -161,7 +158,7 @@ class ClassFiles:
     def _check_states(self) -> None:
         for file, known in zip(self.files, self._states, strict=True):
             if state(file) != known:
-                raise InputError(f"{file}: the file changed while it was read; run the command again")
+                raise InputError(f"{file}: {CHANGED}")
 
 
 def find_files(root: Path) -> list[Path]:

@@ -69,7 +69,7 @@ class NpyDataModule(LightningDataModule):
     @property
     def num_features(self) -> int:
         """The number of columns j, read from the file's header alone."""
-        return int(open_array(self.predict_file or find_files(self.root)[0]).shape[1])
+        return open_array(self.predict_file or find_files(self.root)[0]).shape[1]
 
     @property
     def feature_names(self) -> list[str]:
@@ -96,8 +96,8 @@ class NpyDataModule(LightningDataModule):
         if stage == "predict":
             if self.predict_file is None:  # Lightning sets up the data of an earlier fit, too.
                 return
-            parts = checked_rows(self.predict_file, open_array(self.predict_file))
-            self.to_predict = torch.cat([torch.from_numpy(values) for _, values in parts])
+            parts = [torch.from_numpy(values) for _, values in checked_rows(open_array(self.predict_file))]
+            self.to_predict = torch.cat(parts)
         elif not hasattr(self, "classes"):
             self.classes = self._load_classes()
 

@@ -16,7 +16,7 @@ from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP,
 MARGIN = 0.05  # of each axis' own range
 MOST_CELLS = 2**22  # of grid inputs that are there at once
 
-Features = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32 | np.float64]
 Classes = Sequence[Features]
 Names = Sequence[str]
 
@@ -42,10 +42,10 @@ class Grid(NamedTuple):
 def grid(low: Features, high: Features, means: npt.NDArray[np.float64], n: int) -> Grid:
     """Lay a grid of n values an axis around the lowest and highest features, (j,); from the third on they are means."""
     lowest, highest = low[:2].astype(np.float64), high[:2].astype(np.float64)
-    # Around a constant, the margin is wide enough for the grid's values to differ in float32.
+    # Around a constant, the margin is wide enough for the grid's values to differ.
     margin = MARGIN * np.where(highest > lowest, highest - lowest, np.maximum(1, 1e-4 * abs(lowest)))
-    axes = np.linspace(lowest - margin, highest + margin, n, dtype=np.float32).T
-    return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0], means[2:].astype(np.float32))
+    axes = np.linspace(lowest - margin, highest + margin, n).T
+    return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0], means[2:])
 
 
 def boundary(

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from project.data.batches import Piece
 from project.data.checks import Moments
-from project.errors import InputWarning
+from project.errors import InputWarning, columns, listed
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import NNet
 from project.options import check
 
+FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits
 VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
 
 Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
@@ -120,9 +121,16 @@ class BinaryClassifier(LightningModule):
         if self.standardize:
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # A constant feature becomes 0.
-            for column in constant:
-                warnings.warn(f"column {column} is constant; standardized to 0", InputWarning, stacklevel=2)
-        elif not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
+            if constant:
+                names = getattr(self._data, "feature_names", None) or [f"feature {i + 1}" for i in range(len(std))]
+                verb, known_as = "is" if len(constant) == 1 else "are", listed([names[i] for i in constant])
+                message = f"{columns(constant)} {verb} constant; standardized to 0 (in figures: {known_as})"
+                warnings.warn(message, InputWarning, stacklevel=2)
+            return
+        if lost := torch.nonzero((std > 0) & (std <= FEW_DIGITS * mean.abs()))[:, 0].tolist():
+            message = f"{columns(lost)}: float32 has few digits for what varies about so large a mean"
+            warnings.warn(f"{message}; use --model.standardize true", InputWarning, stacklevel=2)
+        if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
             message = f"columns differ in scale by {ratio:.0e}; consider --model.standardize true"
             warnings.warn(message, InputWarning, stacklevel=2)
 

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from project.data.arrays import open_array
+from project.data.arrays import ArrayFile, open_array
 from project.data.checks import checked_rows
 from project.errors import InputError, InputWarning
 from tests.campaigns.summary import Summary, main
@@ -208,27 +207,26 @@ class Files(Summary):
         return self.counts["refused"]
 
 
-def misread(path: Path, array: npt.NDArray[np.generic]) -> str | None:
+def misread(path: Path, array: ArrayFile) -> str | None:
     """Compare an array with what numpy reads, and the judgement of its values with what numpy computes."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         expected = np.load(path, allow_pickle=False)
         finite = bool(np.isfinite(expected.astype(np.float32)).all())
-    kinds = [(each.dtype, each.shape, each.flags.f_contiguous) for each in (array, expected)]
-    if kinds[0] != kinds[1]:
+    if (array.dtype, array.shape) != (expected.dtype, expected.shape):
         return f"{array.dtype} {array.shape} instead of {expected.dtype} {expected.shape}"
-    if array.tobytes() != expected.tobytes():
+    if b"".join(part.tobytes() for _, part in array.stretches()) != expected.tobytes():
         return "other bytes than numpy's"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", InputWarning)
-            values = np.concatenate([part for _, part in checked_rows(path, array)])
+            values = np.concatenate([part for _, part in checked_rows(array)])
     except InputError as error:
         return f"finite values refused: {error}" if finite else unfit(error)
     if not finite:
         return "values accepted that are not finite in float32"
-    return None if np.array_equal(values, expected.astype(np.float32)) else "other values than numpy's"
+    return None if np.array_equal(values, expected.astype(values.dtype)) else "other values than numpy's"
 
 
 def unfit(error: InputError) -> str | None:
@@ -239,7 +237,7 @@ def unfit(error: InputError) -> str | None:
 
 def examine(path: Path, valid: bool, summary: Files) -> str | None:
     """Look at one file, count it, and return what is wrong with the way it was treated."""
-    result: npt.NDArray[np.generic] | Exception
+    result: ArrayFile | Exception
     seconds = MAX_SECONDS
     for _ in range(2):
         if seconds < MAX_SECONDS:  # Otherwise another process may have slowed it.
@@ -254,13 +252,13 @@ def examine(path: Path, valid: bool, summary: Files) -> str | None:
         memory = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     summary.slowest, summary.largest = max(summary.slowest, seconds), max(summary.largest, memory)
-    summary.counts["read" if isinstance(result, np.ndarray) else "refused"] += 1
+    summary.counts["read" if isinstance(result, ArrayFile) else "refused"] += 1
     if seconds > MAX_SECONDS or memory > MAX_BYTES:
         return f"took {seconds:.3f} s and {memory} bytes"
     if isinstance(result, InputError):
         return f"valid file refused: {result}" if valid else unfit(result)
     try:
-        return misread(path, result) if isinstance(result, np.ndarray) else f"{type(result).__name__}: {result}"[:200]
+        return misread(path, result) if isinstance(result, ArrayFile) else f"{type(result).__name__}: {result}"[:200]
     except Exception as error:
         return f"read, but {type(error).__name__}: {str(error)[:200]}"
 

@@ -24,13 +24,12 @@ from project.errors import InputWarning
 from tests.data.test_arrays import FLOATS, assert_refused, shapes, tables
 
 Floats = npt.NDArray[np.float64]
-FILES = [Path("class_0.npy"), Path("class_1.npy")]
 LARGEST = float(np.finfo(np.float32).max)
 SIGNALING = [np.array([[0, bits]], "u8") for bits in (0x7FF0000000000001, 0xFFF4000000000000)]
 LOST = r"values above 2\^24 lose precision in float32"
 
 few_bad = st.sampled_from([1.0, 2.0, 3.0, np.nan, np.inf, -np.inf])
-cells = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1.0 + 1e-12, 3e38])  # 1 + 1e-12 is 1 in float32
+cells = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1.0 + 1e-12, 3e38])  # float32 takes 1 + 1e-12 for 1, float64 does not
 few_rows = [st_np.arrays(np.float64, st.tuples(st.integers(5, 12), st.just(j)), elements=cells) for j in (1, 2, 3)]
 pairs = st.sampled_from(few_rows).flatmap(lambda rows: st.tuples(rows, rows))
 cuts, million = st.sets(st.integers(1, 30)), st.floats(-1e6, 1e6, width=32)
@@ -39,7 +38,7 @@ bad_tables = st.sampled_from(FLOATS).flatmap(lambda kind: st_np.arrays(kind, sha
 
 
 def read(path: Path) -> list[tuple[int, Features]]:
-    return list(checked_rows(path, open_array(path)))
+    return list(checked_rows(open_array(path)))
 
 
 def judged(array: npt.NDArray[Any]) -> str | None:
@@ -57,7 +56,7 @@ def judged(array: npt.NDArray[Any]) -> str | None:
 
 @given(tables | bad_tables, st.booleans(), st.integers(1, 8))
 @settings(max_examples=200)
-def test_rows_come_in_float32_or_are_named(path: Path, array: Any, fortran: bool, chunk_rows: int) -> None:
+def test_rows_come_with_all_their_digits_or_are_named(path: Path, array: Any, fortran: bool, chunk_rows: int) -> None:
     np.save(path, np.asfortranarray(array) if fortran else array)
     large = array.dtype.kind in "iu" and max(abs(int(value)) for value in array.flat) > 2**24
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as warned:
@@ -68,8 +67,9 @@ def test_rows_come_in_float32_or_are_named(path: Path, array: Any, fortran: bool
             return
         parts = read(path)
     assert [start for start, _ in parts] == list(range(0, len(array), chunk_rows))
-    assert all(values.dtype == np.float32 for _, values in parts)
-    np.testing.assert_array_equal(np.concatenate([values for _, values in parts]), array.astype(np.float32))
+    kind = np.float32 if array.dtype.itemsize < 4 or array.dtype.str[1:] == "f4" else np.float64
+    assert all(values.dtype == kind for _, values in parts)
+    np.testing.assert_array_equal(np.concatenate([values for _, values in parts]), array.astype(kind))
     assert [str(warning.message) for warning in warned] == [f"{path}: {LOST}".replace("\\", "")] * large
 
 
@@ -130,8 +130,8 @@ def test_a_large_mean_costs_no_digits_of_the_deviation(chunk_rows: int) -> None:
 
 
 def counted(pair: list[Floats], assignments: list[Assignment]) -> Overlap:
-    """Be the oracle: a row is a tuple of float32 numbers, for which Python says that -0.0 equals 0.0."""
-    rows = [[tuple(row.tolist()) for row in table.astype(np.float32)] for table in pair]
+    """Be the oracle: a row is a tuple of numbers, for which Python says that -0.0 equals 0.0."""
+    rows = [[tuple(row.tolist()) for row in table] for table in pair]
     placed = [(row, place) for i in range(2) for row, place in zip(rows[i], assignments[i].tolist(), strict=True)]
     train = {row for row, place in placed if place == TRAIN}
     test_in_train = sum(place == TEST and row in train for row, place in placed)
@@ -139,23 +139,29 @@ def counted(pair: list[Floats], assignments: list[Assignment]) -> Overlap:
 
 
 @given(pairs, st.booleans(), st.booleans(), st.randoms(use_true_random=False))
-def test_one_pass_finds_what_sets_find(pair: list[Floats], shuffled: bool, fortran: bool, random: Random) -> None:
+def test_one_pass_finds_what_sets_find(
+    path: Path, pair: list[Floats], shuffled: bool, fortran: bool, random: Random
+) -> None:
     class_0, class_1 = pair
     if shuffled:
         class_1 = -(-class_0)[random.sample(range(len(class_0)), len(class_0))]
     both = [np.asfortranarray(table) if fortran else table for table in (class_0, class_1)]
+    files = [path.with_name(f"class_{i}.npy") for i in range(2)]
+    for file, table in zip(files, both, strict=True):
+        np.save(file, table)
+    read_from = [open_array(file) for file in files]
     keep, rows = min(map(len, both)), sum(map(len, both))
     assignments = [split(len(table), keep, random.randrange(99), i) for i, table in enumerate(both)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "CHUNK_ROWS", random.randint(1, 13))
         patch.setattr(checks, "BLOCK", random.randint(1, 25))
         patch.setattr(checks, "MOST_COMPARED", rows)
-        found, overlap = survey(FILES, both, assignments)
+        found, overlap = survey(read_from, assignments)
         patch.setattr(checks, "MOST_COMPARED", rows - 1)
-        unchanged, unseen = survey(FILES, both, assignments)
+        unchanged, unseen = survey(read_from, assignments)
     assert overlap == counted(both, assignments)
     assert unseen is None
-    train = np.concatenate([both[i][assignments[i] == TRAIN] for i in range(2)]).astype(np.float32).astype(np.float64)
+    train = np.concatenate([both[i][assignments[i] == TRAIN] for i in range(2)])
     for one in found, unchanged:
         expected = [train.mean(0), train.std(0)]
         np.testing.assert_allclose([one.mean, one.std], expected, rtol=1e-12, atol=1e-12 * np.abs(train).max())
