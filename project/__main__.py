@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from project.streams import steady_streams
+
 HELP = """\
 usage: project COMMAND [options]
 
@@ -57,7 +59,17 @@ def main(argv: Sequence[str] | None = None, **options: Any) -> int:
 
     More options are for project.commands.run_command, as kind=Model for a BinaryClassifier of your own.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with steady_streams() as out:
+        status = run(list(sys.argv[1:] if argv is None else argv), options)
+        out.flush()
+        if out.failure and not status:  # What was asked for is done, but nobody has read what it was.
+            print(f"error: standard output: {out.failure.strerror}", file=sys.stderr)
+            status = 1
+    return status
+
+
+def run(arguments: list[str], options: dict[str, Any]) -> int:
+    """Run the command that the arguments begin with."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0

@@ -1,13 +1,17 @@
 """How the arguments of fit, validate, test and predict become objects."""
 
 import json
+import re
 import shutil
+import warnings
 from contextlib import AbstractContextManager
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import (
@@ -22,6 +26,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
 
+from project.arguments import check_groups, name_the_culprit, refuse
 from project.callbacks import CALLBACKS
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import FolderLogger, RunLogger
@@ -29,19 +34,20 @@ from project.callbacks.threads import Threads
 from project.checkpoint import DigestCheckpointIO, check_resumes, load
 from project.data import NpyDataModule
 from project.data.arrays import open_array
-from project.disk import hold, release, write_whole
-from project.errors import DivergedError, InputError
-from project.failures import UNUSABLE, refusing
+from project.disk import release, write_whole
+from project.errors import DivergedError, InputError, InputWarning, listed
+from project.failures import UNUSABLE, origin, refusing
 from project.model import BinaryClassifier
-from project.options import as_list, check_agreement, check_all, taken_from
+from project.options import NAMES, as_list, check_agreement, check_all, taken_from
 from project.run import LOGS, Run, find_checkpoint
 
 
 class ProjectCLI(LightningCLI):
     """fit, validate, test and predict; the last three, and a resumed fit, take what they need from the checkpoint."""
 
-    checkpoint: Path | None = None
+    checkpoint: Path | None = None  # what is evaluated, or goes on, and what is in it
     recorded: dict[str, Any]
+    run: Run | None = None  # where the checkpoint lies, or what is trained
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -56,17 +62,20 @@ class ProjectCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and if a checkpoint is named parse again, as if a config with its run's options came first."""
         assert isinstance(args, list)
+        self._given = args
         command, options = self._parse(parser, args)
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
         if command == "fit" and options.ckpt_path is None:
             return
         self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last")
         self.recorded = load(self.checkpoint, cast("type[BinaryClassifier]", self._model_class))
-        run, step = Run.of_checkpoint(self.checkpoint), self.recorded["global_step"]
-        if command == "fit" and run is None:
+        self.run, step = Run.of_checkpoint(self.checkpoint), self.recorded["global_step"]
+        if command == "fit" and self.run is None:
             raise InputError(f"{self.checkpoint}: not in a run folder; a run resumes only with its history beside it")
+        if command != "fit" and not step:
+            raise InputError(f"{self.checkpoint}: saved before the first iteration; run fit again, or name another run")
         with self._refusing():
-            config = taken_from(run.options() if run else {}, command == "fit")
+            config = taken_from(self.run.options() if self.run else {}, command == "fit")
         model, data = dict(self.recorded["hyper_parameters"]), self.recorded.get("datamodule_hyper_parameters", {})
         num_features = model.pop("num_features")  # It follows from the data.
         if set(data) != NpyDataModule().hparams.keys():
@@ -84,8 +93,16 @@ class ProjectCLI(LightningCLI):
         options.ckpt_path = str(self.checkpoint) if command == "fit" and step else None
 
     def _parse(self, parser: LightningArgumentParser, args: list[str]) -> tuple[str, Namespace]:
-        with refusing(()):
-            self.config = parser.parse_args(args)
+        check_groups(args)
+        try:
+            with refusing(()):
+                self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            refuse(error, self._given, parser._subcommands_action.choices[args[0]]._option_string_actions)  # type: ignore[union-attr]
+            raise
+        except InputError as error:
+            name_the_culprit(error, parser, self._given)
+            raise
         command, options = self._options()
         for group in ("trainer", "model", "data"):
             if not isinstance(options[group], Namespace):
@@ -138,23 +155,36 @@ class ProjectCLI(LightningCLI):
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO(type(self.model))]
         with self._refusing("--trainer"):
             trainer = super().instantiate_trainer(**kwargs)
+        if trainer.precision not in NAMES["precision"]:
+            raise InputError(
+                f"--trainer.plugins: precision {trainer.precision} is not supported; need 32-true or bf16-mixed"
+            )
         rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
-        if command != "fit":
-            return trainer
+        if trainer.is_global_zero and self.checkpoint is not None:
+            print(f"{self.checkpoint}: after iteration {self.recorded['global_step']}")
+        if command == "fit":
+            self._begin(trainer, logger)
+        return trainer
+
+    def _begin(self, trainer: Trainer, logger: RunLogger | FolderLogger) -> None:
+        """Make the run folder or, of a run that goes on, bring it to the iteration of its checkpoint."""
+        options = self._options()[1]
         if options.ckpt_path is not None:
             check_resumes(self.recorded, trainer, self.model)
-        if self.checkpoint is not None:
-            logger.repeat_from(self.recorded["global_step"] + 1 if options.ckpt_path else 0)
+        logger.repeat_from(self.recorded["global_step"] + 1 if options.ckpt_path else 0)
         if trainer.is_global_zero:
             with self._refusing("--trainer"):
                 config = self._config()
-            resumed = Run.of_checkpoint(self.checkpoint) if self.checkpoint else None
-            self.run = run = resumed or Run.claim(self.logs, options.name)
-            hold(run.path)
-            logger.folder = run.path
-            write_whole(run.config, config.encode())
+            if self.run is None:
+                self.run = Run.claim(self.logs, options.name)
+            else:
+                self.run.hold()
+            logger.folder = self.run.path
+            # The checkpoint first: whenever this is killed, the history has the rows of last.ckpt, and History cuts it.
+            if self.checkpoint not in (None, self.run.last):
+                write_whole(self.run.last, self.checkpoint.read_bytes())
+            write_whole(self.run.config, config.encode())
             print(self.datamodule.describe(trainer))
-        return trainer
 
     def _config(self) -> str:
         """Return the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
@@ -162,31 +192,40 @@ class ProjectCLI(LightningCLI):
         again.name = again.ckpt_path = None
         if again.data.root is not None:
             again.data.root = str(Path(again.data.root).absolute())
-        return str(self._parser("fit").dump(again, skip_none=False))
+        config = str(self._parser("fit").dump(again, skip_none=False))
+        if broken := re.search(r'"[^"\n]*\\uD[89A-F][^"\n]*"', config):
+            raise InputError(f"options: {broken[0]} is not UTF-8, and no config can hold it; rename it")
+        return config
 
     def fit(self, **kwargs: Any) -> None:
         """Train; what callbacks and plugins cannot do, they mostly say before the first iteration."""
+        trained_before = self.recorded["global_step"] if self.checkpoint else 0
         try:
             self.trainer.fit(**kwargs)
+            if self.trainer.global_step == trained_before:
+                raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
         except (AssertionError, NotImplementedError, *UNUSABLE) as error:
-            if isinstance(error, (InputError, DivergedError)) or self.trainer.fit_loop.total_batch_idx >= 0:
+            if isinstance(error, (InputError, DivergedError)) or self.trainer.global_step > trained_before:
                 raise
-            if self.checkpoint is None and self.trainer.is_global_zero:  # A run that cannot begin leaves no folder.
+            if self.run and self.checkpoint is None:  # A run that cannot begin leaves no folder.
                 shutil.rmtree(self.run.path)
-            raise InputError(f"--trainer: {type(error).__name__}: {error}") from error
+            kind = "" if type(error) is ValueError else f"{type(error).__name__} in {origin(error)}: "
+            raise InputError(f"--trainer: {kind}{str(error) or 'it gives no reason'}") from error
         finally:
-            if self.trainer.is_global_zero:
+            if self.run:
                 release(self.run.path)
 
     def after_fit(self) -> None:
         metrics = self.trainer.callback_metrics
         if not self.trainer.is_global_zero:
             return
-        if "val/loss" in metrics:
-            loss, accuracy = metrics["val/loss"], metrics["val/accuracy"]
-            print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
-        else:
-            print(f"no validation in {self.trainer.global_step} iterations; lower --trainer.val_check_interval")
+        assert self.run is not None
+        loss, accuracy = metrics["val/loss"].item(), metrics["val/accuracy"].item()
+        losses = self.run.history()["val_loss"] if self.run.table.path.exists() else np.array([loss])
+        if (lowest := np.nanmin(losses)) < losses[-1]:
+            where = f"after iteration {np.nanargmin(losses) + 1}, in best.ckpt"
+            print(f"lowest validation loss {lowest:.4f} {where}: python -m project test --ckpt_path best")
+        print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
         print(f"figures: {self.run.figures}")
 
     def test(self, **kwargs: Any) -> None:
@@ -199,15 +238,23 @@ class ProjectCLI(LightningCLI):
     def predict(self, **kwargs: Any) -> None:
         """Write the probability of class 1 and the label of each row to predictions.csv."""
         probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))[:, 0].tolist()
-        rows = [f"{row},{p:.9g},{int(p >= 0.5)}\n" for row, p in enumerate(probabilities)]
+        rows = [
+            f"{row},{p:.9g},{int(p >= 0.5)}\n" if isfinite(p) else f"{row},,\n" for row, p in enumerate(probabilities)
+        ]
+        if lost := [row for row, p in enumerate(probabilities) if not isfinite(p)]:
+            message = (
+                f"no answer for row{'s' * (len(lost) > 1)} {listed(lost)}: too far from what the model was trained on"
+            )
+            warnings.warn(f"{self.datamodule.predict_file}: {message}", InputWarning, stacklevel=2)
+        sizes = [sum(p < 0.5 for p in probabilities), sum(p >= 0.5 for p in probabilities)]
+        counts = [f"{rows} {name}" for rows, name in zip(sizes, self.datamodule.class_names, strict=True)]
+        print(f"{len(probabilities)} rows: {', '.join(counts)}{f', {len(lost)} without an answer' if lost else ''}")
         self._write("predictions.csv", "".join(["row,probability,label\n", *rows]))
 
     def _write(self, name: str, text: str) -> None:
         """Write a result into the checkpoint's run, or the working directory for one that lies in none."""
-        assert self.checkpoint is not None
         if self.trainer.is_global_zero:
-            run = Run.of_checkpoint(self.checkpoint)
-            path = run.path / name if run else Path(name)
+            path = self.run.path / name if self.run else Path(name)
             write_whole(path, text.encode())
             print(f"written: {path}")
 

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
 
+from project.arguments import Parser, name_the_run
 from project.cli import ProjectCLI
 from project.compare import compare
 from project.data import NpyDataModule
@@ -13,7 +15,7 @@ from project.errors import InputError
 from project.export import export
 from project.failures import exit_status, losing_no_rank, refusing
 from project.model import BinaryClassifier
-from project.options import TRAINER_DEFAULTS, check
+from project.options import TRAINER_DEFAULTS, check, load_yaml
 from project.plot import plot
 from project.run import LOGS, Run, find_checkpoint
 
@@ -38,14 +40,14 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
         description="Draw the figures of a run again, also of an interrupted one.",
         exit_on_error=False,
     )
-    parser.add_argument("run", nargs="?", default=None, type=Path, help="The run; the newest one unless named.")
+    parser.add_argument("--name", type=Path | None, default=None, help="The run; the newest one unless named.")
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Of the files.")
     parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
     parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
     options = parser.parse_args(arguments[1:])
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
-    run = Run(options.run or Run.newest(Path(LOGS)).path, kind)
+    run = Run(options.name or Run.newest(Path(LOGS)).path, kind)
     for path in plot(run, options.format, options.dpi, options.width):
         print(f"written: {path}")
 
@@ -69,6 +71,7 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     # A config is code: importing what is not of these packages is refused before it happens.
+    set_loader("yaml", load_yaml, (yaml.YAMLError,))
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
     with losing_no_rank():
         ProjectCLI(
@@ -81,6 +84,7 @@ def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
             | {"exit_on_error": False},
             args=arguments,
             load_from_checkpoint_support=False,
+            parser_class=Parser,
         )
 
 
@@ -98,7 +102,8 @@ def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassi
         logging.getLogger(package).setLevel(logging.WARNING)
         logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
         logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # A profiler's report is wanted.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It says "torchvision is not installed".
-    arguments = [argument for argument in argv if argument != "--debug"]
+    arguments = name_the_run([argument for argument in argv if argument != "--debug"])
     command = COMMANDS.get(arguments[0], run_trainer)
     return exit_status(lambda: command(arguments, kind), debug="--debug" in argv)

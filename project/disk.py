@@ -1,6 +1,8 @@
-"""How a file reaches the disk whole, and what a run can do without."""
+"""How a file reaches the disk whole, that one process at a time writes a folder, and what a run can do without."""
 
+import errno
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,19 +22,39 @@ HELD: dict[Path, int] = {}  # descriptors of the folders that this process holds
 def hold(folder: Path) -> None:
     """Keep other processes from writing a folder, until it is released or this process ends, however it ends.
 
+    What a killed process has left half-written in it goes.
+
     Raises:
         InputError: if another process holds it.
+        OSError: if the file system has no locks.
     """
     path = folder.absolute()
-    if not HAS_LOCKS or path in HELD:
+    if path in HELD:
         return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise InputError(f"{folder}: another process is writing this run; wait for it or stop it") from error
-    HELD[path] = descriptor
+    if HAS_LOCKS:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = holder_of(os.fstat(descriptor).st_ino)
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise InputError(f"{folder}: {holder} is writing this run; wait for it or stop it") from error
+            reason = (
+                f"{error.strerror}, so that two processes could write one run; use another --trainer.default_root_dir"
+            )
+            raise OSError(error.errno, reason, str(folder)) from error
+        HELD[path] = descriptor
+    for unfinished in folder.rglob(".*.tmp"):
+        unfinished.unlink(missing_ok=True)
+
+
+def holder_of(inode: int) -> str:
+    """Return "process N" for the holder of a lock, which only Linux tells."""
+    table = Path("/proc/locks")
+    locks = table.read_text() if table.exists() else ""
+    found = re.search(rf"FLOCK +\w+ +WRITE +([1-9]\d*) +\w+:\w+:{inode} ", locks)
+    return f"process {found[1]}" if found else "another process"
 
 
 def release(folder: Path) -> None:
@@ -41,9 +63,15 @@ def release(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that at any moment its old or its new content is there, also after a power failure."""
+    """Write a file so that at any moment its old or its new content is there, also after a power failure.
+
+    Raises:
+        OSError: if the disk is full or read-only, or if something else than a file has that name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # What a kill leaves is overwritten next time.
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "is no regular file, and is not replaced; give another name", str(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # What a kill leaves goes when a run is held.
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ def refusing(options: Iterable[str], what: str = "options") -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (*UNUSABLE, MisconfigurationException) as error:
+    except (*UNUSABLE, RuntimeError, MisconfigurationException) as error:
         message = str(error)
         named = message.partition(":")[0]
         full = next((option for option in options if named in (option, option.rpartition(".")[2])), None)
@@ -136,13 +137,20 @@ def one_line(message: str) -> str:
     message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
     subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)
     if subtypes and given:
-        refused = re.search(r"Importing '[^']*' is not allowed", message)
+        option, problem = message.partition(":")[0], re.search(r"given class_path '([^']*)':\s+([^,\n]*)", message)
+        if problem:  # The class is known, or refused, and this is why it cannot be built.
+            return f"{option}: {problem[1]}: {problem[2]}"
         types = re.sub(r"[a-z_]+(\.\w+)*\.(?=[A-Z])", "", subtypes[1])
-        option = message.partition(":")[0]
-        return f"{option}: {given[1][:80]}; need one of {types}" + (f" ({refused[0]})" if refused else "")
+        return f"{option}: {given[1][:80]}; need one of {types}"
     return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(
         ":;", ":"
     )
+
+
+def origin(error: BaseException) -> str:
+    """Return the module that raised an error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals["__name__"])
 
 
 def shorten(line: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import yaml
+from jsonargparse import get_loader
 
 TRAINER_DEFAULTS = {
     "max_steps": 1000,
@@ -56,6 +58,8 @@ UNNAMED = Range(-LARGEST, LARGEST, f"at least {-LARGEST}")  # any other number
 
 UNSUPPORTED = {
     "accumulate_grad_batches": 1,  # --data.batch_size and --data.piece_rows say what an iteration is.
+    "reload_dataloaders_every_n_epochs": 0,  # An iteration's rows follow from its number.
+    "num_sanity_val_steps": 0,  # The history begins with the first iteration.
     "fast_dev_run": False,  # It leaves no run; --trainer.max_steps 1 does.
     "barebones": False,
     "overfit_batches": 0.0,
@@ -71,7 +75,21 @@ NAMES = {
     "precision": (None, "32", "32-true", 32, "bf16", "bf16-mixed"),
 }
 NUMBERS = (int, float, bool)
+MOST_VALUES = 100_000  # in a config
+LOAD_YAML = get_loader("yaml")
 LONGEST_NAME = 255  # bytes, on the usual file systems
+
+
+def load_yaml(text: str) -> Any:
+    """Return the values of a config, or raise a YAMLError if they are too many: aliases of aliases grow without end."""
+    value = LOAD_YAML(text)
+    waiting, seen = [value], 0
+    while waiting:
+        item, seen = waiting.pop(), seen + 1
+        if seen > MOST_VALUES:
+            raise yaml.YAMLError(f"more than {MOST_VALUES} values")
+        waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list) else []
+    return value
 
 
 def check(**options: float | None) -> None:
@@ -84,7 +102,8 @@ def check(**options: float | None) -> None:
 
 def check_range(option: str, value: Any) -> None:
     allowed = RANGES.get(option.rpartition(".")[2], UNNAMED)
-    if isinstance(value, (int, float)) and not allowed.lowest <= value <= allowed.highest:
+    switch = isinstance(value, bool) and allowed is not UNNAMED  # as in seed_everything: false
+    if switch or (isinstance(value, (int, float)) and not allowed.lowest <= value <= allowed.highest):
         too_large = allowed.highest == LARGEST and value > LARGEST
         raise ValueError(f"{option}: {value}; need {f'at most {LARGEST}' if too_large else allowed.words}")
 
@@ -103,8 +122,9 @@ def check_all(options: Mapping[str, Any]) -> None:
         if (value := options[f"trainer.{name}"]) not in allowed:
             raise ValueError(f"trainer.{name}: {value}; need one of {', '.join(map(str, allowed))}")
     name = options["name"]
-    if name is not None and (Path(name).name != name or len(os.fsencode(name)) > LONGEST_NAME):
-        raise ValueError(f"name: {name}; need the name of one folder, without a path and not too long")
+    plain = name is None or (Path(name).name == name and name.isprintable() and len(os.fsencode(name)) <= LONGEST_NAME)
+    if not plain:
+        raise ValueError(f"name: {name}; need the name of one folder, printable, without a path and not too long")
     check_machine(options["trainer.accelerator"], options["trainer.devices"])
 
 

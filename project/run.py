@@ -1,6 +1,7 @@
 """What a run folder contains, and how runs and checkpoints are found."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from matplotlib.figure import Figure
 from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
 from project.disk import HAS_LOCKS, hold, release
-from project.errors import InputError
+from project.errors import InputError, InputWarning, listed
 from project.figures.style import own_style
 from project.model import BinaryClassifier
+from project.options import load_yaml
 from project.table import Columns, Table
 
 LOGS = "lightning_logs"
+ORDER = "runs.txt"  # the names of the runs beside it, a line each time that one begins or goes on
 
 
 class Run:
@@ -49,11 +52,11 @@ class Run:
     def options(self) -> dict[str, Any]:
         """Return config.yaml as nested plain values; nothing that it names is imported."""
         try:
-            options = yaml.safe_load(self.config.read_text())
+            options = load_yaml(self.config.read_text(encoding="utf-8-sig"))
         except FileNotFoundError as error:
             raise InputError(f"{self.config}: missing; fit writes it") from error
         except (ValueError, yaml.YAMLError) as error:
-            raise InputError(f"{self.config}: not a config; restore it") from error
+            raise InputError(f"{self.config}: not a config ({error}); restore it") from error
         if not isinstance(options, dict):
             raise InputError(f"{self.config}: not a config; restore it")
         return options
@@ -97,7 +100,8 @@ class Run:
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "Run | None":
         """Return the run that a checkpoint lies in, or None if it lies elsewhere."""
-        run = cls(checkpoint.absolute().parent.parent)
+        folder = checkpoint.absolute().parent.parent
+        run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
         return run if run.config.exists() else None
 
     @classmethod
@@ -119,24 +123,48 @@ class Run:
                     continue
                 if run.last.exists() or not HAS_LOCKS or not run.path.is_dir():
                     raise InputError(taken) from error
-            hold(run.path)  # Of processes that saw the same, this decides which one gets it.
+            run.hold()  # Of processes that saw the same, this decides which one gets it.
             if run.last.exists():  # Another process has had it in between.
                 release(run.path)
                 raise InputError(taken)
             return run
 
+    def hold(self) -> None:
+        """Keep other processes from writing the run, and note that it is the newest: a file's time may be a copy's."""
+        hold(self.path)
+        with (self.path.parent / ORDER).open("a", encoding="utf-8") as order:
+            order.write(f"{self.path.name}\n")
+
     @classmethod
     def newest(cls, logs: Path) -> "Run":
-        """Return the run that was trained last."""
-        runs = [run for folder in logs.glob("*/") if (run := cls(folder)).trained]
-        if not runs:
-            raise InputError(f"{logs}: no trained run here; run fit first, or name a file with --ckpt_path")
-        return max(runs, key=lambda run: run.last.stat().st_mtime_ns)
+        """Return the run here that was trained last, and warn if one that began later was not trained at all."""
+        order, skipped = logs / ORDER, list[str]()
+        names = order.read_text(encoding="utf-8").splitlines() if order.exists() else []
+        for name in dict.fromkeys(reversed(names)):
+            run = cls(logs / name)
+            if run.trained:
+                if skipped:
+                    what = f"{listed(skipped)} began later, but without a checkpoint of an iteration"
+                    warnings.warn(f"{logs}: {what}; {name} is taken", InputWarning, stacklevel=2)
+                return run
+            skipped += [name] * run.path.exists()
+        raise InputError(f"{logs}: no run was trained here yet; run fit first{which(logs)}")
+
+
+def which(logs: Path) -> str:
+    """Return words that list the trained runs in a folder, if there are any."""
+    names = sorted(path.name for path in logs.glob("*") if Run(path).trained)
+    return f", or give the --name of one that is there: {listed(names)}" if names else ""
 
 
 def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
     """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
-    if wanted not in ("last", "best"):
-        return Path(wanted)
-    run = Run(logs / name) if name is not None else Run.newest(logs)
-    return run.last if wanted == "last" else run.best
+    run = Run(logs / name) if name is not None else None
+    if run and not run.path.exists():
+        raise InputError(f"--name: {run.path}: no such run; run fit first{which(logs)}")
+    if wanted in ("last", "best"):
+        run = run or Run.newest(logs)
+        return run.last if wanted == "last" else run.best
+    if run and run.path.absolute() != Path(wanted).absolute().parent.parent:
+        raise InputError(f"--name: {name}; {wanted} is of another run, leave the name out")
+    return Path(wanted)

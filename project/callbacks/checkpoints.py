@@ -32,6 +32,12 @@ class Checkpoints(Checkpoint):
             self.best_loss = float("inf")
             self._save_last(trainer)
 
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Have the last iteration validated, whatever the interval: what a fit reports is what it has saved."""
+        at_the_end = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+        if at_the_end or trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True  # Lightning validates before it stops.
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return

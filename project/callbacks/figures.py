@@ -24,11 +24,13 @@ class Figures(Callback):
     TensorBoard also gets the boundary at the start and the 1st, 4th, 16th, ... validation: its slider shows it move.
     """
 
+    run: Run | None = None  # once training has started
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = Run.of_trainer(trainer)
         if not trainer.is_global_zero:
             return
-        with self._tolerant("what figures show"):
+        with self._tolerant(trainer, "what figures show"):
             self.run.data().classes.dots  # noqa: B018 (read now, the class files may change while the run trains)
         if trainer.global_step == 0:
             for name in AT_START:
@@ -44,14 +46,15 @@ class Figures(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what the folder holds once training has ended, and with it all that others write at its end."""
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self.run:
             for name in [name for name in FIGURES if name not in AT_START]:
                 self._draw(trainer, name)
 
     def _draw(self, trainer: Trainer, name: str, model: Any = None) -> None:
         """Draw one of the run's figures or, for TensorBoard alone, the boundary of a model."""
+        assert self.run is not None
         step = trainer.global_step
-        with self._tolerant(name):
+        with self._tolerant(trainer, name):
             panels = {f"after {step} iterations": model}
             pixels = to_pixels(draw_models(self.run, panels) if model is not None else self.run.figure(name))
             tell(trainer, lambda logger: logger.experiment.add_image(name, pixels[:, :, :3], step, dataformats="HWC"))
@@ -60,10 +63,10 @@ class Figures(Callback):
                     write_whole(self.run.figures / f"{name}.png", to_png(pixels))
 
     @contextmanager
-    def _tolerant(self, name: str) -> Iterator[None]:
+    def _tolerant(self, trainer: Trainer, name: str) -> Iterator[None]:
         """Turn a picture that cannot be drawn into a warning: none is worth a training."""
         try:
             yield
         except Exception as error:  # On odd names and values, matplotlib and its fonts raise anything.
-            advice = f"try again later with: python -m project plot {self.run.path}"
+            advice = f"try again later with: python -m project plot {Run.of_trainer(trainer).path}"
             warnings.warn(f"{name} was not drawn ({error}); {advice}", InputWarning, stacklevel=2)

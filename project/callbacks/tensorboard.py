@@ -57,6 +57,9 @@ class FolderLogger(DummyLogger):
 
     folder: Path | None = None
 
+    def repeat_from(self, step: int) -> None:
+        """Do nothing: nothing was logged."""
+
     @property
     def save_dir(self) -> str:
         return str(self.folder) if self.folder else ""

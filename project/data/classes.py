@@ -166,10 +166,11 @@ def find_files(root: Path) -> list[Path]:
     # Path.exists raises an error if the name is too long.
     missing = [name for name in CLASS_FILES if not os.path.exists(root / name)]  # noqa: PTH110
     if missing:
-        raise InputError(
-            f"{root}: {' and '.join(missing)} missing; --data.root names the folder that holds "
-            "class_0.npy and class_1.npy"
-        )
+        remedy = "--data.root names the folder that holds class_0.npy and class_1.npy"
+        if text := next((name for name in missing if os.path.exists((root / name).with_suffix(".csv"))), None):  # noqa: PTH110
+            table = text.replace("npy", "csv")
+            remedy = f"{table} is there: numpy.save('{text}', numpy.loadtxt('{table}', delimiter=',')) converts it"
+        raise InputError(f"{root}: {' and '.join(missing)} missing; {remedy}")
     return [root / name for name in CLASS_FILES]
 
 

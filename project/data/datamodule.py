@@ -32,8 +32,8 @@ class NpyDataModule(LightningDataModule):
         balance: What to do when the classes differ in size: refuse (error) or drop rows of the larger (downsample).
         track_test: Also record test loss and accuracy at each validation, for comparisons only.
         predict: An .npy file of rows to classify, (N, j); for the predict command.
-        feature_names: Names and units of the j features, for the figures' axes.
-        class_names: Names of class 0 and class 1, for the figures' legends.
+        feature_names: Names and units of the j features, for the figures' axes: a list, or F1,F2 in one text.
+        class_names: Names of class 0 and class 1, for the figures' legends; likewise.
 
     Raises:
         ValueError: if a file or an option is not what it should be.
@@ -48,8 +48,8 @@ class NpyDataModule(LightningDataModule):
         balance: Literal["error", "downsample"] = "error",
         track_test: bool = False,
         predict: Path | str | None = None,
-        feature_names: list[str] | None = None,
-        class_names: list[str] | None = None,
+        feature_names: list[str] | str | None = None,
+        class_names: list[str] | str | None = None,
     ) -> None:
         super().__init__()
         check(batch_size=batch_size, piece_rows=piece_rows, seed=seed)
@@ -57,11 +57,14 @@ class NpyDataModule(LightningDataModule):
             raise ValueError(f"balance: {balance}; need error or downsample")
         # A checkpoint must agree with these; where the data lie and what they are called may differ between machines.
         self.save_hyperparameters("batch_size", "seed", "balance", "track_test", logger=False)
-        self.root = sample.ROOT if root is None else Path(root)
+        self.root = sample.ROOT if root is None else Path(root).expanduser()
         self.is_sample = root is None
-        self.predict_file = None if predict is None else Path(predict)
+        self.predict_file = None if predict is None else Path(predict).expanduser()
         self.batch_size, self.piece_rows = batch_size, piece_rows
         self.seed, self.balance, self.track_test = seed, balance, track_test
+        feature_names, class_names = (
+            names.split(",") if isinstance(names, str) else names for names in (feature_names, class_names)
+        )
         self._feature_names = list(sample.FEATURE_NAMES) if feature_names is None and self.is_sample else feature_names
         self._class_names = list(sample.CLASS_NAMES) if class_names is None and self.is_sample else class_names
         self._stores: dict[tuple[torch.device, int], Store] = {}

@@ -1,0 +1,104 @@
+"""What was meant by arguments that no option takes, and the page that lists the options there are."""
+
+import argparse
+import difflib
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from project.errors import InputError
+from project.failures import UNUSABLE
+
+MORE = "--help.trainer"
+WORDS = {
+    "ckpt_path": "A checkpoint file, or last or best: of --name, or else of the newest run that was trained.",
+    "seed_everything": "Fixes the initial weights and the order of batches.",
+    "print_config": "Print the config that the other arguments make, and exit.",
+    "data": argparse.SUPPRESS,
+    "model": argparse.SUPPRESS,
+}
+BY_COMMAND = {"fit": "Train, and write a run folder.", "predict": "Classify the rows of --data.predict FILE.npy."}
+SPREAD = {"data": "root", "model": "hidden_features", "trainer": "max_steps"}  # groups, and an option of each
+
+
+class Parser(LightningArgumentParser):
+    """Explains the project's own options; the hundreds of lines of Lightning's own come if they are asked for."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **options)
+        self.add_argument(
+            MORE, action="help", help="Explain Lightning's options, too: trainer, optimizer, lr_scheduler."
+        )
+
+    def format_help(self, formatter: Any = None) -> str:
+        groups, command = self._action_groups, self.prog.split()[-1]
+        self.usage = f"project {command} [options]"
+        self.description = BY_COMMAND.get(command, f"Evaluate a checkpoint on its own {command} subset.")
+        for action in self._actions:
+            action.help = WORDS.get(action.dest, action.help)
+        if MORE not in sys.argv:
+            self._action_groups = [group for group in groups if is_own(group)]
+        try:
+            return super().format_help() if formatter is None else super().format_help(formatter)
+        finally:
+            self._action_groups = groups
+
+
+def is_own(group: Any) -> bool:
+    """Say whether a group of a parser has options of the project's own."""
+    names = {action.dest.partition(".")[0] for action in group._group_actions}
+    return not names & {"trainer", "optimizer", "lr_scheduler"} and not str(group.title).startswith("Linked")
+
+
+def refuse(error: argparse.ArgumentError, arguments: Sequence[str], known: Iterable[str]) -> None:
+    """Raise an InputError that says what was meant, if a parser did not recognize an argument."""
+    _, found, rest = str(error).partition("unrecognized arguments: ")
+    if not found:
+        return
+    unknown = rest.split()[0].partition("=")[0]
+    options = [option for option in known if option.startswith("--")]
+    likely = [option for option in options if option.rpartition(".")[2] == unknown.removeprefix("--")]
+    likely += difflib.get_close_matches(unknown, options, 1)
+    if unknown.endswith(".npy"):
+        likely = ["--data.predict"]
+    if not likely:
+        raise InputError(f"{unknown}: no such option; project {arguments[0]} --help lists them") from error
+    meant = f"{likely[0]} {unknown}" if unknown.endswith(".npy") else likely[0]
+    command = shlex.join(arguments).replace(unknown, meant, 1)
+    raise InputError(f"{unknown}: no such option; did you mean: python -m project {command}") from error
+
+
+def name_the_culprit(error: InputError, parser: LightningArgumentParser, arguments: Sequence[str]) -> None:
+    """Raise an InputError that names the argument on which a parser fails with an error that names none."""
+    for place, argument in enumerate(arguments):
+        alone = [argument] if "=" in argument else arguments[place : place + 2]
+        try:
+            if argument.startswith("--"):
+                parser.parse_args([arguments[0], *alone])
+        except argparse.ArgumentError:
+            continue
+        except UNUSABLE:
+            raise InputError(f"{' '.join(alone).replace('=', ' ').replace(' ', ': ', 1)}; {error}") from error
+
+
+def check_groups(arguments: Sequence[str]) -> None:
+    """Refuse, by an InputError, what is given for a whole group and is no config: ``--data DIR`` is the usual slip."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, value = argument.partition("=")
+        group, value = name.removeprefix("--"), value or following
+        if name.startswith("--") and group in SPREAD and (Path(value).is_dir() or value.endswith(".npy")):
+            meant = f"--{group}.{SPREAD[group]} {value}"
+            raise InputError(f"{name}: {value} is no config; did you mean {meant}")
+
+
+def name_the_run(arguments: Sequence[str]) -> list[str]:
+    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``."""
+    command, *rest = arguments
+    if command in ("fit", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
+        return list(arguments)
+    run = Path(rest[0])
+    return [command, "--name", run.name if run.parent.name == "lightning_logs" else rest[0], *rest[1:]]
