@@ -3,11 +3,9 @@
 import json
 import re
 import shutil
-import warnings
 from contextlib import AbstractContextManager
-from math import isfinite
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -35,11 +33,17 @@ from project.checkpoint import DigestCheckpointIO, check_resumes, load
 from project.data import NpyDataModule
 from project.data.arrays import open_array
 from project.disk import release, write_whole
-from project.errors import DivergedError, InputError, InputWarning, listed
+from project.errors import DivergedError, InputError
 from project.failures import UNUSABLE, origin, refusing
 from project.model import BinaryClassifier
 from project.options import NAMES, as_list, check_agreement, check_all, taken_from
+from project.results import report, write_predictions, write_test
 from project.run import LOGS, Run, find_checkpoint
+
+PLANE = (
+    "What the boundary of more than two features shows: the first two (features), their principal components, the "
+    "model's own direction (model), or that of these whose colours are the model's answer at most of the dots (best)."
+)
 
 
 class ProjectCLI(LightningCLI):
@@ -51,12 +55,14 @@ class ProjectCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        return {name: skipped | {"weights_only"} for name, skipped in LightningCLI.subcommands().items()}
+        return {name: skipped | {"weights_only", "verbose"} for name, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, default=None, help="The run folder under lightning_logs.")
         threads = "CPU threads, 1 to 1024; null suits the size of a piece."
         parser.add_argument("--threads", type=int | None, default=None, help=threads)
+        planes = Literal["best", "features", "components", "model"]
+        parser.add_argument("--figures.plane", type=planes, default="best", help=PLANE)
         parser.link_arguments("data.num_features", "model.num_features", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -228,35 +234,21 @@ class ProjectCLI(LightningCLI):
         print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
         print(f"figures: {self.run.figures}")
 
+    def validate(self, **kwargs: Any) -> None:
+        self.trainer.validate(**kwargs, verbose=False)
+        if self.trainer.is_global_zero:
+            report(self.datamodule, "validation", *self.model.answers)
+
     def test(self, **kwargs: Any) -> None:
-        """Print the metrics of the test subset as a table, and write them to test.json."""
-        (metrics,) = self.trainer.test(**kwargs)
-        result = {name.removeprefix("test/"): value for name, value in metrics.items()}
-        result |= {"rows": self.datamodule.classes.rows["test"], "step": self.recorded["global_step"]}
-        self._write("test.json", json.dumps(result, indent=2) + "\n")
+        self.trainer.test(**kwargs, verbose=False)
+        if self.trainer.is_global_zero:
+            assert self.checkpoint is not None
+            write_test(self.run, self.checkpoint, self.recorded, self.datamodule, *self.model.answers)
 
     def predict(self, **kwargs: Any) -> None:
-        """Write the probability of class 1 and the label of each row to predictions.csv."""
-        probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))[:, 0].tolist()
-        rows = [
-            f"{row},{p:.9g},{int(p >= 0.5)}\n" if isfinite(p) else f"{row},,\n" for row, p in enumerate(probabilities)
-        ]
-        if lost := [row for row, p in enumerate(probabilities) if not isfinite(p)]:
-            message = (
-                f"no answer for row{'s' * (len(lost) > 1)} {listed(lost)}: too far from what the model was trained on"
-            )
-            warnings.warn(f"{self.datamodule.predict_file}: {message}", InputWarning, stacklevel=2)
-        sizes = [sum(p < 0.5 for p in probabilities), sum(p >= 0.5 for p in probabilities)]
-        counts = [f"{rows} {name}" for rows, name in zip(sizes, self.datamodule.class_names, strict=True)]
-        print(f"{len(probabilities)} rows: {', '.join(counts)}{f', {len(lost)} without an answer' if lost else ''}")
-        self._write("predictions.csv", "".join(["row,probability,label\n", *rows]))
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a result into the checkpoint's run, or the working directory for one that lies in none."""
+        probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))[:, 0]
         if self.trainer.is_global_zero:
-            path = self.run.path / name if self.run else Path(name)
-            write_whole(path, text.encode())
-            print(f"written: {path}")
+            write_predictions(self.run, self.datamodule, probabilities.double().cpu().numpy())
 
 
 def check_columns(file: Path | str | None, num_features: int) -> None:

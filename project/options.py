@@ -153,6 +153,7 @@ def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]
     """
     taken: dict[str, Any] = {name: value for name, value in config.items() if isinstance(value, NUMBERS)}
     taken["data"] = {**(config.get("data") or {}), "predict": None}
+    taken["figures"] = config.get("figures") or {}
     taken["trainer"] = {
         name: value
         for name, value in (config.get("trainer") or {}).items()

@@ -1,10 +1,13 @@
 """What a run folder contains, and how runs and checkpoints are found."""
 
+import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 from lightning.pytorch import Trainer
 from matplotlib.figure import Figure
@@ -81,14 +84,36 @@ class Run:
             self._data.check_fingerprint(self.checkpoint()["fingerprint"])
         return self._data
 
-    def figure(self, name: str) -> Figure:
-        """Draw one of the run's figures, scatter, loss, accuracy or boundary, from what its folder holds."""
-        from project.plot import FIGURES  # noqa: PLC0415 (its functions take a Run)
+    def tested(self, name: str = "last") -> "Tested":
+        """Return what ``test`` found of last.ckpt, or of best or another checkpoint by its name."""
+        numbers, rows = self.path / f"{tested_name(name)}.json", self.path / f"{tested_name(name)}_predictions.csv"
+        try:
+            step = int(json.loads(numbers.read_text(encoding="utf-8"))["step"])
+            table = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2, converters=lambda cell: float(cell or "nan"))
+            return Tested(step, table[:, 1], table[:, 2])
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename}: missing; python -m project test writes it") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{rows}: no table of predictions ({error}); run test again") from error
 
-        if name not in FIGURES:
-            raise InputError(f"{name}: no such figure; need one of {', '.join(FIGURES)}")
+    def figure_names(self) -> list[str]:
+        """Return the names of the figures that can be drawn: of the training, and of each test there was."""
+        from project.plot import FIGURES, TEST_FIGURES  # noqa: PLC0415 (its functions take a Run)
+
+        tests = sorted(path.stem for path in self.path.glob("test*.json"))
+        return [*FIGURES, *(test + name for test in tests for name in TEST_FIGURES)]
+
+    def figure(self, name: str) -> Figure:
+        """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
+        from project.plot import FIGURES, TEST_FIGURES  # noqa: PLC0415 (its functions take a Run)
+
+        if name not in (names := self.figure_names()):
+            raise InputError(f"{name}: no such figure; need one of {', '.join(names)}")
         with own_style():
-            return FIGURES[name](self)
+            if name in FIGURES:
+                return FIGURES[name](self)
+            kind = max((kind for kind in TEST_FIGURES if name.endswith(kind)), key=len)
+            return TEST_FIGURES[kind](self, name.removesuffix(kind).removeprefix("test").removeprefix("-") or "last")
 
     @classmethod
     def of_trainer(cls, trainer: Trainer) -> "Run":
@@ -149,6 +174,19 @@ class Run:
                 return run
             skipped += [name] * run.path.exists()
         raise InputError(f"{logs}: no run was trained here yet; run fit first{which(logs)}")
+
+
+class Tested(NamedTuple):
+    """What ``test`` found: after how many iterations, and each row's label and probability of class 1, float64 (N,)."""
+
+    step: int
+    labels: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+
+
+def tested_name(checkpoint: str) -> str:
+    """Return what the files of a test are called: "test" for last.ckpt, and "test-best" for best.ckpt."""
+    return "test" if checkpoint == "last" else f"test-{checkpoint}"
 
 
 def which(logs: Path) -> str:

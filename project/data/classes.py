@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -127,6 +128,10 @@ class ClassFiles:
         second = self.rows[name] // 2 + firsts[1]  # Every subset is half class 0.
         held = range(firsts[0], firsts[0] + counts[0]), range(second, second + counts[1])
         return Subset(features, labels, self.rows[name], held)
+
+    def row_numbers(self, name: str) -> list[npt.NDArray[np.int64]]:
+        """Return which rows of class_0.npy and of class_1.npy, counted from 0, are in a subset, in its order."""
+        return [np.flatnonzero(assignment == SUBSETS[name]) for assignment in self.assignments]
 
     @cached_property
     def dots(self) -> dict[str, list[Features]]:

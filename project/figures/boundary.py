@@ -1,7 +1,6 @@
 """What the network decides where: its probability over the plane, and the line where it changes its mind."""
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,102 +10,124 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP, dot_scale, new_figure
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP, dot_scale, new_figure, wrap
 
 MARGIN = 0.05  # of each axis' own range
-MOST_CELLS = 2**22  # of grid inputs that are there at once
+NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
+PALEST = 0.2  # opacity of the colour far from any training row
 
-Features = npt.NDArray[np.float32 | np.float64]
-Classes = Sequence[Features]
+Numbers = npt.NDArray[np.float32 | np.float64]
+Classes = Sequence[Numbers]
 Names = Sequence[str]
 
 
 class Grid(NamedTuple):
-    """Where to ask the network: along the first feature, or over the plane of the first two."""
+    """Where to ask the network: along the one feature, or over a plane."""
 
-    x: Features  # (n,) values of the first feature
-    y: Features  # (n,) values of the second, or (0,) where there is none
-    others: Features  # (j - 2,) what the other features are held at, or (0,)
+    x: Numbers  # (n,) places across
+    y: Numbers  # (n,) places upwards, or (0,) where there is one feature
 
-    def inputs(self) -> Iterator[Features]:
-        """Yield the (n, 1) or (n * n, j) features at the grid's points, the second feature slower, in parts."""
-        if not self.y.size:
-            yield self.x[:, None]
-            return
-        rows = max(1, MOST_CELLS // ((2 + len(self.others)) * len(self.x)))
-        for start in range(0, len(self.y), rows):
-            x, y = np.meshgrid(self.x, self.y[start : start + rows])
-            yield np.column_stack([x.ravel(), y.ravel(), np.tile(self.others, (x.size, 1))])
+    def places(self) -> Numbers:
+        """Return the (n * n, 2) places, those across first, or the (n, 1) of the one feature."""
+        return (
+            np.column_stack([axis.ravel() for axis in np.meshgrid(self.x, self.y)]) if self.y.size else self.x[:, None]
+        )
 
 
-def grid(low: Features, high: Features, means: npt.NDArray[np.float64], n: int) -> Grid:
-    """Lay a grid of n values an axis around the lowest and highest features, (j,); from the third on they are means."""
-    lowest, highest = low[:2].astype(np.float64), high[:2].astype(np.float64)
+def grid(low: Numbers, high: Numbers, n: int) -> Grid:
+    """Lay a grid of n values an axis around the lowest and highest places, (1,) or (2,)."""
+    lowest, highest = low.astype(np.float64), high.astype(np.float64)
     # Around a constant, the margin is wide enough for the grid's values to differ.
     margin = MARGIN * np.where(highest > lowest, highest - lowest, np.maximum(1, 1e-4 * abs(lowest)))
     axes = np.linspace(lowest - margin, highest + margin, n).T
-    return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0], means[2:])
+    return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0])
 
 
 def boundary(
-    panels: Mapping[str, Features],
+    panels: Mapping[str, Numbers],
     where: Grid,
+    shown: Mapping[str, Classes],
     train: Classes,
-    test: Classes,
-    feature_names: Names,
+    axis_names: Names,
     class_names: Names,
     note: str = "",
 ) -> Figure:
-    """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the grid's inputs.
+    """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the grid's places.
 
-    The features (N, j) of class 0 and class 1 are filled dots where they are of train, hollow ones where of test. A
-    note stands above.
+    Args:
+        panels: what a model answers, by title.
+        where: the grid.
+        shown: by the name of a subset, where the rows of class 0 and class 1 are seen, (N, 1) or (N, 2); they are
+            filled dots in the first subset, and hollow ones in any other.
+        train: the same of the training rows: the farther from them, the paler is the colour.
+        axis_names: what is across, and upwards.
+        class_names: of class 0 and class 1.
+        note: stands above.
     """
     figure, axes = new_figure(1, len(panels), sharex=True, sharey=True)
-    scale = dot_scale(sum(map(len, [*train, *test])))
+    scale = dot_scale(sum(len(places) for classes in shown.values() for places in classes))
     plane, probability = where.y.size > 0, f"probability of {class_names[1]}"
+    opacity = nearness(where, np.concatenate(list(train))) if plane else None
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
-        (_draw_plane if plane else _draw_curve)(ax, where, values)
-        for subset, classes in {"training": train, "test": test}.items():
-            for label, features in enumerate(classes):
-                _draw_dots(ax, features, label, subset == "test", f"{class_names[label]}, {subset}", scale)
-        ax.set(title=title, xlabel=feature_names[0], xlim=(where.x[0], where.x[-1]))
-    axes[0].set_ylabel(feature_names[1] if plane else probability)
+        if opacity is not None:
+            _draw_plane(ax, where, values, opacity)
+        else:
+            _draw_curve(ax, where, values)
+        for hollow, (subset, classes) in enumerate(shown.items()):
+            for label, places in enumerate(classes):
+                _draw_dots(ax, places, label, hollow > 0, f"{class_names[label]}, {subset}", scale)
+        ax.set(title=wrap(title, 60), xlabel=wrap(axis_names[0], 70), xlim=(where.x[0], where.x[-1]))
+    axes[0].set_ylabel(wrap(axis_names[1] if plane else probability, 60))
     if plane:
         bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
-        figure.colorbar(bar, ax=axes, label=probability, ticks=[0, 0.25, 0.5, 0.75, 1])
-    if where.others.size:
-        held = [f"{name} = {value:.4g}" for name, value in zip(feature_names[2:], where.others, strict=True)]
-        held[8:] = [f"and {len(held) - 8} more"] if len(held) > 8 else []
-        note += "; " * bool(note) + "others at their training mean: " + ", ".join(held)
+        words = f"{wrap(probability, 50)}\n(pale where no training row is near)"
+        figure.colorbar(bar, ax=axes, label=words, ticks=[0, 0.25, 0.5, 0.75, 1])
     if note:
-        figure.suptitle(textwrap.fill(note, 60 * len(panels)), fontsize="medium")
+        figure.suptitle(wrap(note, 60 * len(panels)), fontsize="medium")
     columns = 5 if plane and len(panels) > 1 else 1 + len(panels)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure
 
 
-def _draw_plane(ax: Axes, where: Grid, probability: Features) -> None:
+def nearness(where: Grid, train: Numbers) -> Numbers:
+    """Return how much training rows, seen at (N, 2), vouch for the colour of each cell, (n, n) in [PALEST, 1].
+
+    Each spreads a bell of deviation NEAR around it; the colour is full up to one deviation from a single row.
+    """
+    n = len(where.x)
+    bins = [np.linspace(axis[0], axis[-1], n + 1) for axis in (where.y, where.x)]
+    there = np.histogram2d(train[:, 1], train[:, 0], bins)[0] > 0
+    distance = np.arange(n)[:, None] - np.arange(n)
+    bell = np.exp(-0.5 * (distance / (NEAR * n)) ** 2)
+    result: Numbers = np.clip(bell @ there @ bell.T / np.exp(-0.5), PALEST, 1)
+    return result
+
+
+def _draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) -> None:
     values = probability.reshape(len(where.y), len(where.x))
-    ax.pcolormesh(where.x, where.y, values, cmap=PROBABILITY_MAP, vmin=0, vmax=1, rasterized=True)
+    colours = PROBABILITY_MAP(values)
+    colours[..., :3] = 1 - opacity[..., None] * (1 - colours[..., :3])
+    half = (where.x[1] - where.x[0]) / 2, (where.y[1] - where.y[0]) / 2
+    extent = (where.x[0] - half[0], where.x[-1] + half[0], where.y[0] - half[1], where.y[-1] + half[1])
+    ax.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
     if values.min() < 0.5 < values.max():  # Where there is no line, matplotlib would warn.
         ax.contour(where.x, where.y, values, [0.5], colors="black", linewidths=2)
     ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")
     ax.set_ylim(where.y[0], where.y[-1])
 
 
-def _draw_curve(ax: Axes, where: Grid, probability: Features) -> None:
+def _draw_curve(ax: Axes, where: Grid, probability: Numbers) -> None:
     ax.plot(where.x, probability, color="black", lw=2, label="probability")
     ax.axhline(0.5, color="black", lw=1, ls=":", label="decision boundary (0.5)")
     ax.set_ylim(-0.12, 1.12)
 
 
-def _draw_dots(ax: Axes, features: Features, label: int, hollow: bool, name: str, scale: float) -> None:
+def _draw_dots(ax: Axes, places: Numbers, label: int, hollow: bool, name: str, scale: float) -> None:
     """Draw rows over the plane or, of one feature, class 0 below and class 1 above the curve, hollow ones farther."""
-    colour, plane = CLASS_COLOURS[label], features.shape[1] > 1
-    heights = features[:, 1] if plane else np.full(len(features), 0.5 + (-1, 1)[label] * (0.58 if hollow else 0.53))
+    colour, plane = CLASS_COLOURS[label], places.shape[1] > 1
+    heights = places[:, 1] if plane else np.full(len(places), 0.5 + (-1, 1)[label] * (0.58 if hollow else 0.53))
     edge: dict[str, Any] = (
         {"ec": "white", "lw": 0.4 * scale} if plane and not hollow else {"ec": colour, "lw": 1.5 * scale}
     )
     size, face = 22 if plane and hollow else 18, "none" if hollow else colour
-    ax.scatter(features[:, 0], heights, size * scale, fc=face, marker=CLASS_MARKERS[label], label=name, **edge)
+    ax.scatter(places[:, 0], heights, size * scale, fc=face, marker=CLASS_MARKERS[label], label=name, **edge)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, dot_scale, new_figure
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, dot_scale, new_figure, wrap
 
-Features = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32 | np.float64]
 
 
 def describe(shown: int, rows: int) -> str:
@@ -16,16 +16,19 @@ def describe(shown: int, rows: int) -> str:
     return "" if shown == rows else f"{shown:,} of {rows:,} datapoints, at random"
 
 
-def scatter(classes: Sequence[Features], rows: int, feature_names: Sequence[str], class_names: Sequence[str]) -> Figure:
-    """Draw class 0 and class 1, features (N, j) each: the first across, the second up.
+def scatter(
+    classes: Sequence[Features], rows: int, axis_names: Sequence[str], class_names: Sequence[str], num_features: int
+) -> Figure:
+    """Draw class 0 and class 1, seen at places (N, 1) or (N, 2) each, across and upwards.
 
-    With j = 1 it is a histogram of each class, both over the same bins. The title says so if there are more rows.
+    Of one feature it is a histogram of each class, both over the same bins. The title says so if there are more rows,
+    or more features than axes.
     """
     figure, (ax,) = new_figure()
-    j, shown = len(feature_names), sum(map(len, classes))
+    j, shown = len(axis_names), sum(map(len, classes))
     which = describe(shown, rows) or "All datapoints"
-    ax.set_title(which if j <= 2 else f"{which}, the first 2 of {j} features")
-    ax.set(xlabel=feature_names[0], ylabel="rows" if j == 1 else feature_names[1])
+    ax.set_title(which if num_features <= 2 else f"{which}, of whose {num_features} features this plane shows most")
+    ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
     bins = np.histogram_bin_edges(np.concatenate(classes)[:, 0].astype(np.float64), 30)
     for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
         label = f"{name} ({len(features):,})"

@@ -1,6 +1,7 @@
 """What all figures share: size, the colour and marker of each class, and the way to a file."""
 
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,11 @@ def own_style() -> Iterator[None]:
     defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
     with mpl.rc_context({**defaults, "text.parse_math": False}):
         yield
+
+
+def wrap(text: str, width: int, lines: int = 3) -> str:
+    """Break a text, of which every line stays as it is or is cut at words, into lines of so many characters at most."""
+    return "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
 
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:

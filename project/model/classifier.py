@@ -4,12 +4,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from project.data.batches import Piece
 from project.data.checks import Moments
@@ -69,6 +71,7 @@ class BinaryClassifier(LightningModule):
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
         self._losses: list[Tensor] = []
         self._sums: list[Tensor] = []
+        self._answers: list[Tensor] = []
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
         probability: Tensor = self.net(self.standardized(torch.as_tensor(features, device=self.mean.device)))
@@ -174,11 +177,25 @@ class BinaryClassifier(LightningModule):
             y_hat = self.net(x)
             values = [metric(y, y_hat) for metric in METRICS.values()]
             self._sums[dataloader_idx] += len(y) * torch.stack([torch.ones_like(y_hat[0, 0]), *values])
+            if self.trainer.state.fn != "fit" and dataloader_idx == 0:
+                self._answers.append(torch.cat([y, y_hat], 1))
 
     test_step = validation_step
 
     def predict_step(self, batch: Tensor | Sequence[Tensor], batch_idx: int) -> Tensor:
         return self.forward(batch if isinstance(batch, Tensor) else batch[0])
+
+    @property
+    def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Labels and probabilities, (N,) each, of the rows of the last evaluation, those of class 0 first."""
+        rows = np.concatenate([answers.double().cpu().numpy() for answers in self._answers])
+        labels, probabilities = rows[rows[:, 0].argsort(kind="stable")].T
+        return labels, probabilities
+
+    def on_validation_epoch_start(self) -> None:
+        self._answers.clear()
+
+    on_test_epoch_start = on_validation_epoch_start
 
     def on_validation_epoch_end(self) -> None:
         self._log_means("val", "test")
@@ -192,6 +209,8 @@ class BinaryClassifier(LightningModule):
         self._log_means("test")
 
     def _log_means(self, *subsets: str) -> None:
+        if self.trainer.world_size > 1 and self._answers:
+            self._answers = gather_all_tensors(torch.cat(self._answers))
         for subset, sums in zip(subsets, self._sums, strict=False):
             rows, *totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
             metrics = {name: total / rows for name, total in zip(METRICS, totals, strict=True)}

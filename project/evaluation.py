@@ -1,0 +1,153 @@
+"""How right the answers for some rows are: each number with its 95 % interval, from labels and probabilities.
+
+The rows are taken for independent draws of what the model will meet. Wilson's interval is that of a share of rows,
+DeLong's that of the area under the ROC curve; means of losses get the percentiles of means over rows drawn anew.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torchmetrics.functional.classification import binary_roc, binary_stat_scores
+
+from project.model.loss import EPSILON
+
+Z = 1.959963984540054  # the 97.5 % point of the normal distribution
+DRAWS = 2000  # of a bootstrap
+MOST_DRAWN = 20_000  # rows; of more, the mean is normally distributed to more digits than draws would give
+BINS = 10  # of probabilities
+CALIBRATED_DRAWS = 1000
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Estimate(NamedTuple):
+    """A number, the ends of its 95 % interval (NaN where there is none), and where they come from."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+def evaluate(labels: Numbers, probabilities: Numbers) -> dict[str, Estimate]:
+    """Compute all numbers of a test.
+
+    Args:
+        labels: (N,) of 0 and 1, both of which occur.
+        probabilities: (N,) in [0, 1] of class 1; a NaN is a wrong answer, and leaves AUC and losses NaN.
+
+    Returns:
+        By name: accuracy, sensitivity (the share of class 1 that is found), specificity (that of class 0), the area
+        under the ROC curve (auc), binary cross-entropy (bce, the log loss), mean squared error (mse, the Brier score).
+    """
+    answers = np.where(np.isnan(probabilities), 1 - labels, probabilities >= 0.5)
+    found, false, refused, missed, _ = binary_stat_scores(
+        torch.from_numpy(answers.astype(np.int64)), torch.from_numpy(labels.astype(np.int64))
+    ).tolist()
+    certainty = np.where(labels == 1, probabilities, 1 - probabilities)
+    return {
+        "accuracy": wilson(found + refused, len(labels)),
+        "sensitivity": wilson(found, found + missed),
+        "specificity": wilson(refused, refused + false),
+        "auc": delong(probabilities[labels == 0], probabilities[labels == 1]),
+        "bce": mean(-np.log(np.maximum(certainty, EPSILON))),
+        "mse": mean((1 - certainty) ** 2),
+    }
+
+
+def wilson(successes: int, rows: int) -> Estimate:
+    """Estimate a share, as Wilson (1927), "Probable inference, the law of succession, and statistical inference"."""
+    share, z = successes / rows, Z**2 / rows
+    middle = (share + z / 2) / (1 + z)
+    half = Z / (1 + z) * math.sqrt(share * (1 - share) / rows + z / (4 * rows))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Estimate(share, low if successes else 0.0, high if successes < rows else 1.0, "Wilson")
+
+
+def delong(negative: Numbers, positive: Numbers) -> Estimate:
+    """Estimate how often a row of class 1 has a larger probability than one of class 0, a tie counting half.
+
+    DeLong, DeLong and Clarke-Pearson (1988), by the ranks of Sun and Xu (2014), "Fast implementation of DeLong's
+    algorithm". Of fewer than two rows a class there is no interval.
+    """
+    n, m = len(negative), len(positive)
+    if np.isnan(negative).any() or np.isnan(positive).any():
+        return Estimate(math.nan, math.nan, math.nan, "DeLong")
+    ranks = midranks(np.concatenate([positive, negative]))
+    below = (ranks[:m] - midranks(positive)) / n  # for each row of class 1, the share of class 0 that is below it
+    above = 1 - (ranks[m:] - midranks(negative)) / m
+    area = float(below.mean())
+    if min(n, m) < 2:
+        return Estimate(area, math.nan, math.nan, "DeLong")
+    half = Z * math.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n)
+    return Estimate(area, max(0.0, area - half), min(1.0, area + half), "DeLong")
+
+
+def midranks(values: Numbers) -> Numbers:
+    """Return ranks from 1, equal values having the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: Numbers = (ends - (counts - 1) / 2)[place]
+    return ranks
+
+
+def mean(values: Numbers) -> Estimate:
+    """Estimate a mean over rows by DRAWS bootstrap samples, the same for the same number of rows."""
+    rows, value = len(values), float(values.mean())
+    if rows > MOST_DRAWN:
+        half = Z * float(values.std()) / math.sqrt(rows)
+        return Estimate(value, value - half, value + half, "normal")
+    rng = np.random.default_rng(0)
+    means = [float(values[rng.integers(0, rows, rows)].mean()) for _ in range(DRAWS)]
+    low, high = np.quantile(means, [0.025, 0.975]).tolist() if math.isfinite(value) else (math.nan, math.nan)
+    return Estimate(value, low, high, "bootstrap")
+
+
+class Reliability(NamedTuple):
+    """How often what is given some probability happens, in BINS equal bins of probability; NaN in an empty one."""
+
+    rows: npt.NDArray[np.int64]  # (BINS,)
+    predicted: Numbers  # (BINS,) the mean probability
+    observed: Numbers  # (BINS,) the share of class 1
+    error: float  # the mean distance of the two over rows, the expected calibration error (ECE)
+    error_if_calibrated: float  # that of labels that are drawn with just these probabilities
+
+
+def reliability(labels: Numbers, probabilities: Numbers) -> Reliability:
+    """Compare probabilities with how often they come true, as Guo et al. (2017), "On calibration", but for the last."""
+    places = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+    rows = np.bincount(places, minlength=BINS)
+
+    def sums(values: npt.NDArray[Any]) -> Numbers:
+        return np.bincount(places, values.astype(np.float64), BINS)
+
+    rng, predicted = np.random.default_rng(0), sums(probabilities)
+    calibrated = [abs(sums(rng.random(len(labels)) < probabilities) - predicted).sum() for _ in range(CALIBRATED_DRAWS)]
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            rows,
+            predicted / rows,
+            sums(labels) / rows,
+            float(abs(sums(labels) - predicted).sum() / len(labels)),
+            float(np.mean(calibrated) / len(labels)),
+        )
+
+
+def roc(labels: Numbers, probabilities: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the shares of class 0 and of class 1 whose probability reaches each threshold, as it falls from 1 to 0."""
+    thresholds = MOST_DRAWN if len(labels) > MOST_DRAWN else None
+    rows = torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))
+    false, true, _ = binary_roc(*rows, thresholds=thresholds)
+    return false.numpy(), true.numpy()
+
+
+def as_json(estimates: dict[str, Estimate]) -> dict[str, Any]:
+    """Return each number by its name and its interval by ``NAME_interval``; null is what is not a number."""
+    pairs: dict[str, Any] = {}
+    for name, (value, low, high, _) in estimates.items():
+        pairs[name] = value if math.isfinite(value) else None
+        pairs[f"{name}_interval"] = [end if math.isfinite(end) else None for end in (low, high)]
+    return pairs

@@ -1,0 +1,100 @@
+"""How right a model was: which rows it confuses, at which threshold, and how far its probabilities can be believed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from project.evaluation import Estimate, Numbers, Reliability, wilson
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, new_figure, wrap
+
+HISTOGRAM_BINS = 20
+
+Names = Sequence[str]
+
+
+def evaluation(
+    labels: Numbers,
+    probabilities: Numbers,
+    roc: tuple[Numbers, Numbers],
+    area: Estimate,
+    reliability: Reliability,
+    class_names: Names,
+    title: str,
+) -> Figure:
+    """Draw confusion matrix, ROC curve, reliability and the probabilities of either class.
+
+    Args:
+        labels: (N,) of 0 and 1.
+        probabilities: (N,) in [0, 1] of class 1.
+        roc: the ROC curve, the share of class 0 across and of class 1 upwards.
+        area: under it.
+        reliability: of the same rows.
+        class_names: of class 0 and class 1.
+        title: stands above.
+    """
+    figure, axes = new_figure(2, 2)
+    _draw_confusion(axes[0], labels, probabilities, class_names)
+    _draw_roc(axes[1], labels, probabilities, roc, area, class_names)
+    _draw_reliability(axes[2], reliability, class_names)
+    _draw_histogram(axes[3], labels, probabilities, class_names)
+    figure.suptitle(wrap(title, 120), fontsize="large")
+    return figure
+
+
+def _draw_confusion(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
+    counts = np.array([[((labels == i) & ((probabilities >= 0.5) == j)).sum() for j in (0, 1)] for i in (0, 1)])
+    shares = counts / counts.sum(1, keepdims=True)
+    ax.imshow(shares, cmap="Greys", vmin=0, vmax=1.6)  # The darkest is still pale enough for black on it.
+    for i, j in np.ndindex(2, 2):
+        ax.text(j, i, f"{counts[i, j]:,}\n{shares[i, j]:.1%} of the row", ha="center", va="center", size="large")
+    ax.set(title="Confusion matrix", xlabel="answer", ylabel="truth", xticks=[0, 1], yticks=[0, 1])
+    names = [wrap(name, 20) for name in class_names]
+    ax.set_xticklabels(names)
+    ax.set_yticklabels(names, rotation=90, va="center")
+
+
+def _draw_roc(
+    ax: Axes,
+    labels: Numbers,
+    probabilities: Numbers,
+    roc: tuple[Numbers, Numbers],
+    area: Estimate,
+    class_names: Names,
+) -> None:
+    known = "" if np.isnan(area.low) else f" [{area.low:.3f}, {area.high:.3f}]"
+    ax.plot(*roc, color="black", lw=2, label=f"area {area.value:.3f}{known}")
+    ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="guessing")
+    at_half = [((probabilities >= 0.5) & (labels == label)).sum() / (labels == label).sum() for label in (0, 1)]
+    ax.plot(*at_half, "o", color=LINE_COLOURS[1], label="threshold 0.5")
+    ax.set(title="ROC curve", xlabel=wrap(f"{class_names[0]} taken for {class_names[1]}", 60))
+    ax.set(ylabel=wrap(f"{class_names[1]} found", 50), xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.legend(loc="lower right")
+
+
+def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
+    there = found.rows > 0
+    observed, predicted, rows = (values[there] for values in (found.observed, found.predicted, found.rows))
+    ends = np.array([wilson(round(share * n), n)[1:3] for share, n in zip(observed, rows, strict=True)])
+    ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="perfectly calibrated")
+    bars, label = np.abs(ends.T - observed), "rows of a bin (95 %, Wilson)"
+    ax.errorbar(predicted, observed, bars, fmt="o", color="black", capsize=3, label=label)
+    for x, y, n in zip(predicted, ends[:, 1], rows, strict=True):
+        ax.annotate(f"{n:,}", (x, y), (0, 3), textcoords="offset points", ha="center", size="small", color="0.3")
+    ece = f"ECE {found.error:.3f}; {found.error_if_calibrated:.3f} if calibrated"
+    ax.set(title=f"Reliability ({ece})", xlabel=wrap(f"probability of {class_names[1]}, mean of a bin", 60))
+    ax.set(ylabel=wrap(f"share of {class_names[1]}", 50), xlim=(-0.02, 1.02), ylim=(-0.02, 1.1))
+    ax.legend(loc="upper left")
+
+
+def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
+    bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    for label, (colour, marker) in enumerate(zip(CLASS_COLOURS, CLASS_MARKERS, strict=True)):
+        counts, _ = np.histogram(probabilities[labels == label], bins)
+        ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=wrap(class_names[label], 30))
+        ax.plot((bins[1:] + bins[:-1]) / 2, np.where(counts, counts, np.nan), marker, color=colour, ms=4)
+    ax.axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
+    ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60), ylabel="rows")
+    ax.set(xlim=(-0.02, 1.02))
+    ax.legend()

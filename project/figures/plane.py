@@ -1,0 +1,91 @@
+"""Which plane a picture of many features shows: where it lies, and where on it a row is seen."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.float32 | np.float64]
+
+MOST_CELLS = 2**22  # of points in the plane that are there at once
+MOST_SQUARE = 1000  # rows or columns of the matrix whose eigenvectors are the components
+HEAVIEST = 3  # features that an axis is named by
+
+
+class Plane(NamedTuple):
+    """A plane in the space of j features.
+
+    The point (a, b) of it is ``origin + a * directions[0] + b * directions[1]``, and a row x is seen at
+    ``(x - centre) @ readers.T``. Of one feature there is a line, and of each of these one.
+    """
+
+    origin: Numbers  # (j,)
+    directions: Numbers  # (2, j)
+    centre: Numbers  # (j,)
+    readers: Numbers  # (2, j)
+    names: Sequence[str]  # of the axes
+
+    def seen(self, rows: Numbers) -> Numbers:
+        """Return where rows (N, j) are seen, float64 (N, 2)."""
+        return (rows - self.centre) @ self.readers.T
+
+    def points(self, places: Numbers) -> Iterator[Numbers]:
+        """Yield the features (n, j) of places (N, 2) in the plane, in parts that memory can hold."""
+        most = max(1, MOST_CELLS // len(self.origin))
+        for start in range(0, len(places), most):
+            yield self.origin + places[start : start + most] @ self.directions
+
+    def agreement(self, answers: Callable[[Numbers], Numbers], rows: Numbers) -> float:
+        """Return at which share of rows (N, j) a model's answer is that of the point where the row is seen."""
+        there = np.concatenate([answers(part) for part in self.points(self.seen(rows))]) >= 0.5
+        return float(((answers(rows) >= 0.5) == there).mean())
+
+
+def of_features(mean: Numbers, names: Sequence[str]) -> Plane:
+    """Return the plane of the first two features, through the mean (j,) of the others."""
+    axes = np.eye(min(2, len(mean)), len(mean))
+    return Plane(np.where(axes.any(0), 0, mean), axes, np.zeros_like(mean), axes, names[:2])
+
+
+def of_components(rows: Numbers, names: Sequence[str], first: Numbers | None = None) -> Plane:
+    """Return the plane of the two principal components of standardized rows (N, j), which has most of their variance.
+
+    If a first direction (j,) is given, by what it adds to a model's answer for each standard deviation of a feature, it
+    is the first axis, and the second is the first component of what is orthogonal to it.
+    """
+    mean, deviation = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
+    scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
+    standard = (rows - mean) * scale
+    if first is None:
+        axes, kind = components(standard, 2), ("component 1", "component 2")
+    else:
+        axes, kind = first[None] / np.linalg.norm(first), ("the model's direction", "component across it")
+        axes = np.concatenate([axes, components(standard - (standard @ axes.T) @ axes, 1)])
+    total = np.square(standard).sum()
+    shares = np.square(standard @ axes.T).sum(0) / (total if total else 1)
+    described = [
+        f"{k} ({share:.0%}): {heaviest(axis, names)}" for k, share, axis in zip(kind, shares, axes, strict=True)
+    ]
+    return Plane(mean, axes * deviation, mean, axes * scale, described)
+
+
+def components(standard: Numbers, count: int) -> Numbers:
+    """Return the first principal components, (count, j), of centred rows (N, j), the largest part of each positive."""
+    if standard.shape[1] > MOST_SQUARE:  # As many rows at most have the same components as their products.
+        few = standard[np.random.default_rng(0).permutation(len(standard))[:MOST_SQUARE]]
+        _, vectors = np.linalg.eigh(few @ few.T)
+        axes = vectors[:, : -count - 1 : -1].T @ few
+    else:
+        axes = np.linalg.eigh(standard.T @ standard)[1][:, : -count - 1 : -1].T
+    axes = axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), np.finfo(float).tiny)
+    largest = np.abs(axes).argmax(1)
+    result: Numbers = axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1, 1)[:, None]
+    return result
+
+
+def heaviest(axis: Numbers, names: Sequence[str]) -> str:
+    """Name the features that an axis (j,) is mostly made of, with their signs."""
+    order = np.abs(axis).argsort(kind="stable")[::-1][:HEAVIEST]
+    named = [f"{'−' if axis[i] < 0 else '+'} {names[i]}" for i in order]  # noqa: RUF001 (a minus as in the ticks)
+    return ", ".join(named) + (", ..." if len(names) > HEAVIEST else "")
