@@ -121,8 +121,8 @@ def reliability(labels: Numbers, probabilities: Numbers) -> Reliability:
     places = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
     rows = np.bincount(places, minlength=BINS)
 
-    def sums(values: npt.NDArray[Any]) -> Numbers:
-        return np.bincount(places, values.astype(np.float64), BINS)
+    def sums(values: npt.NDArray[np.generic]) -> Numbers:
+        return np.asarray(np.bincount(places, values.astype(np.float64), BINS), np.float64)
 
     rng, predicted = np.random.default_rng(0), sums(probabilities)
     calibrated = [abs(sums(rng.random(len(labels)) < probabilities) - predicted).sum() for _ in range(CALIBRATED_DRAWS)]

@@ -1,5 +1,7 @@
 """How a run folder becomes its figures, for ``fit``, ``test``, ``plot`` and anyone who asks the run for one."""
 
+import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.run import Run
 
-GRID_POINTS = 200  # an axis
+GRID_POINTS = 200  # an axis, or fewer where the hidden layer is wide
+MOST_WORK = 2**27  # values of the hidden layer that a panel may take
+MOST_CELLS = 2**22  # of a layer that are there at once
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -81,29 +85,63 @@ def draw_models(
     run's config; the title says at which share of the training dots its colour is the model's answer.
     """
     data = run.data()
-    dots = data.classes.dots
+    dots, names, final = data.classes.dots, data.feature_names, list(models.values())[-1]
     with torch.no_grad(), own_style():
         train = np.concatenate(dots["train"])
         wanted = wanted or (run.options().get("figures") or {}).get("plane", "best")
-        plane, note = choose_plane(wanted, list(models.values())[-1], train, data.feature_names), ""
+        plane = choose_plane(wanted, final, train, names)
         seen = {name: [plane.seen(rows) for rows in dots[name]] for name in {"train", *subsets}}
         places = np.concatenate([rows for classes in seen.values() for rows in classes])
-        where = grid(places.min(0), places.max(0), GRID_POINTS)
+        points = min(GRID_POINTS, math.isqrt(MOST_WORK // final.net.hidden.out_features))
+        where = grid(places.min(0), places.max(0), points)
         panels = {}
         for title, model in models.items():
-            answers = answers_of(model)
-            caption = f"\ncolour is the model's answer at {plane.agreement(answers, train):.0%} of the training dots"
-            panels[title + caption * (len(data.feature_names) > 2)] = np.concatenate(
-                [answers(part) for part in plane.points(where.places())]
-            )
+            caption = f"\ncolour is the model's answer at {agreement(model, plane, train):.0%} of the training dots"
+            panels[title + caption * (len(names) > 2)] = answers_in(plane, model, where.places())
         shown = {SUBSETS[name]: seen[name] for name in subsets}
-        rows = sum(data.classes.rows[name] for name in subsets)
-        note = describe(sum(len(dots) for classes in shown.values() for dots in classes), rows)
+        drawn = sum(len(rows) for classes in shown.values() for rows in classes)
+        note = describe(drawn, sum(data.classes.rows[name] for name in subsets))
         return boundary(panels, where, shown, seen["train"], plane.names, data.class_names, note)
 
 
-def answers_of(model: BinaryClassifier) -> Callable[[Numbers], Numbers]:
-    return lambda rows: model(rows)[:, 0].cpu().numpy()
+def answers(model: BinaryClassifier, rows: Numbers) -> Numbers:
+    """Return the probability of class 1, (N,), for rows (N, j)."""
+    probability: Numbers = model(rows)[:, 0].cpu().numpy()
+    return probability
+
+
+def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Numbers:
+    """Return the probability of class 1, (N,), at places (N, 2) in a plane.
+
+    The hidden layer's sums are affine in the two coordinates, so that a network of two features gives the answers, as
+    long as a model's network begins with its hidden layer; whether it does, some places show.
+    """
+    hidden = model.net.hidden
+    narrow = copy.deepcopy(model.net)
+    narrow.hidden = torch.nn.Linear(places.shape[1], hidden.out_features, device=model.device)
+    corners = hidden(
+        model.standardized(torch.from_numpy(plane.points(np.eye(places.shape[1] + 1, places.shape[1], -1))))
+    )
+    narrow.hidden.bias.copy_(corners[0])
+    narrow.hidden.weight.copy_((corners[1:] - corners[0]).T)
+
+    def seen_narrowly(part: Numbers) -> Numbers:
+        return np.asarray(narrow(torch.from_numpy(part).to(model.device, torch.float32))[:, 0].cpu())
+
+    def seen_fully(part: Numbers) -> Numbers:
+        return answers(model, plane.points(part))
+
+    few = places[:: max(1, len(places) // 7)]
+    same = np.allclose(seen_narrowly(few), seen_fully(few), atol=1e-3)
+    width = hidden.out_features if same else max(hidden.in_features, hidden.out_features)
+    parts = np.array_split(places, max(1, len(places) * width // MOST_CELLS))
+    return np.concatenate([(seen_narrowly if same else seen_fully)(part) for part in parts])
+
+
+def agreement(model: BinaryClassifier, plane: Plane, rows: Numbers) -> float:
+    """Return at which share of rows (N, j) a model's answer is that of the point of the plane where the row is seen."""
+    there = answers_in(plane, model, plane.seen(rows)) >= 0.5
+    return float(((answers(model, rows) >= 0.5) == there).mean())
 
 
 def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Sequence[str]) -> Plane:
@@ -111,15 +149,16 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
 
     The best is where the colours are the model's answer at most of the training dots, (N, j).
     """
+    mean = train.mean(0, dtype=np.float64)
     if len(names) <= 2:
-        return of_features(train.mean(0, dtype=np.float64), names)
+        return of_features(mean, names)
     makers: dict[str, Callable[[], Plane]] = {
-        "features": lambda: of_features(train.mean(0, dtype=np.float64), names),
+        "features": lambda: of_features(mean, names),
         "components": lambda: of_components(train, names),
         "model": lambda: of_components(train, names, direction(model, train)),
     }
     planes = [make() for name, make in makers.items() if wanted in (name, "best")]
-    return max(planes, key=lambda plane: plane.agreement(answers_of(model), train)) if len(planes) > 1 else planes[0]
+    return max(planes, key=lambda plane: agreement(model, plane, train)) if len(planes) > 1 else planes[0]
 
 
 def direction(model: BinaryClassifier, rows: Numbers) -> Numbers:

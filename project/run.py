@@ -36,7 +36,8 @@ class Run:
         self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
     ) -> None:
         named = Path(LOGS) / where
-        self.path = named if len(Path(where).parts) == 1 and not os.path.isdir(where) else Path(where)  # noqa: PTH112
+        is_name = len(Path(where).parts) == 1 and (named.is_dir() or not os.path.isdir(where))  # noqa: PTH112
+        self.path = named if is_name else Path(where)
         self.config = self.path / "config.yaml"  # everything needed to run it again
         self.last = self.path / "checkpoints" / "last.ckpt"  # the state after the newest validation
         self.best = self.path / "checkpoints" / "best.ckpt"  # the state of the lowest validation loss

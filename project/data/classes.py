@@ -22,7 +22,7 @@ from project.errors import InputError, InputWarning
 
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 MOST_DOTS = 20_000  # More would hide each other in a picture.
-MOST_CELLS = 2**24  # of them, where rows are wide
+MOST_CELLS = 2**22  # of them, where rows are wide
 SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
 
 MAIN_MEMORY = Store(torch.device("cpu"))

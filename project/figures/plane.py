@@ -1,6 +1,6 @@
 """Which plane a picture of many features shows: where it lies, and where on it a row is seen."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float32 | np.float64]
 
-MOST_CELLS = 2**22  # of points in the plane that are there at once
 MOST_SQUARE = 1000  # rows or columns of the matrix whose eigenvectors are the components
 HEAVIEST = 3  # features that an axis is named by
 
@@ -30,22 +29,16 @@ class Plane(NamedTuple):
         """Return where rows (N, j) are seen, float64 (N, 2)."""
         return (rows - self.centre) @ self.readers.T
 
-    def points(self, places: Numbers) -> Iterator[Numbers]:
-        """Yield the features (n, j) of places (N, 2) in the plane, in parts that memory can hold."""
-        most = max(1, MOST_CELLS // len(self.origin))
-        for start in range(0, len(places), most):
-            yield self.origin + places[start : start + most] @ self.directions
-
-    def agreement(self, answers: Callable[[Numbers], Numbers], rows: Numbers) -> float:
-        """Return at which share of rows (N, j) a model's answer is that of the point where the row is seen."""
-        there = np.concatenate([answers(part) for part in self.points(self.seen(rows))]) >= 0.5
-        return float(((answers(rows) >= 0.5) == there).mean())
+    def points(self, places: Numbers) -> Numbers:
+        """Return the features (N, j) of places (N, 2) in the plane."""
+        return self.origin + places @ self.directions
 
 
 def of_features(mean: Numbers, names: Sequence[str]) -> Plane:
     """Return the plane of the first two features, through the mean (j,) of the others."""
-    axes = np.eye(min(2, len(mean)), len(mean))
-    return Plane(np.where(axes.any(0), 0, mean), axes, np.zeros_like(mean), axes, names[:2])
+    axes, others = np.eye(min(2, len(mean)), len(mean)), len(mean) - 2
+    held = f"\n(of the other {others} feature{'s' * (others > 1)}, the training mean)" if others > 0 else ""
+    return Plane(np.where(axes.any(0), 0, mean), axes, np.zeros_like(mean), axes, [names[0] + held, *names[1:2]])
 
 
 def of_components(rows: Numbers, names: Sequence[str], first: Numbers | None = None) -> Plane:
@@ -65,7 +58,8 @@ def of_components(rows: Numbers, names: Sequence[str], first: Numbers | None = N
     total = np.square(standard).sum()
     shares = np.square(standard @ axes.T).sum(0) / (total if total else 1)
     described = [
-        f"{k} ({share:.0%}): {heaviest(axis, names)}" for k, share, axis in zip(kind, shares, axes, strict=True)
+        f"{name}, {share:.0%} of the variance\n{heaviest(axis, names)}"
+        for name, share, axis in zip(kind, shares, axes, strict=True)
     ]
     return Plane(mean, axes * deviation, mean, axes * scale, described)
 
@@ -85,7 +79,7 @@ def components(standard: Numbers, count: int) -> Numbers:
 
 
 def heaviest(axis: Numbers, names: Sequence[str]) -> str:
-    """Name the features that an axis (j,) is mostly made of, with their signs."""
+    """Name the features that an axis (j,) is mostly made of, each with its sign."""
     order = np.abs(axis).argsort(kind="stable")[::-1][:HEAVIEST]
-    named = [f"{'−' if axis[i] < 0 else '+'} {names[i]}" for i in order]  # noqa: RUF001 (a minus as in the ticks)
-    return ", ".join(named) + (", ..." if len(names) > HEAVIEST else "")
+    named = [f"{'−' if axis[i] < 0 else '+'}\N{NO-BREAK SPACE}{names[i]}" for i in order]  # noqa: RUF001
+    return ", ".join(named) + ", ..." * (len(names) > HEAVIEST)
