@@ -4,16 +4,19 @@ import argparse
 import difflib
 import shlex
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from project.errors import InputError
+from project.errors import InputError, InputWarning
 from project.failures import UNUSABLE
 
 MORE = "--help.trainer"
+IMPORT = "--allow-import"
 WORDS = {
     "ckpt_path": "A checkpoint file, or last or best: of --name, or else of the newest run that was trained.",
     "seed_everything": "Fixes the initial weights and the order of batches.",
@@ -85,6 +88,23 @@ def name_the_culprit(error: InputError, parser: LightningArgumentParser, argumen
             raise InputError(f"{' '.join(alone).replace('=', ' ').replace(' ', ': ', 1)}; {error}") from error
 
 
+def tell_overruled(parser: LightningArgumentParser, arguments: Sequence[str], parsed: Namespace) -> None:
+    """Warn of options that stand before a config which says otherwise: the last one counts."""
+    configs, others = list[str](), list[str]()
+    for place, argument in enumerate(arguments[1:], 1):
+        is_value = place > 1 and arguments[place - 1] in ("-c", "--config")
+        (configs if is_value or argument.partition("=")[0] in ("-c", "--config") else others).append(argument)
+    reordered = [arguments[0], *configs, *others]
+    if not configs or reordered == list(arguments):
+        return
+    meant, taken = parser.parse_args(reordered).as_flat(), parsed.as_flat()
+    for name, value in vars(meant).items():
+        if name.rpartition(".")[2] != "config" and (other := vars(taken).get(name)) != value:
+            option = f"--{name.partition('.')[2]}"
+            message = f"{option}: {value} stands before the config, whose {other} is taken; put it behind"
+            warnings.warn(message, InputWarning, stacklevel=2)
+
+
 def check_groups(arguments: Sequence[str]) -> None:
     """Refuse, by an InputError, what is given for a whole group and is no config: ``--data DIR`` is the usual slip."""
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
@@ -93,6 +113,14 @@ def check_groups(arguments: Sequence[str]) -> None:
         if name.startswith("--") and group in SPREAD and (Path(value).is_dir() or value.endswith(".npy")):
             meant = f"--{group}.{SPREAD[group]} {value}"
             raise InputError(f"{name}: {value} is no config; did you mean {meant}")
+
+
+def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return arguments without each ``--allow-import PACKAGE``, and the packages."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(IMPORT, action="append", default=[])
+    options, rest = parser.parse_known_args(list(arguments))
+    return rest, options.allow_import
 
 
 def name_the_run(arguments: Sequence[str]) -> list[str]:

@@ -195,8 +195,10 @@ def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: BinaryCl
         wanted = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict(state)
         trainer.fit_loop.load_state_dict(copy.deepcopy(contents["loops"]["fit_loop"]))
+        batches = trainer.fit_loop.epoch_loop.batch_progress.total
         refused = {
             "its steps": trainer.global_step != contents["global_step"],
+            "its batches": any(count != contents["global_step"] for count in vars(batches).values()),
             # With a scheduler, the options say what these began with, and not what has become of them.
             "its optimizer's options": not schedulers and state["param_groups"] != wanted,
             "its optimizer's state": any(

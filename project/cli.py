@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import LightningModule, Trainer
@@ -24,7 +23,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
 
-from project.arguments import check_groups, name_the_culprit, refuse
+from project.arguments import check_groups, name_the_culprit, refuse, tell_overruled
 from project.callbacks import CALLBACKS
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import FolderLogger, RunLogger
@@ -103,6 +102,7 @@ class ProjectCLI(LightningCLI):
         try:
             with refusing(()):
                 self.config = parser.parse_args(args)
+                tell_overruled(parser, args, self.config)
         except ArgumentError as error:
             refuse(error, self._given, parser._subcommands_action.choices[args[0]]._option_string_actions)  # type: ignore[union-attr]
             raise
@@ -226,12 +226,12 @@ class ProjectCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         assert self.run is not None
-        loss, accuracy = metrics["val/loss"].item(), metrics["val/accuracy"].item()
-        losses = self.run.history()["val_loss"] if self.run.table.path.exists() else np.array([loss])
-        if (lowest := np.nanmin(losses)) < losses[-1]:
-            where = f"after iteration {np.nanargmin(losses) + 1}, in best.ckpt"
-            print(f"lowest validation loss {lowest:.4f} {where}: python -m project test --ckpt_path best")
-        print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
+        if (lowest := self.run.lowest(self.trainer.global_step)) is not None:
+            where = f"after iteration {lowest[0]}, in best.ckpt"
+            print(f"lowest validation loss {lowest[1]:.4f} {where}: python -m project test --ckpt_path best")
+        if "val/loss" in metrics:
+            loss, accuracy = metrics["val/loss"].item(), metrics["val/accuracy"].item()
+            print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
         print(f"figures: {self.run.figures}")
 
     def validate(self, **kwargs: Any) -> None:

@@ -1,13 +1,14 @@
 """Which command runs, and the arguments of those that need no trainer."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
 
-from project.arguments import Parser, name_the_run
+from project.arguments import Parser, name_the_run, take_packages
 from project.cli import ProjectCLI
 from project.compare import compare
 from project.data import NpyDataModule
@@ -27,7 +28,7 @@ def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
         exit_on_error=False,
     )
     parser.add_argument("runs", nargs="+", type=Path, help="Run folders, or their names under lightning_logs.")
-    parser.add_argument("--output", type=Path, default=Path(), help="Folder for comparison.png and comparison.json.")
+    parser.add_argument("--output", type=Path, default=Path("comparison"), help="Folder for comparison.png and .json.")
     options = parser.parse_args(arguments[1:])
     if len(options.runs) < 2:
         raise InputError(f"compare: {len(options.runs)} run given; need at least two")
@@ -70,9 +71,11 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 
 def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
+    arguments, own = take_packages(arguments)
+    sys.path[:0] = [str(Path.cwd())] * bool(own)  # A package of one's own lies here as often as it is installed.
     # A config is code: importing what is not of these packages is refused before it happens.
     set_loader("yaml", load_yaml, (yaml.YAMLError,))
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project"])
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project", *own])
     with losing_no_rank():
         ProjectCLI(
             kind,

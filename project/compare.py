@@ -11,13 +11,17 @@ import torch
 from project.disk import write_whole
 from project.errors import InputError
 from project.figures.comparison import Curves, comparison
+from project.figures.curves import SUBSETS, running_mean
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
+from project.model.loss import METRICS
 from project.run import Run
+
+WINDOWS = 50  # means of training losses that a chart shows
 
 
 def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
-    """Print a table of the runs' final numbers; write comparison.png and comparison.json into a folder.
+    """Print a table of what differs and of the final numbers; write comparison.png and comparison.json into a folder.
 
     The paths are run folders, or their names under lightning_logs; one that is no trained run is an InputError.
     """
@@ -25,9 +29,9 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     for path, run in zip(paths, runs, strict=True):
         if not (run.trained and run.config.exists()):
             raise InputError(f"{path}: not the folder of a trained run; name a folder that fit has written")
-    names = name_by_differences([flatten(run.options()) for run in runs], [run.path.name for run in runs])
+    names = number_equal([str(path) for path in paths])
+    options = differences([flatten(run.options()) for run in runs])
     checkpoints = [run.checkpoint() for run in runs]
-    curves = [curves_of(run) for run in runs]
     first = checkpoints[0]
     report = {
         "same_split": all(each["fingerprint"] == first["fingerprint"] for each in checkpoints),
@@ -37,23 +41,23 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
                 "name": name,
                 "folder": str(run.path),
                 "step": checkpoint["global_step"],
-                "final": {column: values[-1] for column, (_, values) in columns.items() if len(values)},
+                "options": differing,
+                "final": final(run),
             }
-            for name, run, checkpoint, columns in zip(names, runs, checkpoints, curves, strict=True)
+            for name, run, checkpoint, differing in zip(names, runs, checkpoints, options, strict=True)
         ],
     }
     with own_style():
-        write_whole(output / "comparison.png", to_file(comparison(dict(zip(names, curves, strict=True))), "png"))
+        figure = comparison({name: curves_of(run) for name, run in zip(names, runs, strict=True)})
+        write_whole(output / "comparison.png", to_file(figure, "png"))
     write_whole(output / "comparison.json", (json.dumps(report, indent=2) + "\n").encode())
     print(format_table(report))
     print(f"written: {output / 'comparison.png'} and comparison.json")
 
 
-def curves_of(run: Run) -> Curves:
-    """Return the columns of history.csv, each with the iterations where it has a value."""
-    columns = run.history()
-    steps = columns.pop("step")
-    return {name: (steps[~np.isnan(values)], values[~np.isnan(values)]) for name, values in columns.items()}
+def number_equal(names: Sequence[str]) -> list[str]:
+    """Tell names that are equal apart by a number, as in "a" and "a (2)"."""
+    return [name + f" ({names[: i + 1].count(name)})" * (name in names[:i]) for i, name in enumerate(names)]
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -64,27 +68,60 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def name_by_differences(options: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
-    """Name each run by the options in which the runs differ; by its folder too where that is not enough."""
+def differences(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each run's options those that are not the same in all."""
     keys = dict.fromkeys(key for each in options for key in each)
     differing = [key for key in keys if any(each.get(key) != options[0].get(key) for each in options)]
-    names = [", ".join(f"{key.rpartition('.')[2]} {each.get(key)}" for key in differing) for each in options]
-    return [
-        name if name and names.count(name) == 1 else f"{name} ({folder})".strip()
-        for name, folder in zip(names, folders, strict=True)
-    ]
+    return [{key: each.get(key) for key in differing} for each in options]
 
 
 def same_weights(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+def final(run: Run) -> dict[str, float]:
+    """Return the last value of each column of history.csv."""
+    columns = {name: values[~np.isnan(values)] for name, values in run.history().items() if name != "step"}
+    return {name: float(values[-1]) for name, values in columns.items() if values.size}
+
+
+def curves_of(run: Run) -> Curves:
+    """Return what a chart shows of a run: each metric from the initial weights on, as far as its data are at hand."""
+    columns, loss = run.history(), run.checkpoint()["hyper_parameters"]["loss"]
+    steps = columns.pop("step")
+    # The loss of an iteration is that of the weights before its update; of mini-batches, single ones hide each other.
+    window = max(1, len(steps) // WINDOWS)
+    title = f"training loss ({loss.upper()}){f', mean of the last {window}' if window > 1 else ''}"
+    curves = {title: (steps - 1, running_mean(columns.pop("train_loss"), window))}
+    for name, values in columns.items():
+        subset, _, metric = name.partition("_")
+        if metric == "loss":  # It is one of the others.
+            continue
+        there = ~np.isnan(values)
+        x, y = steps[there], values[there]
+        if (before := initial(run, subset, metric)) is not None:
+            x, y = np.insert(x, 0, 0), np.insert(y, 0, before)
+        curves[f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"] = x, y
+    return curves
+
+
+def initial(run: Run, subset: str, metric: str) -> float | None:
+    """Return a metric of the initial weights, or None if the data are not where they were."""
+    try:
+        rows = getattr(run.data(), subset)
+    except InputError:
+        return None
+    with torch.no_grad():
+        return METRICS[metric](rows.labels, run.model(initial=True)(rows.features)).item()
+
+
 def format_table(report: Mapping[str, Any]) -> str:
-    columns = dict.fromkeys(column for run in report["runs"] for column in run["final"])
-    rows = [["run", "step", *columns]]
-    for run in report["runs"]:
+    runs = report["runs"]
+    options, columns = list(runs[0]["options"]), dict.fromkeys(column for run in runs for column in run["final"])
+    rows = [["run", "step", *(name.rpartition(".")[2] for name in options), *columns]]
+    for run in runs:
         finals = [f"{run['final'][column]:.4f}" if column in run["final"] else "-" for column in columns]
-        rows.append([run["name"], str(run["step"]), *finals])
+        rows.append([run["name"], str(run["step"]), *(str(run["options"][name]) for name in options), *finals])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     same = ["the same" if report[key] else "different" for key in ("same_split", "same_initial_weights")]

@@ -139,7 +139,8 @@ def one_line(message: str) -> str:
     if subtypes and given:
         option, problem = message.partition(":")[0], re.search(r"given class_path '([^']*)':\s+([^,\n]*)", message)
         if problem:  # The class is known, or refused, and this is why it cannot be built.
-            return f"{option}: {problem[1]}: {problem[2]}"
+            remedy = "; --allow-import PACKAGE allows one of your own" * problem[2].startswith("Importing")
+            return f"{option}: {problem[1]}: {problem[2]}{remedy}"
         types = re.sub(r"[a-z_]+(\.\w+)*\.(?=[A-Z])", "", subtypes[1])
         return f"{option}: {given[1][:80]}; need one of {types}"
     return "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip()).replace(

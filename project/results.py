@@ -38,11 +38,10 @@ def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Num
 
 def tell_better(run: Run | None, checkpoint: Path, step: int) -> None:
     """Say so if the run had a lower validation loss than after the checkpoint's iteration."""
-    if run and run.table.path.exists() and checkpoint.name != run.best.name and run.best.exists():
-        losses = run.history()["val_loss"][:step]
-        if losses.size and np.nanmin(losses) < losses[-1]:
-            lowest = f"{np.nanmin(losses):.4f} after iteration {np.nanargmin(losses) + 1}"
-            print(f"validation loss here {losses[-1]:.4f}, at its lowest {lowest}: --ckpt_path best is that one")
+    if run and checkpoint.name != run.best.name and (lowest := run.lowest(step)) is not None:
+        print(
+            f"the validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: --ckpt_path best tests that"
+        )
 
 
 def write_test(

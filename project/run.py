@@ -69,6 +69,13 @@ class Run:
         """Return history.csv's columns by name, float64 (rows,), NaN where a cell is empty."""
         return self.table.read()
 
+    def lowest(self, step: int) -> tuple[int, float] | None:
+        """Return iteration and value of the lowest validation loss, if after ``step`` iterations it was higher."""
+        losses = self.history()["val_loss"][:step] if self.table.path.exists() else np.empty(0)
+        if np.isnan(losses).all() or not (lowest := np.nanmin(losses)) < losses[-1]:
+            return None
+        return int(np.nanargmin(losses)) + 1, float(lowest)
+
     def checkpoint(self) -> dict[str, Any]:
         """Return the contents of last.ckpt."""
         return load(self.last, self.kind)
@@ -80,9 +87,10 @@ class Run:
     def data(self) -> NpyDataModule:
         """Return the data that the run was trained on, set up."""
         if self._data is None:
-            self._data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
-            self._data.setup("fit")
-            self._data.check_fingerprint(self.checkpoint()["fingerprint"])
+            data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
+            data.setup("fit")
+            data.check_fingerprint(self.checkpoint()["fingerprint"])
+            self._data = data
         return self._data
 
     def tested(self, name: str = "last") -> "Tested":

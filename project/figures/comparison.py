@@ -6,30 +6,37 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from project.figures.curves import SUBSETS
-from project.figures.style import LINE_COLOURS, new_figure
+from project.figures.style import LINE_COLOURS, new_figure, wrap
 
-# By column of history.csv: the iterations with a value, and the values
+# By the title of a panel: the iterations with a value, and the values
 Curves = Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+LEGEND_WIDTH = 60  # characters a panel
 
 
 def comparison(runs: Mapping[str, Curves]) -> Figure:
     """Draw each metric that any run has in a panel of its own, a line per run, against the iteration number.
 
-    The loss is left out: runs may mean different things by it.
+    The first lines are the widest, so that of equal ones each is seen.
     """
-    columns = dict.fromkeys(column for curves in runs.values() for column in curves if not column.endswith("loss"))
-    figure, axes = new_figure(-(-len(columns) // 2), 2)
+    titles = list(dict.fromkeys(title for curves in runs.values() for title in curves))
+    columns = min(len(titles), 2 if len(titles) < 5 else 3)
+    figure, axes = new_figure(-(-len(titles) // columns), columns)
     legend = {}
-    for ax, column in zip(axes, columns, strict=False):
+    for ax, title in zip(axes, titles, strict=False):
         for i, (name, curves) in enumerate(runs.items()):
-            if column in curves:
+            if title in curves:
                 colour, style = LINE_COLOURS[i % len(LINE_COLOURS)], ("-", "--", ":")[i // len(LINE_COLOURS) % 3]
-                (legend[name],) = ax.plot(*curves[column], color=colour, ls=style, label=name)
-        subset, _, metric = column.partition("_")
-        ax.set(title=f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}", xlabel="iteration")
+                width = 1 + 2.5 * (1 - (i + 1) / len(runs))
+                (legend[name],) = ax.plot(*curves[title], color=colour, ls=style, lw=width)
+        ax.set(title=title, xlabel="iteration")
         ax.grid(alpha=0.3)
-    for ax in axes[len(columns) :]:
-        ax.remove()
-    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=min(4, len(legend)))
+    for ax in axes[len(titles) :]:
+        ax.axis("off")
+    names = [wrap(name, LEGEND_WIDTH, 1) for name in runs]
+    lines = [legend[name] for name in runs]
+    if len(titles) < len(axes):
+        axes[-1].legend(lines, names, loc="center")
+    else:
+        fitting = LEGEND_WIDTH * columns // (max(map(len, names)) + 6)
+        figure.legend(lines, names, loc="outside lower center", ncols=max(1, min(fitting, len(names))))
     return figure

@@ -13,6 +13,14 @@ History = Mapping[str, npt.NDArray[np.float64]]  # history.csv's columns
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the beginning of a column's name
 
 
+def running_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
+    """Return the mean of each value and those before it, so many in all, or as many as there are, (N,)."""
+    sums, ends = np.concatenate([[0], np.cumsum(values)]), np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    means: npt.NDArray[np.float64] = (sums[ends] - sums[starts]) / (ends - starts)
+    return means
+
+
 def loss(history: History, criterion: str) -> Figure:
     """Draw the training loss of every iteration and the validation loss."""
     return _draw(history, "loss", f"loss ({criterion.upper()})")
