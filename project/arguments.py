@@ -3,7 +3,6 @@
 import argparse
 import difflib
 import shlex
-import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,9 +32,9 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **options)
-        self.add_argument(
-            MORE, action="help", help="Explain Lightning's options, too: trainer, optimizer, lr_scheduler."
-        )
+        self.whole = False
+        more = "Explain Lightning's options, too: trainer, optimizer, lr_scheduler."
+        self.add_argument(MORE, action=More, nargs=0, default=argparse.SUPPRESS, help=more)
 
     def format_help(self, formatter: Any = None) -> str:
         groups, command = self._action_groups, self.prog.split()[-1]
@@ -43,12 +42,20 @@ class Parser(LightningArgumentParser):
         self.description = BY_COMMAND.get(command, f"Evaluate a checkpoint on its own {command} subset.")
         for action in self._actions:
             action.help = WORDS.get(action.dest, action.help)
-        if MORE not in sys.argv:
+        if not self.whole:
             self._action_groups = [group for group in groups if is_own(group)]
         try:
             return super().format_help() if formatter is None else super().format_help(formatter)
         finally:
             self._action_groups = groups
+
+
+class More(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        assert isinstance(parser, Parser)
+        parser.whole = True
+        parser.print_help()
+        parser.exit()
 
 
 def is_own(group: Any) -> bool:

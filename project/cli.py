@@ -73,8 +73,9 @@ class ProjectCLI(LightningCLI):
         if command == "fit" and options.ckpt_path is None:
             return
         self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last")
-        self.recorded = load(self.checkpoint, cast("type[BinaryClassifier]", self._model_class))
-        self.run, step = Run.of_checkpoint(self.checkpoint), self.recorded["global_step"]
+        kind = cast("type[BinaryClassifier]", self._model_class)
+        self.recorded, self.run = load(self.checkpoint, kind), Run.of_checkpoint(self.checkpoint, kind)
+        step = self.recorded["global_step"]
         if command == "fit" and self.run is None:
             raise InputError(f"{self.checkpoint}: not in a run folder; a run resumes only with its history beside it")
         if command != "fit" and not step:

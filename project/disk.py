@@ -1,10 +1,12 @@
 """How a file reaches the disk whole, that one process at a time writes a folder, and what a run can do without."""
 
+import contextlib
 import errno
+import glob
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,8 +47,7 @@ def hold(folder: Path) -> None:
             )
             raise OSError(error.errno, reason, str(folder)) from error
         HELD[path] = descriptor
-    for unfinished in folder.rglob(".*.tmp"):
-        unfinished.unlink(missing_ok=True)
+    sweep(folder.rglob(".*.tmp"))
 
 
 def holder_of(inode: int) -> str:
@@ -71,7 +72,8 @@ def write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         raise OSError(errno.EEXIST, "is no regular file, and is not replaced; give another name", str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # What a kill leaves goes when a run is held.
+    sweep(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -83,6 +85,21 @@ def write_whole(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def sweep(unfinished: Iterable[Path]) -> None:
+    """Remove what processes that are no more have left half-written; the number before ".tmp" is a process's."""
+    for path in unfinished:
+        try:
+            if os.name != "nt":  # There, to ask for a process would end it, and a file that is open stays.
+                os.kill(int(path.stem.rpartition(".")[2]), 0)
+                continue
+        except (PermissionError, ValueError):
+            continue
+        except ProcessLookupError:
+            pass
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

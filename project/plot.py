@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from project.run import Run
 GRID_POINTS = 200  # an axis, or fewer where the hidden layer is wide
 MOST_WORK = 2**27  # values of the hidden layer that a panel may take
 MOST_CELLS = 2**22  # of a layer that are there at once
+SAMPLED = 30  # places that show whether a network can be asked by two coordinates
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -47,10 +49,11 @@ def draw_test(run: Run, name: str) -> Figure:
     """Draw what test found of last.ckpt, or of best or another one by its name."""
     tested = run.tested(name)
     labels, probabilities = tested.labels, tested.probabilities
-    area = delong(probabilities[labels == 0], probabilities[labels == 1])
+    area, there = delong(probabilities[labels == 0], probabilities[labels == 1]), ~np.isnan(probabilities)
     title = f"{len(labels):,} test rows, {name}.ckpt after {tested.step} iterations"
-    details = roc(labels, probabilities), area, reliability(labels, probabilities)
-    return evaluation(labels, probabilities, *details, run.data().class_names, title)
+    answered, nothing = (labels[there], probabilities[there]), np.empty(0)
+    curve = roc(*answered) if len(np.unique(answered[0])) == 2 else (nothing, nothing)
+    return evaluation(labels, probabilities, curve, area, reliability(*answered), run.data().class_names, title)
 
 
 def draw_test_boundary(run: Run, name: str) -> Figure:
@@ -86,7 +89,7 @@ def draw_models(
     """
     data = run.data()
     dots, names, final = data.classes.dots, data.feature_names, list(models.values())[-1]
-    with torch.no_grad(), own_style():
+    with torch.no_grad(), evaluating(models.values()), own_style():
         train = np.concatenate(dots["train"])
         wanted = wanted or (run.options().get("figures") or {}).get("plane", "best")
         plane = choose_plane(wanted, final, train, names)
@@ -104,6 +107,19 @@ def draw_models(
         return boundary(panels, where, shown, seen["train"], plane.names, data.class_names, note)
 
 
+@contextmanager
+def evaluating(models: Iterable[BinaryClassifier]) -> Iterator[None]:
+    """Let models answer as they are when not training, so that a picture changes no statistics and draws no dropout."""
+    modes = {module: module.training for model in models for module in model.modules()}
+    for module in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 def answers(model: BinaryClassifier, rows: Numbers) -> Numbers:
     """Return the probability of class 1, (N,), for rows (N, j)."""
     probability: Numbers = model(rows)[:, 0].cpu().numpy()
@@ -118,10 +134,10 @@ def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Number
     """
     hidden = model.net.hidden
     narrow = copy.deepcopy(model.net)
-    narrow.hidden = torch.nn.Linear(places.shape[1], hidden.out_features, device=model.device)
-    corners = hidden(
-        model.standardized(torch.from_numpy(plane.points(np.eye(places.shape[1] + 1, places.shape[1], -1))))
-    )
+    empty = torch.nn.Linear(places.shape[1], hidden.out_features, device="meta")  # It draws no random numbers.
+    narrow.hidden = empty.to_empty(device=model.device)
+    corners = torch.from_numpy(plane.points(np.eye(places.shape[1] + 1, places.shape[1], -1))).to(model.device)
+    corners = hidden(model.standardized(corners))
     narrow.hidden.bias.copy_(corners[0])
     narrow.hidden.weight.copy_((corners[1:] - corners[0]).T)
 
@@ -131,8 +147,9 @@ def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Number
     def seen_fully(part: Numbers) -> Numbers:
         return answers(model, plane.points(part))
 
-    few = places[:: max(1, len(places) // 7)]
-    same = np.allclose(seen_narrowly(few), seen_fully(few), atol=1e-3)
+    few = places[np.random.default_rng(0).permutation(len(places))[:SAMPLED]]
+    # Two features are no more than the coordinates, and then a network needs no narrowing.
+    same = hidden.in_features > 2 and np.allclose(seen_narrowly(few), seen_fully(few), atol=1e-3)
     width = hidden.out_features if same else max(hidden.in_features, hidden.out_features)
     parts = np.array_split(places, max(1, len(places) * width // MOST_CELLS))
     return np.concatenate([(seen_narrowly if same else seen_fully)(part) for part in parts])
@@ -157,6 +174,8 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
         "components": lambda: of_components(train, names),
         "model": lambda: of_components(train, names, direction(model, train)),
     }
+    if wanted not in {"best", *makers}:
+        raise InputError(f"figures.plane: {wanted}; need one of best, {', '.join(makers)}")
     planes = [make() for name, make in makers.items() if wanted in (name, "best")]
     return max(planes, key=lambda plane: agreement(model, plane, train)) if len(planes) > 1 else planes[0]
 

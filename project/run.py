@@ -132,10 +132,10 @@ class Run:
         return cls(Path(trainer.log_dir), kind, getattr(trainer, "datamodule", None))
 
     @classmethod
-    def of_checkpoint(cls, checkpoint: Path) -> "Run | None":
+    def of_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "Run | None":
         """Return the run that a checkpoint lies in, or None if it lies elsewhere."""
         folder = checkpoint.absolute().parent.parent
-        run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+        run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder, kind)
         return run if run.config.exists() else None
 
     @classmethod

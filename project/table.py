@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from project.disk import write_whole
 from project.errors import InputError
 
 Columns = dict[str, npt.NDArray[np.float64]]
@@ -42,6 +43,13 @@ class Table:
                     break
                 kept += len(line)
             file.truncate(kept)
+
+    def forget_last(self, columns: int) -> None:
+        """Empty the cells of the last row, but for the first so many columns."""
+        *rows, last = self.path.read_bytes().splitlines(keepends=True)
+        cells = last.rstrip(b"\n").split(b",")
+        kept = [cell if place < columns else b"" for place, cell in enumerate(cells)]
+        write_whole(self.path, b"".join([*rows, b",".join(kept), b"\n"]))
 
     def append(self, rows: Iterable[Sequence[float | None]]) -> None:
         """Add rows and wait until they are on the disk, all of them or, if that fails, none; None is an empty cell."""

@@ -64,6 +64,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workplace(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with copies of the shipped configs' runs, "bce" the newest."""
     shutil.copytree(shipped / "lightning_logs", tmp_path / "lightning_logs")
-    (tmp_path / "lightning_logs" / "bce" / "checkpoints" / "last.ckpt").touch()
+    (tmp_path / "lightning_logs" / "runs.txt").write_text("mse\nminibatch\nnotebook\nbce\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path

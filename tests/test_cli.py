@@ -19,6 +19,7 @@ from project.__main__ import COMMANDS, main
 from project.checkpoint import load
 from project.data import NpyDataModule, sample
 from project.run import Run
+from tests.test_interruption import signal_at
 
 pytestmark = pytest.mark.process
 
@@ -113,7 +114,8 @@ def test_test_writes_what_arithmetic_by_hand_finds(workplace: Path, capsys: Capt
     again = ["--config", str(CONFIGS / f"{config}.yaml"), "--data.seed", "0", "--seed_everything", "0"]
     assert main(["test", "--name", config, *again]) == 0, "what agrees with the checkpoint may be said again"
     table, result = capsys.readouterr().out, json.loads((run.path / "test.json").read_text())
-    assert set(workplace.rglob("*")) - before == {workplace / run.path / "test.json"}
+    left = "test.json", "test_predictions.csv", "figures/test.png", "figures/test-boundary.png"
+    assert set(workplace.rglob("*")) - before == {workplace / run.path / file for file in left}
     state, data = load(run.last)["state_dict"], NpyDataModule()
     data.setup("test")
     x, y = ((data.test.features.double() - state["mean"]) * state["scale"], data.test.labels.double())
@@ -124,31 +126,33 @@ def test_test_writes_what_arithmetic_by_hand_finds(workplace: Path, capsys: Capt
     for metric, by_hand in zip(METRICS, (mse if config == "mse" else bce, accuracy, bce, mse), strict=True):
         assert result[metric] == pytest.approx(by_hand, rel=1e-5)
         assert result[metric] == pytest.approx(run.history()[f"test_{metric}"][-1], rel=1e-6)
-        assert f"test/{metric}" in table
-    assert str(result["accuracy"]) in table
-    assert (result["rows"], result["step"]) == (304, 1000)
+        assert f" {result[metric]:.4f} " in table
+    assert (result["checkpoint"], result["rows"], result["step"]) == ("last.ckpt", 304, 1000)
     assert result["accuracy"] >= (0.7 if config == "notebook" else 0.84)
 
 
 def test_validate_uses_the_newest_trained_run_and_leaves_no_folder(workplace: Path, capsys: Captured) -> None:
-    (workplace / "lightning_logs" / "version_7" / "checkpoints").mkdir(parents=True)
     before = sorted(workplace.rglob("*"))
     assert main(["validate"]) == 0
-    assert f"{Run('bce').history()['val_accuracy'][-1]:.7f}"[:7] in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith(f"{Run('bce').last}: after iteration 1000\nvalidation: 304 rows")
+    assert f"accuracy           {Run('bce').history()['val_accuracy'][-1]:.4f} " in out
     assert sorted(workplace.rglob("*")) == before
 
 
-def test_best_and_last_and_a_file_name_a_checkpoint(workplace: Path) -> None:
-    run, steps = Run("mse"), []
-    assert main(["fit", "--ckpt_path", str(run.last), "--trainer.max_steps", "1001"]) == 0
-    for checkpoint in (["best", "--name", "mse"], ["last"], [str(run.best)]):
+def test_best_and_last_and_a_file_name_a_checkpoint(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace := blobs.parent)
+    run, steps = Run("over"), list[int]()
+    assert main(["fit", "--name", "over", "--data.root", "data", "--trainer.max_steps", "301"]) == 0
+    for checkpoint in (["best", "--name", "over"], ["last"], [str(run.best)]):
         assert main(["test", "--ckpt_path", *checkpoint]) == 0
         (path,) = workplace.rglob("test*.json")
         steps.append(json.loads(path.read_text())["step"])
+        assert path.name == ("test.json" if checkpoint == ["last"] else "test-best.json")
         path.unlink()
     best = load(run.best)["global_step"]
-    assert steps == [best, 1001, best]
-    assert best <= 1000, "or they could not be told apart"
+    assert steps == [best, 301, best]
+    assert best <= 300, "or they could not be told apart"
 
 
 def test_predict_writes_a_probability_a_row(workplace: Path) -> None:
@@ -170,8 +174,9 @@ def test_resuming_equals_one_whole_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--name", "whole", "--trainer.max_steps", "130", *options]) == 0
-    assert main(["fit", "--name", "parts", "--trainer.max_steps", first, *options]) == 0
-    assert main(["fit", "--ckpt_path", "last", "--trainer.max_steps", "130"]) == 0, "only the new end needs to be said"
+    with signal_at(int(first)):
+        assert main(["fit", "--name", "parts", "--trainer.max_steps", "130", *options]) == 143
+    assert main(["fit", "--ckpt_path", "last"]) == 0, "nothing needs to be said again"
     for file in ("history.csv", "figures/boundary.png", "figures/loss.png", "config.yaml", "last.ckpt", "best.ckpt"):
         saved = []
         for run in Run("whole"), Run("parts"):
@@ -194,7 +199,7 @@ def test_resuming_equals_one_whole_run(
         ("test --data.seed 1", ["--data.seed: 1 conflicts with the checkpoint's 0"]),
         (f"test --config {CONFIGS / 'mse.yaml'}", ["--model.loss: mse conflicts with the checkpoint's bce"]),
         ("test --ckpt_path gone.ckpt", ["gone.ckpt"]),
-        ("test --name gone", ["gone"]),
+        ("test --name gone", ["gone", "--name", "bce, minibatch, mse and notebook"]),
         ("predict", ["--data.predict"]),
         ("predict --data.predict wide.npy", ["wide.npy has 3 columns, the checkpoint's model takes 2"]),
         ("compare bce", ["two"]),
@@ -266,7 +271,7 @@ def test_the_memory_of_an_iteration_is_used_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_ours_says_what_it_means(command: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([command, "--help.trainer" if command in ("fit", "validate", "test", "predict") else "--help"])
     parts = capsys.readouterr().out.split("\n  --")[1:]
     options = [part for part in parts if part.startswith(("model.", "data.", "name", "output", "format", "dpi"))]
     assert options

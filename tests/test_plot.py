@@ -3,24 +3,29 @@
 import io
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule, classes
+from project.errors import InputError
+from project.figures.boundary import Classes, boundary
 from project.figures.style import to_pixels
 from tests.figures.test_figures import ODD
 from tests.test_interruption import signal_at
 
 NAMES = ("scatter", "loss", "accuracy", "boundary")
 BAD = ("--dpi 9", "--width 0", "--format gif", "history.csv", "config.yaml", "last.ckpt", "data")
-pytestmark = pytest.mark.usefixtures("workplace")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("workplace")]
 
 
 def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
@@ -95,11 +100,55 @@ def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkey
     for (name, label), rows in shown.items():
         subset = getattr(data, name)
         expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
-        assert set(map(tuple, rows)) <= set(map(tuple, expected))
+        assert set(map(tuple, rows.astype(np.float32))) <= set(map(tuple, expected))
     assert (len(shown), sum(map(len, shown.values()))) == (6, min(most, 100))
-    run, some = Run("bce", data=data), "10 of 100 datapoints, at random"
+    run, some = Run("bce", data=data), sum(len(rows) for (name, _), rows in shown.items() if name != "test")
     titles = run.figure("scatter").axes[0].get_title(), run.figure("boundary").get_suptitle()
-    assert titles == ((some, some) if most == 10 else ("All datapoints", ""))
+    notes = "10 of 100 datapoints, at random", f"{some} of 80 datapoints, at random"
+    assert titles == (notes if most == 10 else ("All datapoints", ""))
+
+
+def test_only_the_figure_of_a_test_shows_test_rows(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those that fit draws at its start, its first and fourth validation and its end; all have all other rows."""
+    drawn: list[tuple[Mapping[str, Classes], Classes]] = []
+
+    def spy(*arguments: Any) -> Figure:
+        drawn.append(arguments[2:4])
+        return boundary(*arguments)
+
+    monkeypatch.setattr("project.plot.boundary", spy)
+    assert main(["fit", "--name", "run", "--data.root", str(blobs), "--trainer.max_steps", "80"]) == 0
+    assert (len(drawn), main(["test"]), len(drawn)) == (4, 0, 5)
+    data = Run("run").data()
+    for i, (shown, train) in enumerate(drawn):
+        assert list(shown) == (["training", "validation"] if i < 4 else ["test"])
+        for name, parts in {**shown, "training": train}.items():
+            subset = {"training": data.train, "validation": data.val, "test": data.test}[name]
+            for label, rows in enumerate(parts):
+                expected = subset.features[subset.labels[:, 0] == label]
+                np.testing.assert_array_equal(rows.astype(np.float32), expected)
+
+
+def test_a_test_leaves_figures_that_plot_draws_again() -> None:
+    """Of each checkpoint that was tested; not the boundary of a checkpoint that has changed since."""
+    run, tests = Run("run"), ("test", "test-boundary", "test-early", "test-early-boundary")
+    early = run.last.with_name("early.ckpt")
+    assert main(["fit", "--name", "run", "--trainer.max_steps", "20"]) == 0
+    shutil.copy(run.last, early)
+    assert main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"]) == 0
+    assert run.figure_names() == [*NAMES]
+    assert main(["test"]) == main(["test", "--ckpt_path", str(early)]) == 0
+    assert run.figure_names() == [*NAMES, *tests]
+    drawn = {name: (run.figures / f"{name}.png").read_bytes() for name in tests}
+    shutil.rmtree(run.figures)
+    assert main(["plot", "--name", "run"]) == 0
+    assert {name: (run.figures / f"{name}.png").read_bytes() for name in tests} == drawn
+    for name, step in ("test-boundary", 40), ("test-early-boundary", 20):
+        assert run.figure(name).axes[0].get_title() == f"after {step} iterations"
+        assert run.figure(name.removesuffix("-boundary")).get_suptitle().endswith(f".ckpt after {step} iterations")
+    shutil.copy(early, run.last)
+    with pytest.raises(InputError, match="its test is of iteration 40; test the checkpoint of 20"):
+        run.figure("test-boundary")
 
 
 @pytest.mark.parametrize("name", ["scatter", "accuracy"])

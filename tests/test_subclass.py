@@ -78,7 +78,7 @@ def test_a_subclass_goes_through_every_command(blobs: Path, folder: Path, capsys
     for probability in predicted[:, 1:2], session.run(None, {"features": rows})[0]:
         np.testing.assert_allclose(probability, expected, atol=1e-6)
     assert json.loads((parts.path / "test.json").read_text())["step"] == 50
-    assert json.loads((folder / "comparison.json").read_text())["same_initial_weights"]
+    assert json.loads((folder / "comparison" / "comparison.json").read_text())["same_initial_weights"]
     assert {path.stem for path in parts.figures.glob("*.png")} >= {"scatter", "loss", "accuracy", "boundary"}
     for command in "test", "export", "fit --ckpt_path last --trainer.max_steps 60":
         assert "between" in error_of(capsys, command.split())

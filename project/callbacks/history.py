@@ -16,7 +16,8 @@ class History(Callback):
     """Records the loss of every iteration and the metrics of every validation.
 
     Rows reach the disk at each validation, before the checkpoint of the same iteration; what a full disk refuses is
-    tried again at the next one. Resuming drops the rows after the checkpoint.
+    tried again at the next one. Resuming drops the rows after the checkpoint, and what an uninterrupted run would not
+    have: the validation of an iteration that was the last one, and is no longer.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,8 @@ class History(Callback):
             table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
         elif table.path.exists():
             table.truncate(step)
+            if step % (trainer.val_check_batch or 1):  # It was the last iteration then, and is none of the grid's now.
+                table.forget_last(columns=2)
         if table.rows != step:
             found = f"has {table.rows} rows, the checkpoint {step}" if table.path.exists() else "missing"
             raise InputError(f"{table.path}: {found}; a run resumes only with its history beside it")

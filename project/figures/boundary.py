@@ -75,7 +75,7 @@ def boundary(
             _draw_curve(ax, where, values)
         for hollow, (subset, classes) in enumerate(shown.items()):
             for label, places in enumerate(classes):
-                _draw_dots(ax, places, label, hollow > 0, f"{class_names[label]}, {subset}", scale)
+                _draw_dots(ax, places, label, hollow > 0, f"{wrap(class_names[label], 20)}, {subset}", scale)
         ax.set(title=wrap(title, 60), xlabel=wrap(axis_names[0], 70), xlim=(where.x[0], where.x[-1]))
     axes[0].set_ylabel(wrap(axis_names[1] if plane else probability, 60))
     if plane:

@@ -27,8 +27,8 @@ def evaluation(
 
     Args:
         labels: (N,) of 0 and 1.
-        probabilities: (N,) in [0, 1] of class 1.
-        roc: the ROC curve, the share of class 0 across and of class 1 upwards.
+        probabilities: (N,) in [0, 1] of class 1; of a row without an answer it is NaN.
+        roc: the ROC curve of rows with an answer, the share of class 0 across and of class 1 upwards; it may be empty.
         area: under it.
         reliability: of the same rows.
         class_names: of class 0 and class 1.
@@ -36,6 +36,10 @@ def evaluation(
     """
     figure, axes = new_figure(2, 2)
     _draw_confusion(axes[0], labels, probabilities, class_names)
+    there = ~np.isnan(probabilities)
+    if lost := int((~there).sum()):
+        title += f"\n{lost:,} of them without an answer: wrong in the matrix's shares, and left out of all else"
+    labels, probabilities = labels[there], probabilities[there]
     _draw_roc(axes[1], labels, probabilities, roc, area, class_names)
     _draw_reliability(axes[2], reliability, class_names)
     _draw_histogram(axes[3], labels, probabilities, class_names)
@@ -44,8 +48,9 @@ def evaluation(
 
 
 def _draw_confusion(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
-    counts = np.array([[((labels == i) & ((probabilities >= 0.5) == j)).sum() for j in (0, 1)] for i in (0, 1)])
-    shares = counts / counts.sum(1, keepdims=True)
+    answers = probabilities < 0.5, probabilities >= 0.5  # A NaN is neither.
+    counts = np.array([[((labels == i) & answer).sum() for answer in answers] for i in (0, 1)])
+    shares = counts / [[(labels == i).sum()] for i in (0, 1)]
     ax.imshow(shares, cmap="Greys", vmin=0, vmax=1.6)  # The darkest is still pale enough for black on it.
     for i, j in np.ndindex(2, 2):
         ax.text(j, i, f"{counts[i, j]:,}\n{shares[i, j]:.1%} of the row", ha="center", va="center", size="large")
@@ -63,11 +68,13 @@ def _draw_roc(
     area: Estimate,
     class_names: Names,
 ) -> None:
+    value = "unknown" if np.isnan(area.value) else f"{area.value:.3f}"
     known = "" if np.isnan(area.low) else f" [{area.low:.3f}, {area.high:.3f}]"
-    ax.plot(*roc, color="black", lw=2, label=f"area {area.value:.3f}{known}")
+    ax.plot(*roc, color="black", lw=2, label=f"area {value}{known}")
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="guessing")
-    at_half = [((probabilities >= 0.5) & (labels == label)).sum() / (labels == label).sum() for label in (0, 1)]
-    ax.plot(*at_half, "o", color=LINE_COLOURS[1], label="threshold 0.5")
+    if len(roc[0]):
+        at_half = [(probabilities[labels == label] >= 0.5).mean() for label in (0, 1)]
+        ax.plot(*at_half, "o", color=LINE_COLOURS[1], label="threshold 0.5")
     ax.set(title="ROC curve", xlabel=wrap(f"{class_names[0]} taken for {class_names[1]}", 60))
     ax.set(ylabel=wrap(f"{class_names[1]} found", 50), xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     ax.legend(loc="lower right")
@@ -76,7 +83,7 @@ def _draw_roc(
 def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
     there = found.rows > 0
     observed, predicted, rows = (values[there] for values in (found.observed, found.predicted, found.rows))
-    ends = np.array([wilson(round(share * n), n)[1:3] for share, n in zip(observed, rows, strict=True)])
+    ends = np.array([wilson(round(share * n), n)[1:3] for share, n in zip(observed, rows, strict=True)]).reshape(-1, 2)
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="perfectly calibrated")
     bars, label = np.abs(ends.T - observed), "rows of a bin (95 %, Wilson)"
     ax.errorbar(predicted, observed, bars, fmt="o", color="black", capsize=3, label=label)

@@ -47,7 +47,9 @@ def of_components(rows: Numbers, names: Sequence[str], first: Numbers | None = N
     If a first direction (j,) is given, by what it adds to a model's answer for each standard deviation of a feature, it
     is the first axis, and the second is the first component of what is orthogonal to it.
     """
-    mean, deviation = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
+    mean = rows.mean(0, dtype=np.float64)
+    # In float64, that of equal values need not be exactly 0.
+    deviation = np.where(rows.min(0) < rows.max(0), rows.std(0, dtype=np.float64), 0)
     scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
     standard = (rows - mean) * scale
     if first is None:

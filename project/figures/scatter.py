@@ -31,7 +31,7 @@ def scatter(
     ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
     bins = np.histogram_bin_edges(np.concatenate(classes)[:, 0].astype(np.float64), 30)
     for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
-        label = f"{name} ({len(features):,})"
+        label = f"{wrap(name, 40)} ({len(features):,})"
         if j == 1:
             counts, _ = np.histogram(features, bins)
             ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=label)

@@ -40,8 +40,12 @@ def own_style() -> Iterator[None]:
 
 
 def wrap(text: str, width: int, lines: int = 3) -> str:
-    """Break a text, of which every line stays as it is or is cut at words, into lines of so many characters at most."""
-    return "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
+    """Break a text, of which every line stays as it is or is cut at words, into lines of so many characters at most.
+
+    One that begins with _ gets a space before it: matplotlib would leave it out of a legend.
+    """
+    broken = "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
+    return " " * broken.startswith("_") + broken
 
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:

@@ -55,7 +55,7 @@ def claim_together(folder: Path, processes: int, name: str | None) -> None:
         return 0
 
     statuses = together(processes, work)
-    owners = [len(list(path.iterdir())) for path in (folder / LOGS).iterdir()]
+    owners = [len(list(path.iterdir())) for path in (folder / LOGS).iterdir() if path.is_dir()]
     winners = processes if name is None else 1
     assert sorted(statuses) == [0] * winners + [2] * (processes - winners), statuses
     assert owners == [1] * winners, owners
@@ -79,7 +79,7 @@ def train_together(folder: Path, processes: int) -> None:
     statuses = together(processes, work)
     outputs = [(folder / f"output{number}.txt").read_text() for number in range(processes)]
     assert statuses == [0] * processes, "\n".join(outputs)
-    runs = [Run(path) for path in (folder / LOGS).iterdir()]
+    runs = [Run(path) for path in (folder / LOGS).iterdir() if path.is_dir()]
     assert sorted(run.path.name for run in runs) == [f"version_{number}" for number in range(processes)]
     assert all(run.table.rows == 2 for run in runs)
     assert len({run.table.path.read_bytes() for run in runs}) == processes, "a seed trained twice, and another not"

@@ -253,14 +253,15 @@ def test_standardizes_in_float64_and_constant_features_to_0(write_classes: Write
     """A feature of mean 1e6 and deviation 1 would not get mean 0 and deviation 1 in float32; a constant one gets 0."""
     rng = np.random.default_rng(0)
     constant = np.broadcast_to([0.1, -1e9, 3e-39], (500, 3))
-    data = NpyDataModule(write_classes(*(np.hstack([constant, 1e6 + rng.normal(0, 1, (500, 4))]) for _ in range(2))))
+    values = [np.float32(1e6 + rng.normal(0, 1, (500, 4))) for _ in range(2)]
+    data = NpyDataModule(write_classes(*(np.hstack([constant, rows]) for rows in values)))
     model = seeded(data)
     with warnings.catch_warnings(record=True) as recorded:  # on top of the filters that make any other an error
         warnings.simplefilter("always", InputWarning)
         course = fit(model, data, tmp_path, 20)
-    assert [(warned.category, str(warned.message)) for warned in recorded] == [
-        (InputWarning, f"column {column} is constant; standardized to 0") for column in range(3)
-    ]
+    (warned,) = recorded
+    named = "feature 1, feature 2 and feature 3"
+    assert str(warned.message) == f"columns 0, 1 and 2 are constant; standardized to 0 (in figures: {named})"
     assert all(math.isfinite(loss) for loss in course.losses)
     for subset in data.train, data.val, data.test:
         for features in subset.features, subset.features + 1:  # also where it is no longer the constant
@@ -269,6 +270,25 @@ def test_standardizes_in_float64_and_constant_features_to_0(write_classes: Write
     assert seen.dtype == torch.float32
     assert seen.double().mean(0).tolist() == pytest.approx([0] * 4, abs=1e-6)
     assert seen.double().std(0, correction=0).tolist() == pytest.approx([1] * 4, abs=1e-6)
+
+
+def test_an_offset_costs_float64_features_nothing_and_others_a_warning(write_classes: Write, tmp_path: Path) -> None:
+    """In float32, 1e8 and a deviation of 1 would leave nothing; a power of 2 is added to float64 without rounding."""
+    classes, offset = np.random.default_rng(0).integers(-512, 512, (2, 50, 2)) / 64 + [[[-2.0]], [[2.0]]], 2.0**27
+    near, far = (
+        NpyDataModule(write_classes(*rows, name=n)) for n, rows in {"near": classes, "far": classes + offset}.items()
+    )
+    assert fit(seeded(far), far, tmp_path, 20).losses == pytest.approx(
+        fit(seeded(near), near, tmp_path, 20).losses, rel=1e-6
+    )
+    coarse = NpyDataModule(write_classes(*(classes + offset).astype(np.float32), name="coarse"))
+    with warnings.catch_warnings(record=True) as recorded:
+        warnings.simplefilter("always", InputWarning)
+        coarse.setup("fit")
+        fit(seeded(far, standardize=False), far, tmp_path, 1)
+    told = " ".join(str(warned.message) for warned in recorded)
+    assert "columns 0 and 1 vary by less than float32 can tell apart" in told
+    assert "columns 0 and 1: float32 has few digits for what varies about so large a mean" in told
 
 
 @pytest.mark.parametrize("name", ["val", "test"])

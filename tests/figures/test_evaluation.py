@@ -1,0 +1,118 @@
+"""What the figure of a test shows, and that names of any kind leave every figure readable."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
+
+from project import run as runs
+from project.data import NpyDataModule
+from project.evaluation import Numbers, wilson
+from project.figures.style import CLASS_COLOURS, own_style, to_pixels
+from project.model import BinaryClassifier
+from project.plot import draw_models, draw_scatter, draw_test
+
+NAN = np.nan
+LABELS = np.repeat([0.0, 1.0], 6)
+PROBABILITIES = np.array([0.02, 0.12, 0.14, 0.32, 0.44, 0.88, 0.12, 0.5, 0.74, 0.92, 0.94, 1.0])
+NAMES = [["c" * 200, "_" + "word " * 40], [r"$5, or \frac{ $x_1$ ^", "__\ntwo"]]
+
+
+def run_of(j: int, names: Sequence[str], tested: Numbers = PROBABILITIES) -> Any:
+    """Return what the figures ask a run for, without any training: 60 rows a class, and a test."""
+    rng = np.random.default_rng(j)
+    with tempfile.TemporaryDirectory() as folder:
+        for label in (0, 1):
+            np.save(Path(folder) / f"class_{label}.npy", rng.normal(label, 1, (60, j)))
+        data = NpyDataModule(folder, class_names=list(names), feature_names=[f"{names[i % 2]}{i}" for i in range(j)])
+        data.setup("fit")
+        assert data.classes.dots
+    return SimpleNamespace(data=lambda: data, options=dict, tested=lambda _: runs.Tested(7, LABELS, tested))
+
+
+def drawn(probabilities: Numbers) -> Figure:
+    with own_style():
+        figure = draw_test(run_of(2, ["cats", "dogs"], probabilities), "best")
+    to_pixels(figure)
+    return figure
+
+
+def texts(figure: Figure, axis: int = 0) -> list[str]:
+    return [text.get_text() for text in figure.axes[axis].texts]
+
+
+def test_the_figure_of_a_test_by_hand() -> None:
+    """Of six rows a class: one of class 0 at 0.88, one of class 1 at 0.12, and one at 0.5, which speaks for class 1."""
+    figure = drawn(PROBABILITIES)
+    assert figure.get_suptitle() == "12 test rows, best.ckpt after 7 iterations"
+    matrix, curve, reliability, histogram = figure.axes
+    assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in (5, 1, 1, 5)]
+    np.testing.assert_allclose(np.asarray(matrix.images[0].get_array()) * 6, [[5, 1], [1, 5]])
+    assert [label.get_text() for label in (*matrix.get_xticklabels(), *matrix.get_yticklabels())] == [
+        "cats",
+        "dogs",
+    ] * 2
+    roc, _, half = curve.lines
+    corners = {tuple(np.round(np.multiply(point, 6), 6)) for point in roc.get_xydata()}
+    assert {(0, 0), (0, 3), (1, 3), (1, 5), (4, 5), (6, 6)} <= corners
+    np.testing.assert_allclose(half.get_data(), [[1 / 6], [5 / 6]])
+    area = np.mean([(p > q) + (p == q) / 2 for p in PROBABILITIES[6:] for q in PROBABILITIES[:6]])
+    assert str(roc.get_label()).startswith(f"area {area:.3f} [")
+    assert (curve.get_xlabel(), curve.get_ylabel()) == ("cats taken for dogs", "dogs found")
+    means, shares = [0.02, 0.38 / 3, 0.32, 0.44, 0.5, 0.74, 0.88, 2.86 / 3], np.array([0, 1 / 3, 0, 0, 1, 1, 0, 1])
+    np.testing.assert_allclose(reliability.lines[1].get_data(), [means, shares])
+    assert texts(figure, 2) == list("13111113")
+    (bars,) = reliability.collections
+    ends = [wilson(round(share * n), n)[1:3] for share, n in zip(shares, map(int, "13111113"), strict=True)]
+    np.testing.assert_allclose([bar[:, 1] for bar in bars.get_segments()], ends, atol=1e-12)  # type: ignore[attr-defined]
+    for step, colour, rows in zip(histogram.patches, CLASS_COLOURS, np.split(PROBABILITIES, 2), strict=True):
+        assert isinstance(step, StepPatch)
+        assert step.get_data().values.tolist() == np.histogram(rows, 20, (0, 1))[0].tolist()
+        assert step.get_facecolor()[:3] == to_rgb(colour)
+
+
+@pytest.mark.parametrize(
+    ("lost", "counts", "has_curve"),
+    [([0, 11], [4, 1, 1, 4], True), (range(6), [0, 0, 1, 5], False), (range(12), [0] * 4, False)],
+)
+def test_a_row_without_an_answer_is_a_wrong_one(lost: Sequence[int], counts: list[int], has_curve: bool) -> None:
+    """In the matrix's shares, which then are those of the table; the title says so, and all else is of the others."""
+    probabilities = PROBABILITIES.copy()
+    probabilities[list(lost)] = NAN
+    figure = drawn(probabilities)
+    assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
+    assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
+    (roc, *others), there = figure.axes[1].lines, ~np.isnan(probabilities)
+    assert (roc.get_label(), len(roc.get_xydata()) > 0, len(others)) == ("area unknown", has_curve, 1 + has_curve)
+    assert sum(map(int, texts(figure, 2))) == there.sum()
+    shown = [step.get_data().values.sum() for step in figure.axes[3].patches if isinstance(step, StepPatch)]
+    assert shown == [there[:6].sum(), there[6:].sum()]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=["long", "odd"])
+@pytest.mark.parametrize("j", [1, 2, 5, 60])
+def test_names_of_any_kind_leave_every_figure_readable(j: int, names: list[str]) -> None:
+    """Neither names nor legend take the panels' room, no name becomes a formula, and the legend tells all classes."""
+    run, model = run_of(j, names), BinaryClassifier(j)
+    with own_style():
+        one, two = {"after 7 iterations": model}, {"before training": model, "after 7 iterations": model}
+        figures = {
+            draw_scatter(run): [2],
+            draw_models(run, two): [6 if j == 1 else 5],
+            draw_models(run, one, ("test",)): [4 if j == 1 else 3],
+            draw_test(run, "last"): [3, 2, 3],
+        }
+    for figure, entries in figures.items():
+        to_pixels(figure)
+        legends = [*figure.legends, *(legend for ax in figure.axes if (legend := ax.get_legend()))]
+        assert [len(legend.get_texts()) for legend in legends] == entries
+        assert all(legend.get_window_extent().width <= figure.bbox.width for legend in legends)
+        panels = [ax.bbox for ax in figure.axes if ax.get_label() != "<colorbar>"]
+        assert all(panel.width > 250 and panel.height > 180 for panel in panels)
