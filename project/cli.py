@@ -211,10 +211,14 @@ class ProjectCLI(LightningCLI):
             self.trainer.fit(**kwargs)
             if self.trainer.global_step == trained_before:
                 raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
-        except (AssertionError, NotImplementedError, *UNUSABLE) as error:
-            if isinstance(error, (InputError, DivergedError)) or self.trainer.global_step > trained_before:
+        except (AssertionError, RuntimeError, *UNUSABLE) as error:
+            began = self.trainer.global_step > trained_before
+            unusable = origin(error).startswith("lightning.pytorch.callbacks") or not (
+                began or type(error) is RuntimeError
+            )
+            if isinstance(error, (InputError, DivergedError)) or not unusable:
                 raise
-            if self.run and self.checkpoint is None:  # A run that cannot begin leaves no folder.
+            if self.run and self.checkpoint is None and not began:  # A run that cannot begin leaves no folder.
                 shutil.rmtree(self.run.path)
             kind = "" if type(error) is ValueError else f"{type(error).__name__} in {origin(error)}: "
             raise InputError(f"--trainer: {kind}{str(error) or 'it gives no reason'}") from error

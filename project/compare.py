@@ -11,13 +11,11 @@ import torch
 from project.disk import write_whole
 from project.errors import InputError
 from project.figures.comparison import Curves, comparison
-from project.figures.curves import SUBSETS, running_mean
+from project.figures.curves import SUBSETS, WINDOWS, running_mean
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
 from project.run import Run
-
-WINDOWS = 50  # means of training losses that a chart shows
 
 
 def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:

@@ -99,8 +99,11 @@ def draw_models(
         where = grid(places.min(0), places.max(0), points)
         panels = {}
         for title, model in models.items():
-            caption = f"\ncolour is the model's answer at {agreement(model, plane, train):.0%} of the training dots"
-            panels[title + caption * (len(names) > 2)] = answers_in(plane, model, where.places())
+            caption = title
+            if len(names) > 2:  # The share is rounded down: only all dots are 100 %.
+                share = math.floor(100 * agreement(model, plane, train))
+                caption = f"{title}\ncolour is the model's answer at {share} % of the training dots"
+            panels[caption] = answers_in(plane, model, where.places())
         shown = {SUBSETS[name]: seen[name] for name in subsets}
         drawn = sum(len(rows) for classes in shown.values() for rows in classes)
         note = describe(drawn, sum(data.classes.rows[name] for name in subsets))

@@ -22,6 +22,7 @@ from project.options import load_yaml
 from project.table import Columns, Table
 
 LOGS = "lightning_logs"
+GROUPS = ("data", "model", "trainer", "figures")  # of options
 ORDER = "runs.txt"  # the names of the runs beside it, a line each time that one begins or goes on
 
 
@@ -61,9 +62,10 @@ class Run:
             raise InputError(f"{self.config}: missing; fit writes it") from error
         except (ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
-        if not isinstance(options, dict):
+        groups = [options.get(group) or {} for group in GROUPS] if isinstance(options, dict) else [options]
+        if not all(isinstance(group, dict) for group in groups):
             raise InputError(f"{self.config}: not a config; restore it")
-        return options
+        return dict(options)
 
     def history(self) -> Columns:
         """Return history.csv's columns by name, float64 (rows,), NaN where a cell is empty."""

@@ -21,7 +21,8 @@ AT_START = ("scatter",)
 class Figures(Callback):
     """Draws the data when training starts, and all figures of the run folder when the fit has ended.
 
-    TensorBoard also gets the boundary at the start and the 1st, 4th, 16th, ... validation: its slider shows it move.
+    TensorBoard also gets the boundary at the start and the 1st, 4th, 16th, ... validation: its slider shows it move,
+    of more than two features always in the plane of their principal components.
     """
 
     run: Run | None = None  # once training has started
@@ -56,7 +57,9 @@ class Figures(Callback):
         step = trainer.global_step
         with self._tolerant(trainer, name):
             panels = {f"after {step} iterations": model}
-            pixels = to_pixels(draw_models(self.run, panels) if model is not None else self.run.figure(name))
+            pixels = to_pixels(
+                draw_models(self.run, panels, wanted="components") if model is not None else self.run.figure(name)
+            )
             tell(trainer, lambda logger: logger.experiment.add_image(name, pixels[:, :, :3], step, dataformats="HWC"))
             if model is None:
                 with tolerated(self.run.path):

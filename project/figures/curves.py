@@ -4,11 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from project.figures.style import LINE_COLOURS, new_figure
 
 History = Mapping[str, npt.NDArray[np.float64]]  # history.csv's columns
+
+WINDOWS = 50  # means of training losses that a chart shows
+NOISY = 0.02  # of the range of the training losses, that one differs from the next in the mean
+LOGARITHMIC = 100  # times the smallest loss, from which on the axis is logarithmic
 
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the beginning of a column's name
 
@@ -22,25 +27,44 @@ def running_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np
 
 
 def loss(history: History, criterion: str) -> Figure:
-    """Draw the training loss of every iteration and the validation loss."""
-    return _draw(history, "loss", f"loss ({criterion.upper()})")
+    """Draw the loss of every iteration and of every validation, and mark the lowest of these.
+
+    Where single batches make the training loss jump, it is pale under its running mean.
+    """
+    figure, (ax,) = new_figure()
+    steps, train, val = history["step"], history["train_loss"], history["val_loss"]
+    _draw(ax, history, "loss")
+    window = max(1, len(train) // WINDOWS)
+    if np.abs(np.diff(train)).mean() > NOISY * np.ptp(train) if len(train) > window else False:
+        ax.lines[0].set_alpha(0.3)
+        ax.plot(steps, running_mean(train, window), color=LINE_COLOURS[0], label=f"training, mean of the last {window}")
+    if not np.isnan(val).all():
+        lowest = int(np.nanargmin(val))
+        label = f"lowest validation loss, {val[lowest]:.3g} after {steps[lowest]:.0f}"
+        ax.plot(steps[lowest], val[lowest], "D", mfc="none", mec="black", ms=8, label=label)
+    shown = np.concatenate([train, val[~np.isnan(val)]])
+    if shown.min() > 0 and shown.max() > LOGARITHMIC * shown.min():
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
+    ax.set(xlabel="iteration", ylabel=f"loss ({criterion.upper()})")
+    ax.legend()
+    return figure
 
 
 def accuracy(history: History) -> Figure:
     """Draw the validation accuracy, and the accuracy of guessing."""
-    return _draw(history, "accuracy", "accuracy", guessing=0.5)
-
-
-def _draw(history: History, metric: str, name: str, guessing: float | None = None) -> Figure:
     figure, (ax,) = new_figure()
+    _draw(ax, history, "accuracy")
+    ax.axhline(0.5, color="grey", ls=":", lw=1, label="guessing")
+    ax.set(xlabel="iteration", ylabel="accuracy")
+    ax.legend()
+    return figure
+
+
+def _draw(ax: Axes, history: History, metric: str) -> None:
     for (subset, label), colour in zip(SUBSETS.items(), (LINE_COLOURS[i] for i in (5, 1, 2)), strict=True):
         if (values := history.get(f"{subset}_{metric}")) is not None:
             there = ~np.isnan(values)
             marker = "" if there.all() and len(there) > 1 else "."
             ax.plot(history["step"][there], values[there], marker=marker, color=colour, label=label)
-    if guessing is not None:
-        ax.axhline(guessing, color="grey", ls=":", lw=1, label="guessing")
-    ax.set(xlabel="iteration", ylabel=name)
     ax.grid(alpha=0.3)
-    ax.legend()
-    return figure

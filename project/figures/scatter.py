@@ -27,7 +27,7 @@ def scatter(
     figure, (ax,) = new_figure()
     j, shown = len(axis_names), sum(map(len, classes))
     which = describe(shown, rows) or "All datapoints"
-    ax.set_title(which if num_features <= 2 else f"{which}, of whose {num_features} features this plane shows most")
+    ax.set_title(which if num_features <= 2 else f"{which}, in the plane of most variance of {num_features} features")
     ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
     bins = np.histogram_bin_edges(np.concatenate(classes)[:, 0].astype(np.float64), 30)
     for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):

@@ -1,15 +1,20 @@
 """Kill training with SIGKILL at random moments, resume, kill again; the result must not show it.
 
-``python -m tests.campaigns.kills --kills 200 --seconds 1200 --seed 0``
+``python -m tests.campaigns.kills --kills 1000 --seconds 3000 --seed 0``
+
+The moments are spread evenly over the whole run, its start and the drawing of its figures included. Between two parts
+the working directory may be renamed. A run that is killed before its first checkpoint begins again by the same command.
 """
 
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from project.__main__ import main as project_main
@@ -18,82 +23,119 @@ from project.run import Run
 from tests.campaigns.summary import main
 
 SAME = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "history.csv", "figures/boundary.png")
-MODES = {"full": [], "mini": ["--data.batch_size", "100"]}
+MODES = {
+    "full": [],
+    "mini": ["--data.batch_size", "100"],
+    "often": ["--trainer.val_check_interval", "7", "--data.track_test", "true"],
+    "adam": ["--optimizer", "Adam", "--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "30"],
+    "ranks": ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--data.batch_size", "100"],
+}
+RARE = {"ranks": 10}  # of so many runs of the others there is one: its processes import everything anew
+BEGIN = ["fit", "--name", "victim", "--trainer.max_steps", "200"]
+RESUME = ["fit", "--name", "victim", "--ckpt_path", "last"]
+VICTIM = Path("lightning_logs") / "victim"
 
 
-def start(arguments: list[str], folder: Path) -> int:
-    """Run a command in a child process, and return its number."""
-    child = os.fork()
-    if child == 0:
-        os.chdir(folder)
-        with (folder / "output.txt").open("a") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-        os._exit(project_main(arguments))
-    return child
+class Process:
+    """A command in a process group of its own: a fork or, if it has several processes, a fresh interpreter."""
+
+    def __init__(self, arguments: list[str], folder: Path, mode: str) -> None:
+        self.output = (folder / "output.txt").open("a")
+        if mode == "ranks":
+            command = [sys.executable, "-m", "project", *arguments]
+            streams = {"stdout": self.output, "stderr": self.output}
+            self.number = subprocess.Popen(command, cwd=folder, start_new_session=True, **streams).pid
+            return
+        self.number = os.fork()
+        if self.number == 0:
+            os.setsid()
+            os.chdir(folder)
+            os.dup2(self.output.fileno(), 1)
+            os.dup2(self.output.fileno(), 2)
+            os._exit(project_main(arguments))
+
+    def ended(self) -> int:
+        """Wait for its end, and return its exit status, or minus a signal."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
+        self.output.close()
+        return status
+
+    def kill(self) -> None:
+        for kill in os.killpg, os.kill:  # The group of a fork is there a moment after the fork is.
+            try:
+                kill(self.number, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            return
 
 
-def finish(arguments: list[str], folder: Path) -> None:
+def finish(arguments: list[str], folder: Path, mode: str) -> None:
     """Run a command to its end."""
-    _, status = os.waitpid(start(arguments, folder), 0)
-    if status != 0:
+    if Process(arguments, folder, mode).ended() != 0:
         sys.exit((folder / "output.txt").read_text())
 
 
-def train_under_fire(folder: Path, begin: list[str], rng: random.Random, longest: float, kills: int) -> tuple[int, int]:
-    """Train one run to its end; return how often it was killed, and how often before there was anything to resume."""
-    killed = early = 0
-    run = Run(folder / "lightning_logs" / "victim")
-    while killed < kills:
-        child = start(["fit", "--name", "victim", "--ckpt_path", "last"] if run.last.exists() else begin, folder)
+def train_under_fire(folder: Path, mode: str, rng: random.Random, longest: float, kills: int) -> Counter[str]:
+    """Train one run to its end; count how often it was killed, before there was anything to resume, and moved."""
+    counts = Counter[str]()
+    run, begin = Run(folder / VICTIM), [*BEGIN, *MODES[mode]]
+    while counts["killed"] < kills:
+        process = Process(RESUME if run.last.exists() else begin, folder, mode)
         time.sleep(rng.uniform(0, longest))
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status):
+        process.kill()
+        if process.ended() != -signal.SIGKILL:
             break
-        killed += 1
-        if not run.last.exists():
-            early += 1
-            shutil.rmtree(run.path, ignore_errors=True)
+        counts += Counter(killed=1, early=not run.last.exists())
+        if rng.random() < 0.3:
+            folder, counts["moved"] = folder.rename(folder.with_name(f"{folder.name}-moved")), counts["moved"] + 1
+            run = Run(folder / VICTIM)
     if not run.last.exists():
-        finish(begin, folder)
+        finish(begin, folder, mode)
     elif run.checkpoint()["global_step"] < run.options()["trainer"]["max_steps"]:
-        finish(["fit", "--name", "victim", "--ckpt_path", "last"], folder)
+        finish(RESUME, folder, mode)
     else:  # It may have been killed after the last iteration, and before its figures were drawn.
-        finish(["plot", "victim"], folder)
-    return killed, early
+        finish(["plot", "victim"], folder, "full")
+    check(folder, mode)
+    shutil.rmtree(folder)
+    return counts
 
 
-def campaign(kills: int, seconds: float, seed: int) -> str:
+def check(folder: Path, mode: str) -> None:
+    """End the campaign if a run differs from the uninterrupted one of its mode, or if something was left behind."""
+    for file in SAME:
+        one, other = (place / VICTIM / file for place in (folder, folder.parent / mode))
+        if one.read_bytes() != other.read_bytes():
+            sys.exit(f"{file} of {folder.name} ({mode}) differs from the uninterrupted run's")
+    if debris := list(folder.rglob(".*")):
+        sys.exit(f"{debris} stayed behind in {folder.name} ({mode})")
+
+
+def campaign(kills: int, seconds: float, seed: int, modes: str = ",".join(MODES)) -> str:
     """Return the summary line; end at the first run that shows that it was killed."""
     rng = random.Random(seed)  # noqa: S311 (a moment to be killed at is no secret)
-    start_time = time.monotonic()
-    survived = early = runs = 0
-    begin = ["fit", "--name", "victim", "--trainer.max_steps", "200"]
+    start_time, longest = time.monotonic(), dict[str, float]()
+    counts, by_mode = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as name:
-        for mode, options in MODES.items():
+        for mode in modes.split(","):
             (Path(name) / mode).mkdir()
             before = time.monotonic()
-            finish([*begin, *options], Path(name) / mode)
-            longest = time.monotonic() - before
-        while survived < kills and time.monotonic() - start_time < seconds:
-            mode = list(MODES)[runs % 2]
-            folder = Path(name) / f"run{runs}"
+            finish([*BEGIN, *MODES[mode]], Path(name) / mode, mode)
+            longest[mode] = time.monotonic() - before
+        turns = [mode for i in range(max(RARE.values())) for mode in longest if i % RARE.get(mode, 1) == 0]
+        for number, mode in enumerate(turns * kills):
+            if counts["killed"] >= kills or time.monotonic() - start_time > seconds:
+                break
+            folder = Path(name) / f"run{number}"
             folder.mkdir()
-            counts = train_under_fire(folder, [*begin, *MODES[mode]], rng, longest, min(3, kills - survived))
-            survived, early, runs = survived + counts[0], early + counts[1], runs + 1
-            for file in SAME:
-                one, other = (place / "lightning_logs" / "victim" / file for place in (folder, Path(name) / mode))
-                if one.read_bytes() != other.read_bytes():
-                    sys.exit(f"{file} of run {runs} ({mode}) differs from the uninterrupted run's")
-            if debris := list(folder.rglob(".*")):
-                sys.exit(f"{debris} stayed behind in run {runs} ({mode})")
-            shutil.rmtree(folder)
+            found = train_under_fire(folder, mode, rng, longest[mode], min(3, kills - counts["killed"]))
+            counts, by_mode = counts + found + Counter(runs=1), by_mode + Counter({mode: found["killed"]})
+    spread = ", ".join(f"{mode} {killed}" for mode, killed in by_mode.items())
     return (
-        f"kill -9: {survived} kills in {runs} runs, all ended byte-identical to the uninterrupted run; {early} kills "
-        f"came before the first checkpoint, and the run began again ({time.monotonic() - start_time:.0f} s)"
+        f"kill -9: {counts['killed']} kills ({spread}) in {counts['runs']} runs, all ended byte-identical to the "
+        f"uninterrupted run; {counts['early']} came before the first checkpoint, and the run began again; "
+        f"{counts['moved']} runs were moved ({time.monotonic() - start_time:.0f} s)"
     )
 
 
 if __name__ == "__main__":
-    main(campaign, kills=200, seconds=1200.0, seed=0)
+    main(campaign, kills=1000, seconds=3000.0, seed=0, modes=",".join(MODES))

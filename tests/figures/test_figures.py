@@ -84,7 +84,7 @@ def test_every_row_is_a_point_in_view(j: int) -> None:
         assert low < both[:, column].min() < both[:, column].max() < high
     assert legend_texts(ax) == ["cats (40)", "dogs (20)"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("length (cm)", "width (cm)")
-    assert ax.get_title() == ("All datapoints" + ", of whose 4 features this plane shows most" * (j > 2))
+    assert ax.get_title() == ("All datapoints" + ", in the plane of most variance of 4 features" * (j > 2))
     assert only_panel(classes, 9876).get_title().startswith("60 of 9,876 datapoints, at random")
     only_panel([np.ones((5, 2), np.float32)] * 2)  # No range at all is no error.
 

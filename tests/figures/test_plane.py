@@ -1,5 +1,6 @@
 """Which plane shows many features, where rows are seen in it, and what a model answers there."""
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -219,7 +220,10 @@ def test_the_plane_is_the_wanted_or_the_configs() -> None:
             ax, _ = figure.axes
             labels.add(ax.get_xlabel())
             assert ax.get_xlabel() == plane.names[0]
-            assert ax.get_title() == f"now\ncolour is the model's answer at {agreement:.0%} of the training dots"
+            assert (
+                ax.get_title()
+                == f"now\ncolour is the model's answer at {math.floor(100 * agreement)} % of the training dots"
+            )
             seen = np.concatenate([dots.get_offsets() for dots in ax.collections[-4:-2]])
             np.testing.assert_allclose(seen, plane.seen(train))
     assert len(labels) == 3
