@@ -35,7 +35,7 @@ def loss(history: History, criterion: str) -> Figure:
     steps, train, val = history["step"], history["train_loss"], history["val_loss"]
     _draw(ax, history, "loss")
     window = max(1, len(train) // WINDOWS)
-    if np.abs(np.diff(train)).mean() > NOISY * np.ptp(train) if len(train) > window else False:
+    if window > 1 and np.abs(np.diff(train)).mean() > NOISY * np.ptp(train):
         ax.lines[0].set_alpha(0.3)
         ax.plot(steps, running_mean(train, window), color=LINE_COLOURS[0], label=f"training, mean of the last {window}")
     if not np.isnan(val).all():

@@ -135,11 +135,14 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
     (losses,), (accuracies,) = (panels_of(figure).values() for figure in (loss(columns, criterion), accuracy(columns)))
     subsets = {"validation": "val"} | ({"test": "test"} if tests else {})
     lines = {name: ([20, 40], columns[f"{subset}_loss"][[19, 39]]) for name, subset in subsets.items()}
+    lowest = int(np.nanargmin(columns["val_loss"]))
+    label = f"lowest validation loss, {columns['val_loss'][lowest]:.3g} after {lowest + 1}"
+    lines |= {label: ([lowest + 1], columns["val_loss"][[lowest]])}
     assert_lines(losses, {"training": (columns["step"], columns["train_loss"]), **lines}, legend_texts(losses))
     lines = {name: ([20, 40], columns[f"{subset}_accuracy"][[19, 39]]) for name, subset in subsets.items()}
     assert_lines(accuracies, lines | {"guessing": ([0, 1], [0.5, 0.5])}, legend_texts(accuracies))
     assert accuracies.lines[-1].get_transform() == accuracies.get_yaxis_transform()
-    for own, same in zip(losses.lines[1:], accuracies.lines[:-1], strict=True):
+    for own, same in zip(losses.lines[1:-1], accuracies.lines[:-1], strict=True):
         assert same_color(own.get_color(), same.get_color())
     # A line through two points does not tell where they are; one through every iteration needs no marks.
     assert losses.lines[1].get_marker() == "."
@@ -148,6 +151,19 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
     early = {name: values[:15] for name, values in columns.items()}  # of a run that was stopped before any validation
     for figure, line in (loss(early, criterion), 1), (accuracy(early), 0):
         assert len(next(iter(panels_of(figure).values())).lines[line].get_xydata()) == 0
+
+
+def test_noise_is_pale_under_its_mean_and_a_wide_range_is_logarithmic() -> None:
+    rng, steps = np.random.default_rng(0), np.arange(1.0, 501)
+    smooth = {"step": steps, "train_loss": np.exp(-steps / 50), "val_loss": np.where(steps % 20 == 0, 0.5, np.nan)}
+    noisy = smooth | {"train_loss": rng.uniform(0.1, 1, 500)}
+    means = [noisy["train_loss"][max(0, i - 9) : i + 1].mean() for i in range(500)]
+    (ax,), (log,) = (panels_of(loss(columns, "bce")).values() for columns in (noisy, smooth))
+    assert (ax.lines[0].get_alpha(), ax.get_yscale(), log.get_yscale()) == (0.3, "linear", "log")
+    np.testing.assert_allclose(ax.lines[2].get_ydata(), means)
+    assert len(log.lines) == 3, "what is smooth needs no mean"
+    assert to_pixels(log.figure).std() > 0, "it can be drawn"
+    assert all("$" not in tick.get_text() for tick in log.get_yticklabels())
 
 
 def test_each_metric_has_a_panel_with_a_line_a_run() -> None:
