@@ -1,5 +1,6 @@
 """What the tests share: small data, and figures and logs that leave no trace."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from filelock import FileLock
 
 from project.__main__ import main
 from project.run import Run
@@ -50,9 +52,13 @@ def blobs(write_classes: Write) -> Path:
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train every shipped config that needs no GPU, each to its end, as runs under one working directory."""
-    folder = tmp_path_factory.mktemp("shipped")
-    with pytest.MonkeyPatch.context() as patch:
+    """Train every shipped config that needs no GPU, each to its end, once for all processes of a test run."""
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (tmp_path_factory.getbasetemp().parent if several else tmp_path_factory.mktemp("alone")) / "shipped"
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:
+        if folder.exists():
+            return folder
+        folder.mkdir()
         patch.chdir(folder)
         for config in ("bce", "mse", "minibatch", "notebook"):
             options = ["--config", str(CONFIGS / f"{config}.yaml"), "--name", config, "--data.track_test", "true"]
