@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -16,8 +19,11 @@ import torch
 import yaml
 
 from project.__main__ import COMMANDS, main
-from project.checkpoint import load
+from project.checkpoint import DigestCheckpointIO, load
+from project.commands import run_command
 from project.data import NpyDataModule, sample
+from project.disk import release
+from project.model import BCELoss
 from project.run import Run
 from tests.test_interruption import signal_at
 
@@ -26,6 +32,9 @@ pytestmark = pytest.mark.process
 CONFIGS = Path(__file__).parent.parent / "configs"
 METRICS = ("loss", "accuracy", "bce", "mse")
 Captured = pytest.CaptureFixture[str]
+BOMB = "\n".join(
+    f"{a}: &{a} [{', '.join([f'*{b}' if b else '1'] * 10)}]" for a, b in zip("abcdef", ["", *"abcde"], strict=True)
+)
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal of a missing GPU")
 
 
@@ -200,6 +209,20 @@ def test_resuming_equals_one_whole_run(
         (f"test --config {CONFIGS / 'mse.yaml'}", ["--model.loss: mse conflicts with the checkpoint's bce"]),
         ("test --ckpt_path gone.ckpt", ["gone.ckpt"]),
         ("test --name gone", ["gone", "--name", "bce, minibatch, mse and notebook"]),
+        ("test --name mse --ckpt_path lightning_logs/bce/checkpoints/last.ckpt", ["--name: mse", "of another run"]),
+        ("test --name begun", ["begun/checkpoints/last.ckpt: saved before the first iteration"]),
+        ("fit --trainer.max_epochs 0", ["--trainer: it allows no further iteration"]),
+        ("fit --trainer.max_time 00:00:00:00", ["--trainer: it allows no further iteration"]),
+        ("fit --seed_everything false", ["--seed_everything: False; need 0 to 4294967295"]),
+        ("fit --trainer.reload_dataloaders_every_n_epochs 1", ["--trainer.reload_dataloaders_every_n_epochs: 1"]),
+        ("fit --trainer.plugins DoublePrecision", ["--trainer.plugins: precision 64-true is not supported"]),
+        ("fit --trainer.callbacks EarlyStopping", ["--trainer.callbacks", "EarlyStopping", "required: monitor"]),
+        ("fit --trainer.callbacks BatchSizeFinder", ["--trainer", "batch_size_scaling"]),
+        ("fit --trainer.logger CSVLogger", ["--trainer.logger", "CSVLogger", "required: save_dir"]),
+        ("fit --trainer.callbacks elsewhere.Own", ["elsewhere.Own", "is not allowed; --allow-import PACKAGE"]),
+        ("fit --config bomb.yaml", ["more than 100000 values"]),
+        ("fit --name a\tb", ["--name", "printable"]),
+        ("export --output /dev/null", ["/dev/null: is no regular file, and is not replaced"]),
         ("predict", ["--data.predict"]),
         ("predict --data.predict wide.npy", ["wide.npy has 3 columns, the checkpoint's model takes 2"]),
         ("compare bce", ["two"]),
@@ -210,13 +233,121 @@ def test_resuming_equals_one_whole_run(
 )
 def test_a_mistake_gets_one_line(workplace: Path, capsys: Captured, command: str, words: list[str]) -> None:
     np.save(workplace / "wide.npy", np.ones((5, 3)))
+    (workplace / "bomb.yaml").write_text(BOMB)
+    begun = Run("begun")
+    shutil.copytree(Run("bce").path, begun.path)
+    contents = begun.checkpoint() | {"global_step": 0}
+    DigestCheckpointIO().save_checkpoint(contents, begun.last)
     before = sorted(workplace.rglob("*"))
-    assert main(command.split()) == 2
+    assert main(command.split(" ")) == (1 if "null" in command else 2)
     assert sorted(workplace.rglob("*")) == before, "nothing may be written"
     line = capsys.readouterr().err
     assert line.startswith("error: ")
     assert line.count("\n") == 1
     assert all(word in line for word in words), line
+
+
+def test_a_config_that_cannot_be_read_is_one_line_in_every_command(workplace: Path, capsys: Captured) -> None:
+    """A byte order mark and Windows' line ends are no fault; nor is a history that a spreadsheet has saved."""
+    run = Run("bce")
+    config = run.config.read_text()
+    commands = "test bce", "plot bce", "compare mse bce", "fit --ckpt_path last --trainer.max_steps 1001"
+    for text in ("", "[1]", "{", "\x00\xff", BOMB, "data: 3", "figures: [1]", "1970-01-01"):
+        run.config.write_bytes(text.encode("latin1"))
+        for command in commands:
+            assert main(command.split()) == 2, (text, command)
+            assert re.fullmatch(rf"error: .*{run.config}: not a config.*\n", capsys.readouterr().err), (text, command)
+    run.config.write_bytes(b"\xef\xbb\xbf" + config.replace("\n", "\r\n").encode())
+    header, *rows = run.table.path.read_text().splitlines()
+    run.table.path.write_bytes(
+        "\r\n".join([f"\ufeff{header}", *(row.replace(",", ".0,", 1) for row in rows), ""]).encode()
+    )
+    assert [main(command.split()) for command in commands] == [0, 0, 0, 0]
+
+
+def test_what_is_not_utf_8_is_refused_before_anything_is_written(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(blobs.parent)
+    folder = blobs.rename(os.fsdecode(b"caf\xe9"))
+    for options in ["--data.root", str(folder)], ["--data.root", "other", "--data.class_names", os.fsdecode(b"\xe9,b")]:
+        if options[1] == "other":
+            folder.rename("other")
+        assert main(["fit", *options, "--trainer.max_steps", "2"]) == 2
+        assert "is not UTF-8, and no config can hold it; rename it" in capsys.readouterr().err
+    assert not Path("lightning_logs").exists()
+
+
+def test_a_fit_reports_the_weights_that_it_saves(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """It validates after its last iteration, whatever the interval; going on, that is no validation of the grid."""
+    monkeypatch.chdir(blobs.parent)
+    for options in ["--trainer.max_steps", "50"], ["--trainer.max_epochs", "25", "--data.batch_size", "30"]:
+        assert main(["fit", "--name", options[0][2:], "--data.root", "data", *options]) == 0
+        run = Run(options[0][2:])
+        (final,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("validation loss"))
+        with torch.no_grad():
+            answers, rows = run.model()(run.data().val.features), run.data().val
+        loss, accuracy = BCELoss()(rows.labels, answers).item(), ((answers >= 0.5) == rows.labels).double().mean()
+        assert final == f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration 50"
+        assert np.flatnonzero(~np.isnan(run.history()["val_loss"])).tolist() == [19, 39, 49]
+    assert main(["fit", "--name", "trainer.max_steps", "--ckpt_path", "last", "--trainer.max_steps", "60"]) == 0
+    assert main(["fit", "--name", "whole", "--data.root", "data", "--trainer.max_steps", "60"]) == 0
+    assert Run("trainer.max_steps").table.path.read_bytes() == Run("whole").table.path.read_bytes()
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_going_on_from_best_brings_all_of_the_run_to_its_iteration(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed as soon as that has begun, it goes on from there: last.ckpt comes before the history is cut."""
+    monkeypatch.chdir(blobs.parent)
+    assert main(["fit", "--name", "over", "--data.root", "data", "--trainer.max_steps", "300"]) == 0
+    run, step = Run("over"), load(Run("over").best)["global_step"]
+    assert step < 280
+    history, go_on = run.table.path.read_bytes(), ["fit", "--name", "over", "--trainer.max_steps", "300", "--ckpt_path"]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(NpyDataModule, "describe", interrupted)
+        run_command([*go_on, "best"])
+    release(run.path)
+    assert (load(run.last)["global_step"], run.table.path.read_bytes()) == (step, history)
+    assert main([*go_on, "last"]) == 0
+    assert run.table.path.read_bytes() == history
+    assert load(run.last)["global_step"] == 300
+
+
+def test_a_package_of_ones_own_is_imported_if_it_is_allowed(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(blobs.parent)
+    monkeypatch.syspath_prepend(str(blobs.parent))
+    own = (
+        "from lightning.pytorch import Callback\nclass Own(Callback):\n    def on_train_start(self, *_): print('own')\n"
+    )
+    Path("elsewhere.py").write_text(own)
+    options = ["--data.root", "data", "--trainer.max_steps", "2", "--trainer.callbacks", "elsewhere.Own"]
+    assert main(["fit", *options, "--allow-import", "elsewhere"]) == 0
+    assert "own\n" in capsys.readouterr().out
+    assert main(["fit", *options]) == 2, "it is allowed once"
+
+
+def test_an_option_before_a_config_that_overrules_it_is_named(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "lr.yaml").write_text("model: {lr: 0.25, hidden_features: 3}")
+    for order, told in (
+        (["--model.lr", "0.5", "-c"], True),
+        (["-c"], False),
+        (["--model.hidden_features=3", "-c"], False),
+    ):
+        with pytest.raises(SystemExit):
+            main(["fit", *order, str(tmp_path / "lr.yaml"), "--print_config"])
+        warned = capsys.readouterr().err
+        assert (
+            warned == "warning: --model.lr: 0.5 stands before the config, whose 0.25 is taken; put it behind\n" * told
+        )
 
 
 def test_a_run_is_tested_from_another_folder(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
