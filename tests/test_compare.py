@@ -50,10 +50,11 @@ def test_names_and_differences_tell_runs_apart() -> None:
     assert differences([a, b]) == [{"data.batch_size": None, "more": None}, {"data.batch_size": 32, "more": 1}]
 
 
-def test_a_chart_begins_with_the_initial_weights(workplace: Path) -> None:
+@pytest.mark.usefixtures("workplace")
+def test_a_chart_begins_with_the_initial_weights() -> None:
     """Validation of them is computed where the data are at hand, and left out where they are not."""
     curves = curves_of(run := Run("minibatch"))
-    assert list(curves)[0] == "training loss (BCE), mean of the last 20"
+    assert next(iter(curves)) == "training loss (BCE), mean of the last 20"
     data, model = run.data(), run.model(initial=True)
     with torch.no_grad():
         expected = BCELoss()(data.val.labels, model(data.val.features)).item()
