@@ -17,7 +17,7 @@ from project.failures import UNUSABLE
 MORE = "--help.trainer"
 IMPORT = "--allow-import"
 WORDS = {
-    "ckpt_path": "A checkpoint file, or last or best: of --name, or else of the newest run that was trained.",
+    "ckpt_path": "A checkpoint file, or last or best of --name or of the newest trained run.",
     "seed_everything": "Fixes the initial weights and the order of batches.",
     "print_config": "Print the config that the other arguments make, and exit.",
     "data": argparse.SUPPRESS,
@@ -33,7 +33,7 @@ class Parser(LightningArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **options)
         self.whole = False
-        more = "Explain Lightning's options, too: trainer, optimizer, lr_scheduler."
+        more = "Explain Lightning's options, too."
         self.add_argument(MORE, action=More, nargs=0, default=argparse.SUPPRESS, help=more)
 
     def format_help(self, formatter: Any = None) -> str:

@@ -40,8 +40,7 @@ from project.results import report, write_predictions, write_test
 from project.run import LOGS, Run, find_checkpoint
 
 PLANE = (
-    "What the boundary of more than two features shows: the first two (features), their principal components, the "
-    "model's own direction (model), or that of these whose colours are the model's answer at most of the dots (best)."
+    "Of more than two features: the first two, their components, the model's direction, or what agrees best with it."
 )
 
 

@@ -60,7 +60,7 @@ def test_a_named_run_must_be_there_and_be_the_checkpoints_own(tmp_path: Path) ->
     assert find_checkpoint(tmp_path, None, "best") == b.best
     with pytest.raises(InputError, match=r"--name: .*nosuch: no such run; .* there: a and b"):
         find_checkpoint(tmp_path, "nosuch", "last")
-    with pytest.raises(InputError, match="--name: b; .* is of another run"):
+    with pytest.raises(InputError, match=r"--name: b; .* is of another run"):
         find_checkpoint(tmp_path, "b", str(a.last))
 
 
