@@ -17,7 +17,7 @@ from project.failures import UNUSABLE
 MORE = "--help.trainer"
 IMPORT = "--allow-import"
 WORDS = {
-    "ckpt_path": "A checkpoint file, or last or best of --name or of the newest trained run.",
+    "ckpt_path": "A file, or last or best of the run.",
     "seed_everything": "Fixes the initial weights and the order of batches.",
     "print_config": "Print the config that the other arguments make, and exit.",
     "data": argparse.SUPPRESS,

@@ -39,9 +39,7 @@ from project.options import NAMES, as_list, check_agreement, check_all, taken_fr
 from project.results import report, write_predictions, write_test
 from project.run import LOGS, Run, find_checkpoint
 
-PLANE = (
-    "Of more than two features: the first two, their components, the model's direction, or what agrees best with it."
-)
+PLANE = "What the boundary of more than two features shows; best agrees most with the model."
 
 
 class ProjectCLI(LightningCLI):

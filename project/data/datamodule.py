@@ -31,7 +31,7 @@ class NpyDataModule(LightningDataModule):
         seed: Fixes the split, and nothing else does; an integer >= 0.
         balance: What to do when the classes differ in size: refuse (error) or drop rows of the larger (downsample).
         track_test: Also record test loss and accuracy at each validation, for comparisons only.
-        predict: An .npy file of rows to classify, (N, j); for the predict command.
+        predict: The rows to classify, an .npy file (N, j).
         feature_names: Names and units of the j features, for the figures' axes: a list, or F1,F2 in one text.
         class_names: Names of class 0 and class 1, for the figures' legends; likewise.
 
