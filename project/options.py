@@ -145,7 +145,7 @@ def as_list(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list) else [given]
 
 
-def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]:
+def taken_from(config: Mapping[str, Any], training: bool) -> dict[str, Any]:
     """Return what a command takes from the nested values of a run's config.yaml: nothing imported or written to.
 
     A command that goes on training also takes the optimizer and the scheduler, or raises a ValueError if they are not
@@ -154,12 +154,18 @@ def taken_from(config: Mapping[str, Any], optimizer_too: bool) -> dict[str, Any]
     taken: dict[str, Any] = {name: value for name, value in config.items() if isinstance(value, NUMBERS)}
     taken["data"] = {**(config.get("data") or {}), "predict": None}
     taken["figures"] = config.get("figures") or {}
+    trainer = config.get("trainer") or {}
     taken["trainer"] = {
         name: value
-        for name, value in (config.get("trainer") or {}).items()
+        for name, value in trainer.items()
         if isinstance(value, NUMBERS) or value in NAMES.get(name, ()) or (name, value) == ("accelerator", "gpu")
     }
-    for name in ("optimizer", "lr_scheduler") if optimizer_too else ():
+    if training and str(devices := trainer.get("devices")).isdecimal():  # LightningCLI takes the number for a text.
+        taken["trainer"]["devices"] = devices
+    elif not training:  # One process answers for all rows, however many have trained.
+        taken["trainer"].pop("strategy", None)
+        taken["trainer"].pop("devices", None)
+    for name in ("optimizer", "lr_scheduler") if training else ():
         if (recorded := config.get(name)) is not None:
             values = [v for value in recorded.get("init_args", {}).values() for v in as_list(value)]
             plain = all(isinstance(value, NUMBERS) or str(value).isidentifier() for value in values)

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.process
 STEPS = 120
 FIT = ["fit", "--config", str(CONFIGS / "ddp.yaml"), "--seed_everything", "3", "--data.track_test", "true"]
 FIT += ["--trainer.max_steps", str(STEPS)]
+TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
 SCHEDULED = ["--optimizer", "SGD", "--optimizer.lr", "1", "--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "30"]
 MINI = ["--data.batch_size", "100", "--data.piece_rows", "33"]  # 912 rows: each epoch ends with 12
@@ -71,7 +72,7 @@ def test_two_processes_train_as_one(mode: str, alone: dict[str, Run], tmp_path: 
     assert_same_run(made, alone[mode])
     assert len(list(made.path.glob("events*"))) == 1
     if mode == "full":
-        assert "\n".join(run(tmp_path, [*command, "test"])).count("accuracy  ") == 1
+        assert "\n".join(run(tmp_path, [*command, "test", *TWO])).count("accuracy  ") == 1
         result, final = json.loads((made.path / "test.json").read_text()), alone[mode].history()
         assert (result["rows"], result["step"]) == (304, STEPS)
         predicted = np.loadtxt(made.path / "test_predictions.csv", delimiter=",", skiprows=1)
