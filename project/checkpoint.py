@@ -95,9 +95,8 @@ def canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(canonical(item) for item in value)
     if type(value) not in PLAIN and not isinstance(value, Tensor):  # A numpy number is a float, and no plain one.
-        raise TypeError(
-            f"{value!r} of {type(value)} cannot be kept in a checkpoint; need plain numbers, text or tensors"
-        )
+        what = f"{value!r} of {type(value)}"
+        raise TypeError(f"{what} cannot be kept in a checkpoint; need plain numbers, text or tensors")
     return value
 
 

@@ -1,8 +1,6 @@
 """How the arguments of fit, validate, test and predict become objects."""
 
 import json
-import re
-import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -31,13 +29,13 @@ from project.callbacks.threads import Threads
 from project.checkpoint import DigestCheckpointIO, check_resumes, load
 from project.data import NpyDataModule
 from project.data.arrays import open_array
-from project.disk import release, write_whole
-from project.errors import DivergedError, InputError
-from project.failures import UNUSABLE, origin, refusing
+from project.errors import InputError
+from project.failures import refusing
 from project.model import BinaryClassifier
 from project.options import NAMES, as_list, check_agreement, check_all, taken_from
 from project.results import report, write_predictions, write_test
 from project.run import LOGS, Run, find_checkpoint
+from project.training import begin, config_of, tell_result, train
 
 PLANE = "What the boundary of more than two features shows; best agrees most with the model."
 
@@ -171,70 +169,23 @@ class ProjectCLI(LightningCLI):
         return trainer
 
     def _begin(self, trainer: Trainer, logger: RunLogger | FolderLogger) -> None:
-        """Make the run folder or, of a run that goes on, bring it to the iteration of its checkpoint."""
         options = self._options()[1]
         if options.ckpt_path is not None:
             check_resumes(self.recorded, trainer, self.model)
         logger.repeat_from(self.recorded["global_step"] + 1 if options.ckpt_path else 0)
         if trainer.is_global_zero:
             with self._refusing("--trainer"):
-                config = self._config()
-            if self.run is None:
-                self.run = Run.claim(self.logs, options.name)
-            else:
-                self.run.hold()
+                config = config_of(self._parser("fit"), options)
+            self.run = begin(self.run or Run.claim(self.logs, options.name), self.checkpoint, config)
             logger.folder = self.run.path
-            # The checkpoint first: whenever this is killed, the history has the rows of last.ckpt, and History cuts it.
-            if self.checkpoint not in (None, self.run.last):
-                write_whole(self.run.last, self.checkpoint.read_bytes())
-            write_whole(self.run.config, config.encode())
             print(self.datamodule.describe(trainer))
 
-    def _config(self) -> str:
-        """Return the options as a config that ``fit -c`` accepts: anew, not into the same folder."""
-        again = self._options()[1].clone()
-        again.name = again.ckpt_path = None
-        if again.data.root is not None:
-            again.data.root = str(Path(again.data.root).absolute())
-        config = str(self._parser("fit").dump(again, skip_none=False))
-        if broken := re.search(r'"[^"\n]*\\uD[89A-F][^"\n]*"', config):
-            raise InputError(f"options: {broken[0]} is not UTF-8, and no config can hold it; rename it")
-        return config
-
     def fit(self, **kwargs: Any) -> None:
-        """Train; what callbacks and plugins cannot do, they mostly say before the first iteration."""
-        trained_before = self.recorded["global_step"] if self.checkpoint else 0
-        try:
-            self.trainer.fit(**kwargs)
-            if self.trainer.global_step == trained_before:
-                raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
-        except (AssertionError, RuntimeError, *UNUSABLE) as error:
-            began = self.trainer.global_step > trained_before
-            unusable = origin(error).startswith("lightning.pytorch.callbacks") or not (
-                began or type(error) is RuntimeError
-            )
-            if isinstance(error, (InputError, DivergedError)) or not unusable:
-                raise
-            if self.run and self.checkpoint is None and not began:  # A run that cannot begin leaves no folder.
-                shutil.rmtree(self.run.path)
-            kind = "" if type(error) is ValueError else f"{type(error).__name__} in {origin(error)}: "
-            raise InputError(f"--trainer: {kind}{str(error) or 'it gives no reason'}") from error
-        finally:
-            if self.run:
-                release(self.run.path)
+        train(self.trainer, self.run, self.recorded["global_step"] if self.checkpoint else None, **kwargs)
 
     def after_fit(self) -> None:
-        metrics = self.trainer.callback_metrics
-        if not self.trainer.is_global_zero:
-            return
-        assert self.run is not None
-        if (lowest := self.run.lowest(self.trainer.global_step)) is not None:
-            where = f"after iteration {lowest[0]}, in best.ckpt"
-            print(f"lowest validation loss {lowest[1]:.4f} {where}: python -m project test --ckpt_path best")
-        if "val/loss" in metrics:
-            loss, accuracy = metrics["val/loss"].item(), metrics["val/accuracy"].item()
-            print(f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration {self.trainer.global_step}")
-        print(f"figures: {self.run.figures}")
+        if self.run:
+            tell_result(self.trainer, self.run)
 
     def validate(self, **kwargs: Any) -> None:
         self.trainer.validate(**kwargs, verbose=False)

@@ -21,10 +21,11 @@ HAS_LOCKS = fcntl is not None
 HELD: dict[Path, int] = {}  # descriptors of the folders that this process holds
 
 
-def hold(folder: Path) -> None:
+def hold(folder: Path) -> bool:
     """Keep other processes from writing a folder, until it is released or this process ends, however it ends.
 
-    What a killed process has left half-written in it goes.
+    What a killed process has left half-written in it goes. If this process holds it already, nothing happens, and the
+    answer is no.
 
     Raises:
         InputError: if another process holds it.
@@ -32,7 +33,7 @@ def hold(folder: Path) -> None:
     """
     path = folder.absolute()
     if path in HELD:
-        return
+        return False
     if HAS_LOCKS:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -48,6 +49,7 @@ def hold(folder: Path) -> None:
             raise OSError(error.errno, reason, str(folder)) from error
         HELD[path] = descriptor
     sweep(folder.rglob(".*.tmp"))
+    return True
 
 
 def holder_of(inode: int) -> str:

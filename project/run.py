@@ -167,7 +167,8 @@ class Run:
 
     def hold(self) -> None:
         """Keep other processes from writing the run, and note that it is the newest: a file's time may be a copy's."""
-        hold(self.path)
+        if not hold(self.path):
+            return
         with (self.path.parent / ORDER).open("a", encoding="utf-8") as order:
             order.write(f"{self.path.name}\n")
 

@@ -1,4 +1,4 @@
-"""What is noticed about the data before training: bad values, moments, overlap, fingerprint.
+"""What is noticed about the data before training: bad values, overlap, fingerprint.
 
 One pass over the values and one over the bytes of either file find all of it.
 """
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from project.data.arrays import Array, ArrayFile
+from project.data.scales import Moments, tell_lost_digits
 from project.data.split import TEST, TRAIN, Assignment
-from project.errors import InputError, InputWarning, columns
+from project.errors import InputError, InputWarning
 
 EXACT_INTEGERS = 2**24  # float32 holds every integer up to here.
 MOST_COMPARED = 2**24  # rows whose hashes are kept to be compared, 8 bytes each
@@ -31,33 +31,6 @@ class Overlap(NamedTuple):
     same_rows: bool  # Both classes hold the same rows, in whatever order.
     both_classes: int  # different feature vectors that occur in both classes
     test_in_train: int  # test rows that also occur, with either label, among the training rows
-
-
-class Moments:
-    """Mean, deviation and range of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
-
-    Unlike sums of squares, this keeps its digits when the mean is large against the deviation.
-    """
-
-    def __init__(self) -> None:
-        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # (j,) float64, once there are rows
-        self.low, self.high = torch.tensor(torch.inf), torch.tensor(-torch.inf)  # the same
-
-    def add(self, features: Tensor) -> None:
-        """Take in n >= 1 rows, (n, j)."""
-        values = features.double()
-        n, mean = len(values), values.mean(0)
-        delta = mean - self.mean
-        between = delta.square() * (self.rows * n / (self.rows + n))
-        self.squares = self.squares + (values - mean).square().sum(0) + between
-        self.mean = self.mean + delta * (n / (self.rows + n))
-        self.rows += n
-        self.low, self.high = values.amin(0).minimum(self.low), values.amax(0).maximum(self.high)
-
-    @property
-    def std(self) -> Tensor:
-        """The population standard deviation, float64 (j,); exactly 0 where all rows are equal."""
-        return torch.where(self.low < self.high, (self.squares / self.rows).sqrt(), 0)
 
 
 def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
@@ -127,15 +100,6 @@ def exact(rows: Array) -> Features:
     kind = np.float32 if np.can_cast(rows.dtype, np.float32) else np.float64
     with np.errstate(invalid="ignore"):  # A signaling NaN is refused as any other.
         return rows.astype(kind, copy=False)
-
-
-def tell_lost_digits(array: ArrayFile, moments: Moments) -> None:
-    """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
-    if array.dtype.kind == "f":
-        lost = (moments.std > 0) & (moments.std <= moments.mean.abs() * float(np.finfo(array.dtype.name).eps))
-        if numbers := torch.nonzero(lost)[:, 0].tolist():
-            what = f"{columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
-            warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
 
 
 def mark(hashes: Hashes, label: int, subset: Assignment) -> Hashes:

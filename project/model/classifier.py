@@ -1,27 +1,20 @@
 """What an iteration computes and logs."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from project.data.batches import Piece
-from project.data.checks import Moments
-from project.errors import InputWarning, columns, listed
+from project.data.scales import moments_of, tell_odd_scales
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import NNet
 from project.options import check
-
-FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits
-VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
 
 Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
 
@@ -65,9 +58,8 @@ class BinaryClassifier(LightningModule):
         self.net = NNet(num_features, hidden_features, activation)
         self.criterion = CRITERIA[loss]()
         self.lr, self.loss, self.standardize = lr, loss, standardize
-        # These are float64, because the deviation may be lost in the digits of a large mean.
-        self.register_buffer("mean", torch.zeros(num_features, dtype=torch.float64))
-        self.register_buffer("scale", torch.ones(num_features, dtype=torch.float64))
+        for name, value in ("mean", 0.0), ("scale", 1.0):  # In float32, the digits of a large mean would hide the rest.
+            self.register_buffer(name, torch.full((num_features,), value, dtype=torch.float64))
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
         self._losses: list[Tensor] = []
         self._sums: list[Tensor] = []
@@ -108,34 +100,15 @@ class BinaryClassifier(LightningModule):
         self._losses.clear()
         if self.trainer.global_step > 0 or not self.standardize or hasattr(self._data, "statistics"):
             return
-        loader: Any = self.trainer.train_dataloader
-        if sized_len(loader) is None:
-            raise ValueError("standardize: needs a loader that ends; use standardize=False")
-        moments = Moments()
-        with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
-            for features, _ in loader:
-                self._check_width(features)
-                moments.add(features.to(self.device))
+        moments = moments_of(self.trainer.train_dataloader, self.device, self._check_width)
         self._standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
 
     def _standardize_by(self, mean: Tensor, std: Tensor) -> None:
         self._check_width(mean[None])
-        constant = torch.nonzero(std == 0)[:, 0].tolist()
+        tell_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
         if self.standardize:
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # A constant feature becomes 0.
-            if constant:
-                names = getattr(self._data, "feature_names", None) or [f"feature {i + 1}" for i in range(len(std))]
-                verb, known_as = "is" if len(constant) == 1 else "are", listed([names[i] for i in constant])
-                message = f"{columns(constant)} {verb} constant; standardized to 0 (in figures: {known_as})"
-                warnings.warn(message, InputWarning, stacklevel=2)
-            return
-        if lost := torch.nonzero((std > 0) & (std <= FEW_DIGITS * mean.abs()))[:, 0].tolist():
-            message = f"{columns(lost)}: float32 has few digits for what varies about so large a mean"
-            warnings.warn(f"{message}; use --model.standardize true", InputWarning, stacklevel=2)
-        if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
-            message = f"columns differ in scale by {ratio:.0e}; consider --model.standardize true"
-            warnings.warn(message, InputWarning, stacklevel=2)
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), self.lr)

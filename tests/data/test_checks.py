@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as st_np
 
 from project.data import arrays, checks
 from project.data.arrays import open_array
-from project.data.checks import Features, Moments, Overlap, checked_rows, fingerprint, hash_rows, survey
+from project.data.checks import Features, Overlap, checked_rows, fingerprint, hash_rows, survey
+from project.data.scales import Moments
 from project.data.split import TEST, TRAIN, Assignment, split
 from project.errors import InputWarning
 from tests.data.test_arrays import FLOATS, assert_refused, shapes, tables

@@ -1,0 +1,89 @@
+"""On what scale each feature varies, and what is odd about it."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.utilities.data import sized_len
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
+
+from project.data.arrays import ArrayFile
+from project.errors import InputWarning, columns, listed
+
+FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits
+VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
+
+
+class Moments:
+    """Mean, deviation and range of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
+
+    Unlike sums of squares, this keeps its digits when the mean is large against the deviation.
+    """
+
+    def __init__(self) -> None:
+        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # (j,) float64, once there are rows
+        self.low, self.high = torch.tensor(torch.inf), torch.tensor(-torch.inf)  # the same
+
+    def add(self, features: Tensor) -> None:
+        """Take in n >= 1 rows, (n, j)."""
+        values = features.double()
+        n, mean = len(values), values.mean(0)
+        delta = mean - self.mean
+        between = delta.square() * (self.rows * n / (self.rows + n))
+        self.squares = self.squares + (values - mean).square().sum(0) + between
+        self.mean = self.mean + delta * (n / (self.rows + n))
+        self.rows += n
+        self.low, self.high = values.amin(0).minimum(self.low), values.amax(0).maximum(self.high)
+
+    @property
+    def std(self) -> Tensor:
+        """The population standard deviation, float64 (j,); exactly 0 where all rows are equal."""
+        return torch.where(self.low < self.high, (self.squares / self.rows).sqrt(), 0)
+
+
+def moments_of(loader: Any, device: torch.device, check_width: Callable[[Tensor], None]) -> Moments:
+    """Return the moments of the features that a loader gives with their labels, in one pass.
+
+    Raises:
+        ValueError: if the loader has no end, or as check_width.
+    """
+    if sized_len(loader) is None:
+        raise ValueError("standardize: needs a loader that ends; use standardize=False")
+    moments = Moments()
+    with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
+        for features, _ in loader:
+            check_width(features)
+            moments.add(features.to(device))
+    return moments
+
+
+def tell_lost_digits(array: ArrayFile, moments: Moments) -> None:
+    """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
+    if array.dtype.kind == "f":
+        lost = (moments.std > 0) & (moments.std <= moments.mean.abs() * float(np.finfo(array.dtype.name).eps))
+        if numbers := torch.nonzero(lost)[:, 0].tolist():
+            what = f"{columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
+            _warn(f"{array.path}: {what}; subtract it before saving")
+
+
+def tell_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequence[str] | None) -> None:
+    """Warn of training features, of mean and deviation (j,), that are constant, or that suffer from being taken raw."""
+    constant = torch.nonzero(std == 0)[:, 0].tolist()
+    if standardize:
+        if constant:
+            verb, names = "is" if len(constant) == 1 else "are", names or [f"feature {i + 1}" for i in range(len(std))]
+            known_as = f"(in figures: {listed([names[i] for i in constant])})"
+            _warn(f"{columns(constant)} {verb} constant; standardized to 0 {known_as}")
+        return
+    if lost := torch.nonzero((std > 0) & (std <= FEW_DIGITS * mean.abs()))[:, 0].tolist():
+        what = f"{columns(lost)}: float32 has few digits for what varies about so large a mean"
+        _warn(f"{what}; use --model.standardize true")
+    if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
+        _warn(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, InputWarning, stacklevel=3)
