@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import shlex
 import warnings
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,11 @@ class Parser(LightningArgumentParser):
         more = "Explain Lightning's options, too."
         self.add_argument(MORE, action=More, nargs=0, default=argparse.SUPPRESS, help=more)
 
+    def _parse_known_args(self, arg_strings: Any, *args: Any, **options: Any) -> Any:
+        """Whichever of the two comes first, --help beside --help.trainer explains all."""
+        self.whole = MORE in arg_strings
+        return super()._parse_known_args(arg_strings, *args, **options)
+
     def format_help(self, formatter: Any = None) -> str:
         groups, command = self._action_groups, self.prog.split()[-1]
         self.usage = f"project {command} [options]"
@@ -52,8 +58,6 @@ class Parser(LightningArgumentParser):
 
 class More(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        assert isinstance(parser, Parser)
-        parser.whole = True
         parser.print_help()
         parser.exit()
 
@@ -69,16 +73,21 @@ def refuse(error: argparse.ArgumentError, arguments: Sequence[str], known: Itera
     _, found, rest = str(error).partition("unrecognized arguments: ")
     if not found:
         return
-    unknown = rest.split()[0].partition("=")[0]
+    places = [i for i in range(1, len(arguments)) if f"{rest} ".startswith(f"{arguments[i]} ")]
+    if not places:
+        return
+    place = max(places, key=lambda i: len(arguments[i]))  # An argument may have spaces, and begin like another one.
+    unknown, sign, value = arguments[place], "", ""
+    if unknown.startswith("-"):
+        unknown, sign, value = unknown.partition("=")
     options = [option for option in known if option.startswith("--")]
     likely = [option for option in options if option.rpartition(".")[2] == unknown.removeprefix("--")]
     likely += difflib.get_close_matches(unknown, options, 1)
-    if unknown.endswith(".npy"):
-        likely = ["--data.predict"]
-    if not likely:
-        raise InputError(f"{unknown}: no such option; project {arguments[0]} --help lists them") from error
-    meant = f"{likely[0]} {unknown}" if unknown.endswith(".npy") else likely[0]
-    command = shlex.join(arguments).replace(unknown, meant, 1)
+    if not likely and not unknown.endswith(".npy"):
+        named = unknown or repr(unknown)
+        raise InputError(f"{named}: no such option; project {arguments[0]} --help lists them") from error
+    meant = ["--data.predict", unknown] if unknown.endswith(".npy") else [likely[0] + sign + value]
+    command = shlex.join([*arguments[:place], *meant, *arguments[place + 1 :]])
     raise InputError(f"{unknown}: no such option; did you mean: python -m project {command}") from error
 
 
@@ -117,9 +126,13 @@ def check_groups(arguments: Sequence[str]) -> None:
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, _, value = argument.partition("=")
         group, value = name.removeprefix("--"), value or following
-        if name.startswith("--") and group in SPREAD and (Path(value).is_dir() or value.endswith(".npy")):
-            meant = f"--{group}.{SPREAD[group]} {value}"
-            raise InputError(f"{name}: {value} is no config; did you mean {meant}")
+        is_file = value.endswith(".npy")
+        # Path.is_dir raises an error if the name is too long, as a config in one line may be.
+        if name.startswith("--") and group in SPREAD and value and (is_file or os.path.isdir(value)):  # noqa: PTH112
+            option, meant = SPREAD[group], value
+            if is_file and group == "data":
+                option, meant = ("predict", value) if arguments[0] == "predict" else ("root", str(Path(value).parent))
+            raise InputError(f"{name}: {value} is no config; did you mean --{group}.{option} {meant}")
 
 
 def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

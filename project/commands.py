@@ -27,12 +27,12 @@ def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
         description="Overlay runs, and say whether split and initial weights were the same.",
         exit_on_error=False,
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="Run folders, or their names under lightning_logs.")
-    parser.add_argument("--output", type=Path, default=Path("comparison"), help="Folder for comparison.png and .json.")
+    parser.add_argument("runs", nargs="+", type=str, help="Run folders, or their names under lightning_logs.")
+    parser.add_argument("--output", type=str, default="comparison", help="Folder for comparison.png and .json.")
     options = parser.parse_args(arguments[1:])
     if len(options.runs) < 2:
         raise InputError(f"compare: {len(options.runs)} run given; need at least two")
-    compare(options.runs, options.output, kind)
+    compare([Path(run) for run in options.runs], Path(options.output), kind)
 
 
 def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
@@ -41,7 +41,7 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
         description="Draw the figures of a run again, also of an interrupted one.",
         exit_on_error=False,
     )
-    parser.add_argument("--name", type=Path | None, default=None, help="The run; the newest one unless named.")
+    parser.add_argument("--name", type=str | None, default=None, help="The run; the newest one unless named.")
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Of the files.")
     parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
     parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
@@ -61,13 +61,14 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     )
     parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
     parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
-    parser.add_argument("--output", type=Path | None, default=None, help="The ONNX file; model.onnx in the run.")
+    parser.add_argument("--output", type=str | None, default=None, help="The ONNX file; model.onnx in the run.")
     options = parser.parse_args(arguments[1:])
-    if options.output is not None and options.output.is_dir():
+    output = None if options.output is None else Path(options.output)
+    if output is not None and output.is_dir():
         raise InputError(f"--output: {options.output} is a folder; need the name of a file")
     checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
     run = Run.of_checkpoint(checkpoint)
-    export(checkpoint, options.output or (run.path if run else Path()) / "model.onnx", kind)
+    export(checkpoint, output or (run.path if run else Path()) / "model.onnx", kind)
 
 
 def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:

@@ -22,6 +22,9 @@ from project.errors import DivergedError, InputError, InputWarning, InterruptedR
 # Libraries raise these on options that they cannot use.
 UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, ImportError)
 BAD_NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP)  # Here the name that was given is at fault, not the disk.
+PROBLEM = (
+    r"given class_path '([^']*)':\s+(?:Parser key \"[^\"]*\":\s+)?([^,\n]*)"  # with a class, in jsonargparse's words
+)
 LONGEST_LINE = 500  # characters, so that a value of any length leaves the message readable
 
 
@@ -137,7 +140,7 @@ def one_line(message: str) -> str:
     message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
     subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)
     if subtypes and given:
-        option, problem = message.partition(":")[0], re.search(r"given class_path '([^']*)':\s+([^,\n]*)", message)
+        option, problem = message.partition(":")[0], re.search(PROBLEM, message)
         if problem:  # The class is known, or refused, and this is why it cannot be built.
             remedy = "; --allow-import PACKAGE allows one of your own" * problem[2].startswith("Importing")
             return f"{option}: {problem[1]}: {problem[2]}{remedy}"

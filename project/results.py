@@ -62,8 +62,8 @@ def write_test(
     rows = zip(numbers, labels.tolist(), answers.tolist(), strict=True)
     lines = [f"{row},{label:.0f},{format(p, '.9g') if isfinite(p) else ''}\n" for row, label, p in rows]
     write(run, f"{name}_predictions.csv", "".join(["row,class,probability\n", *lines]))
-    if run:
-        for path in plot(run, "png", 100, None, [name + figure for figure in TEST_FIGURES]):
+    if run:  # Its figures are of these data, wherever they were when it was trained.
+        for path in plot(Run(run.path, run.kind, data), "png", 100, None, [name + figure for figure in TEST_FIGURES]):
             print(f"written: {path}")
 
 

@@ -1,8 +1,8 @@
-"""The numbers of a test equal those of plain counting, of the formulas' sources, and of simulations."""
+"""Each number of a test and its interval, against plain Python and double loops."""
 
 import json
 import math
-from itertools import product
+from statistics import NormalDist, fmean, pstdev
 
 import numpy as np
 import pytest
@@ -10,109 +10,150 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project import evaluation
-from project.evaluation import Numbers, as_json, delong, evaluate, mean, midranks, reliability, roc, wilson
+from project.evaluation import Estimate, Numbers, as_json, delong, evaluate, mean, reliability, roc, wilson
 
-few = st.sampled_from([0.0, 0.2, 0.4999, 0.5, 0.7, 1.0])
-some = st.lists(few, min_size=2, max_size=9).map(np.array)
-
-
-def counted(labels: Numbers, probabilities: Numbers, label: int) -> tuple[int, int]:
-    """Return how many rows of a class are answered rightly, and how many there are; 0.5 speaks for class 1."""
-    of_class = [p for y, p in zip(labels, probabilities, strict=True) if y == label]
-    return sum((p >= 0.5) == (label == 1) for p in of_class), len(of_class)
+NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
+PROBABILITY = st.sampled_from([0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1]) | st.floats(0, 1)
+CLASSES = st.tuples(st.lists(PROBABILITY, min_size=1, max_size=8), st.lists(PROBABILITY, min_size=1, max_size=8))
+Patch = pytest.MonkeyPatch
 
 
-@given(some, some)
-def test_numbers_are_those_of_counting(negative: Numbers, positive: Numbers) -> None:
-    labels, p = np.repeat([0.0, 1.0], [len(negative), len(positive)]), np.concatenate([negative, positive])
-    found = evaluate(labels, p)
-    (zeros, n), (ones, m) = counted(labels, p, 0), counted(labels, p, 1)
-    shares = {"accuracy": (zeros + ones, n + m), "sensitivity": (ones, m), "specificity": (zeros, n)}
-    for name, (right, rows) in shares.items():
-        assert found[name] == wilson(right, rows)
-        assert found[name].value == right / rows
-    certain = [q if y else 1 - q for y, q in zip(labels, p, strict=True)]
-    assert found["bce"].value == pytest.approx(-sum(math.log(max(q, 1e-7)) for q in certain) / len(p), abs=1e-9)
-    assert found["mse"].value == pytest.approx(sum((1 - q) ** 2 for q in certain) / len(p), abs=1e-9)
-    wins = [(a > b) + (a == b) / 2 for a, b in product(positive, negative)]
-    assert found["auc"].value == pytest.approx(sum(wins) / len(wins), abs=1e-9)
+def rows_of(classes: tuple[list[float], list[float]]) -> tuple[Numbers, Numbers]:
+    labels = np.repeat([0.0, 1.0], [len(rows) for rows in classes])
+    return labels, np.concatenate(classes)
 
 
-@given(some, some)
-def test_delongs_interval_is_that_of_its_source(negative: Numbers, positive: Numbers) -> None:
-    """By DeLong's placement values: of each row, how many of the other class it is above."""
-    area, low, high, _ = delong(negative, positive)
-    above = np.array([[(a > b) + (a == b) / 2 for b in negative] for a in positive])
-    of_positive, of_negative = above.mean(1), above.mean(0)
-    variance = sum((v - area) ** 2 for v in of_positive) / (len(positive) - 1) / len(positive)
-    variance += sum((v - area) ** 2 for v in of_negative) / (len(negative) - 1) / len(negative)
-    half = 1.959963984540054 * math.sqrt(variance)
-    assert (low, high) == (pytest.approx(max(0, area - half), abs=1e-9), pytest.approx(min(1, area + half), abs=1e-9))
+def above(p: float, q: float) -> float:
+    return (p > q) + (p == q) / 2
 
 
-@given(st.integers(1, 10**7), st.floats(0, 1))
-def test_wilsons_ends_are_the_roots_of_its_equation(rows: int, share: float) -> None:
-    successes = round(share * rows)
-    value, *ends, _ = wilson(successes, rows)
-    assert value == successes / rows
-    assert 0 <= ends[0] <= value <= ends[1] <= 1
-    for end in ends:
-        assert (value - end) ** 2 == pytest.approx(1.959963984540054**2 * end * (1 - end) / rows, abs=1e-9)
-    assert (wilson(0, rows)[1], wilson(rows, rows)[2]) == (0, 1)
+def same(values: tuple[float, ...], expected: tuple[float, ...]) -> bool:
+    return np.allclose(values, expected, rtol=0, atol=1e-9, equal_nan=True)
 
 
-def test_a_row_without_an_answer_is_wrong_and_leaves_no_losses() -> None:
-    found = evaluate(np.array([0.0, 0, 1, 1]), np.array([0.1, np.nan, np.nan, 0.9]))
-    assert [found[name].value for name in ("accuracy", "sensitivity", "specificity")] == [0.5, 0.5, 0.5]
-    values = json.loads(json.dumps(as_json(found), allow_nan=False))
-    assert [values[name] for name in ("auc", "bce", "mse")] == [None] * 3
-    assert values["mse_interval"] == values["auc_interval"] == [None, None]
-    assert values["accuracy_interval"] == list(found["accuracy"][1:3])
-    assert math.isnan(delong(np.array([0.1]), np.array([0.2, 0.3])).low), "one row of a class has no variance"
+@given(CLASSES, st.booleans())
+def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list[float]], lost: bool) -> None:
+    """Exactly 0.5 speaks for class 1; NaN is a wrong answer, and there is no AUC and no loss with it."""
+    if lost:
+        classes = ([*classes[0], NAN], [NAN, *classes[1]])
+    certainty = [1 - p for p in classes[0]], classes[1]
+    right = [p < 0.5 for p in classes[0]], [p >= 0.5 for p in classes[1]]
+    both = certainty[0] + certainty[1]
+    with Patch.context() as patch:
+        patch.setattr(evaluation, "DRAWS", 10)
+        found = evaluate(*rows_of(classes))
+    by_hand = {
+        "accuracy": fmean(right[0] + right[1]),
+        "sensitivity": fmean(right[1]),
+        "specificity": fmean(right[0]),
+        "auc": NAN if lost else fmean(above(p, q) for p in classes[1] for q in classes[0]),
+        "bce": fmean(-math.log(max(c, 1e-7)) for c in both),
+        "mse": fmean((1 - c) ** 2 for c in both),
+    }
+    assert list(found) == list(by_hand)
+    assert same(tuple(estimate.value for estimate in found.values()), tuple(by_hand.values()))
+    assert [estimate.method for estimate in found.values()] == ["Wilson"] * 3 + ["DeLong"] + ["bootstrap"] * 2
+    for name, (value, low, high, _) in found.items():
+        assert low <= value <= high or name not in ("accuracy", "sensitivity", "specificity", "auc") or math.isnan(low)
+        assert not math.isnan(value) or (math.isnan(low) and math.isnan(high))
+    text = json.dumps(as_json(found), allow_nan=False)
+    assert text.count("null") == sum(np.isnan(estimate[:3]).sum() for estimate in found.values())
 
 
-def test_intervals_of_means_hold_what_they_promise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "DRAWS", 300)
-    rng = np.random.default_rng(0)
-    drawn = [mean(rng.exponential(size=60)) for _ in range(300)]
-    assert 0.88 <= sum(low <= 1 <= high for _, low, high, _ in drawn) / 300 <= 0.98
-    values = rng.exponential(size=500)
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_ends_of_wilsons_interval_solve_its_equation(counts: tuple[int, int]) -> None:
+    successes, rows = counts
+    share, low, high, _ = wilson(successes, rows)
+    for p in low, high:
+        assert abs((share - p) ** 2 - Z**2 * p * (1 - p) / rows) < 1e-9
+    assert share == successes / rows
+    assert 0 <= low < high <= 1
+    assert (low == 0, high == 1) == (successes == 0, successes == rows)
+    assert low <= share <= high
+
+
+@given(CLASSES)
+def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[float], list[float]]) -> None:
+    negative, positive = classes
+    n, m = len(negative), len(positive)
+    area = sum(above(p, q) for p in positive for q in negative) / n / m
+    ends = NAN, NAN
+    if min(n, m) >= 2:
+        of_positive = [sum(above(p, q) for q in negative) / n for p in positive]
+        of_negative = [sum(above(p, q) for p in positive) / m for q in negative]
+        variance = sum((v - area) ** 2 for v in of_positive) / (m - 1) / m
+        variance += sum((v - area) ** 2 for v in of_negative) / (n - 1) / n
+        ends = max(0, area - Z * math.sqrt(variance)), min(1, area + Z * math.sqrt(variance))
+    assert same(delong(np.array(negative), np.array(positive))[:3], (area, *ends))
+
+
+def test_the_bootstrap_of_a_share_has_the_quantiles_of_a_binomial_distribution() -> None:
+    rows, ones = 30, 9
+    below, quantiles = 0.0, list[int]()
+    for k in range(rows + 1):
+        chance = math.comb(rows, k) * (ones / rows) ** k * (1 - ones / rows) ** (rows - k)
+        quantiles += [k for quantile in (0.025, 0.975) if below < quantile <= below + chance]
+        below += chance
+    values = np.repeat([1.0, 0.0], [ones, rows - ones])
+    assert same(mean(values)[:3], (ones / rows, quantiles[0] / rows, quantiles[1] / rows))
     assert mean(values) == mean(values)
-    monkeypatch.setattr(evaluation, "MOST_DRAWN", 499)
-    by_formula, by_draws = mean(values), drawn[0]
-    assert (by_formula.method, by_draws.method) == ("normal", "bootstrap")
-    assert by_formula.high - by_formula.value == pytest.approx(1.96 * values.std() / 500**0.5, rel=1e-4)
 
 
-@given(st.lists(few, min_size=1, max_size=30).map(np.array))
-def test_midranks_are_mean_places_in_order(values: Numbers) -> None:
-    assert midranks(values).tolist() == [(values < v).sum() + ((values == v).sum() + 1) / 2 for v in values]
+def test_the_bootstrap_covers_a_known_mean(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(evaluation, "DRAWS", 400)
+    found = [mean(values) for values in np.random.default_rng(1).gamma(2, 1, (200, 50))]
+    assert 0.88 < fmean(low < 2 < high for _, low, high, _ in found) < 0.99
 
 
-@given(st.lists(st.tuples(st.booleans(), few), min_size=1, max_size=40))
-def test_reliability_counts_each_row_in_its_bin(rows: list[tuple[bool, float]]) -> None:
-    labels, p = (np.array(values, np.float64) for values in zip(*rows, strict=True))
-    found, error = reliability(labels, p), 0.0
+def test_of_very_many_rows_the_interval_is_the_normal_one(monkeypatch: Patch) -> None:
+    values = np.random.default_rng(0).exponential(size=2000)
+    drawn = mean(values)
+    monkeypatch.setattr(evaluation, "MOST_DRAWN", len(values))
+    assert mean(values) == drawn
+    monkeypatch.setattr(evaluation, "MOST_DRAWN", len(values) - 1)
+    value, half = fmean(values), Z * pstdev(values) / math.sqrt(len(values))
+    normal = mean(values)
+    assert same(normal[:3], (value, value - half, value + half))
+    assert (drawn.method, normal.method) == ("bootstrap", "normal")
+    np.testing.assert_allclose(drawn[1:3], normal[1:3], atol=half / 10)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 100)), min_size=1, max_size=30))
+def test_reliability_by_hand(pairs: list[tuple[int, int]]) -> None:
+    """Of whole percent, whose bins are those of their tens; 100 % is in the last one."""
+    labels, probabilities = np.array(pairs, float).T / [[1], [100]]
+    with Patch.context() as patch:
+        patch.setattr(evaluation, "CALIBRATED_DRAWS", 2)
+        found = reliability(labels, probabilities)
+    error = 0.0
     for i in range(10):
-        inside = [(y, q) for y, q in rows if i / 10 <= q < (i + 1) / 10 or (i, q) == (9, 1)]
-        assert found.rows[i] == len(inside)
-        if inside:
-            shares = np.mean(inside, axis=0)
-            assert (found.observed[i], found.predicted[i]) == (pytest.approx(shares[0]), pytest.approx(shares[1]))
-            error += len(inside) / len(rows) * abs(shares[0] - shares[1])
-    assert found.error == pytest.approx(error)
+        here = [(label, percent / 100) for label, percent in pairs if min(percent // 10, 9) == i]
+        observed, predicted = (fmean(column) for column in zip(*here, strict=True)) if here else (NAN, NAN)
+        assert same((found.rows[i], found.observed[i], found.predicted[i]), (len(here), observed, predicted))
+        error += abs(observed - predicted) * len(here) / len(pairs) if here else 0
+    assert found.error == pytest.approx(error, abs=1e-9)
 
 
-def test_calibrated_probabilities_err_as_much_as_is_said_they_would() -> None:
-    rng = np.random.default_rng(0)
-    probabilities = rng.random(300)
-    errors = [reliability((rng.random(300) < probabilities).astype(float), probabilities) for _ in range(30)]
-    assert np.mean([each.error for each in errors]) == pytest.approx(errors[0].error_if_calibrated, rel=0.15)
+def test_the_error_if_calibrated_is_that_of_labels_drawn_with_these_probabilities() -> None:
+    rng = np.random.default_rng(5)
+    probabilities = rng.beta(0.7, 0.7, 120)
+    drawn = [reliability(rng.random(120) < probabilities, probabilities) for _ in range(200)]
+    assert len({found.error_if_calibrated for found in drawn}) == 1, "it does not depend on labels"
+    assert fmean(found.error for found in drawn) == pytest.approx(drawn[0].error_if_calibrated, rel=0.07)
 
 
-def test_the_roc_curve_passes_through_each_threshold() -> None:
-    labels, p = np.array([0.0, 0, 1, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.6, 0.8, 0.9])
-    false, true = roc(labels, p)
-    points = {(float((p[labels == 0] >= t).mean()), float((p[labels == 1] >= t).mean())) for t in (2, *p)}
-    rounded = {(round(x, 6), round(y, 6)) for x, y in zip(false.tolist(), true.tolist(), strict=True)}
-    assert rounded == {(round(x, 6), round(y, 6)) for x, y in points}
+@given(CLASSES, st.booleans())
+def test_roc_has_the_shares_that_reach_each_threshold(classes: tuple[list[float], list[float]], many: bool) -> None:
+    labels, probabilities = rows_of(classes)
+    thresholds = list(np.linspace(1, 0, 5)) if many else [2.0, *sorted(set(probabilities), reverse=True)]
+    with Patch.context() as patch:
+        patch.setattr(evaluation, "MOST_DRAWN", 5 if many and len(labels) > 5 else len(labels))
+        false, true = roc(labels, probabilities)
+    if not many or len(labels) > 5:
+        expected = [[fmean(p >= t for p in rows) for t in thresholds] for rows in classes]
+        np.testing.assert_allclose([false, true], expected, atol=1e-6)
+
+
+def test_json_has_null_for_what_is_not_finite() -> None:
+    found = as_json({"a": Estimate(1.5, NAN, math.inf, "x"), "b": Estimate(NAN, 0.0, 1.0, "x")})
+    assert found == {"a": 1.5, "a_interval": [None, None], "b": None, "b_interval": [0.0, 1.0]}

@@ -80,12 +80,12 @@ class ClassFiles:
         elif overlap.same_rows:
             raise InputError(f"{self.root}: class_0.npy and class_1.npy hold the same rows; nothing tells them apart")
         elif (overlap.both_classes or overlap.test_in_train) and not known:
-            warnings.warn(
-                f"{self.root}: {overlap.both_classes} feature vectors occur in both classes; "
-                f"{overlap.test_in_train} test rows also occur in train",
-                InputWarning,
-                stacklevel=2,
-            )
+            found = {
+                "feature vectors occur in both classes": overlap.both_classes,
+                "test rows also occur in train": overlap.test_in_train,
+            }
+            said = "; ".join(f"{count} {what}" for what, count in found.items() if count)
+            warnings.warn(f"{self.root}: {said}", InputWarning, stacklevel=2)
 
     def gather(
         self,

@@ -29,7 +29,9 @@ def scatter(
     which = describe(shown, rows) or "All datapoints"
     ax.set_title(which if num_features <= 2 else f"{which}, in the plane of most variance of {num_features} features")
     ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
-    bins = np.histogram_bin_edges(np.concatenate(classes)[:, 0].astype(np.float64), 30)
+    across = np.concatenate(classes)[:, 0].astype(np.float64)
+    margin = max(1.0, 1e-4 * abs(across[0])) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
+    bins = np.histogram_bin_edges(across, 30, (across.min() - margin, across.max() + margin))
     for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
         label = f"{wrap(name, 40)} ({len(features):,})"
         if j == 1:

@@ -205,6 +205,7 @@ def huge(features: int, hidden: int) -> Build:
 
 NAN, INF, DEFLATED = float("nan"), float("inf"), zipfile.ZIP_DEFLATED
 OPTIONS, DATA, LOADER = "hyper_parameters", "datamodule_hyper_parameters", "loops/fit_loop/state_dict/combined_loader"
+BATCHES = "loops/fit_loop/epoch_loop.batch_progress/total"
 GROUP, STEPS = "optimizer_states/0/param_groups/0", "loops/fit_loop/epoch_loop.automatic_optimization.optim_progress"
 WEIGHTS = {
     **{name: getattr(torch.Tensor, name) for name in ("tolist", "int", "bool", "double", "to_sparse", "__repr__")},
@@ -304,6 +305,10 @@ TRAINING = edits(
         "optimizer_states": [[5], "SGD", [{}], [{"state": {}}]],
         f"{GROUP}/params": [[0]],
         f"{GROUP}/lr": [5.0, "1"],
+        f"{GROUP}/momentum": [0.9],
+        f"{GROUP}/maximize": [True],
+        f"{GROUP}/weight_decay": [10.0],
+        BATCHES: [dict.fromkeys(("ready", "started", "processed", "completed"), count) for count in (0, 19, 41)],
         "lr_schedulers": [GONE, [{}], 5],
         "callbacks": [GONE, [], "all", {"History": 5}, {"Checkpoints": {}}],
         "callbacks/Checkpoints/best_loss": ["low", None, [0.5], NAN],
