@@ -1,70 +1,87 @@
-"""A slip is answered with the option that was meant, and help shows the project's own options first."""
+"""What no option takes gets one line that says what was meant; and help tells of our own options first."""
 
+import argparse
+import fnmatch
 from pathlib import Path
 
 import pytest
 
 from project.__main__ import main
-from project.arguments import name_the_run, take_packages
+from project.arguments import check_groups, name_the_run, refuse
+from project.errors import InputError
 
-pytestmark = pytest.mark.process
-MEANT = "no such option; did you mean: python -m project"
+Captured = pytest.CaptureFixture[str]
+HUGE = "9" * 400
+MEANT = {  # by command: what was meant
+    "fit --lr 0.1": "fit --model.lr 0.1",
+    "fit --name a--lr --lr 1": "fit --name a--lr --model.lr 1",
+    "fit --root X": "fit --data.root X",
+    "fit --data.rot X": "fit --data.root X",
+    "fit --model.hidden 64": "fit --model.hidden_features 64",
+    "fit --max_steps=3": "fit --trainer.max_steps=3",
+    "predict --name a rows.npy": "predict --name a --data.predict rows.npy",
+}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("command", "line"),
-    [
-        ("fit --lr 0.1", f"--lr: {MEANT} fit --model.lr 0.1"),
-        ("fit --root X --threads 1", f"--root: {MEANT} fit --data.root X --threads 1"),
-        ("test --data.rot=X", f"--data.rot: {MEANT} test --data.root=X"),
-        ("fit --model.hidden 64", f"--model.hidden: {MEANT} fit --model.hidden_features 64"),
-        ("predict NEW.npy", f"NEW.npy: {MEANT} predict --data.predict NEW.npy"),
-        ("fit --nonsense", "--nonsense: no such option; project fit --help lists them"),
-        ("fit --data .", "--data: . is no config; did you mean --data.root ."),
-        ("fit --data=class_0.npy", "--data: class_0.npy is no config; did you mean --data.root class_0.npy"),
+    [(given, f"{{}}: no such option; did you mean: python -m project {meant}") for given, meant in MEANT.items()]
+    + [
+        ("fit --xyzzy 1", "--xyzzy: no such option; project fit --help lists them"),
+        ("fit --data DIR", "--data: DIR is no config; did you mean --data.root DIR"),
+        ("predict --data=rows.npy", "--data: rows.npy is no config; did you mean --data.predict rows.npy"),
+        (f"fit --model.lr {HUGE}", "--model.lr: 999*to convert to float"),
+        (f"fit --model.lr={HUGE}", "--model.lr: 999*to convert to float"),
+        ("fit --model.lr !!timestamp", "--model.lr: !!timestamp; *"),
     ],
 )
-def test_a_slip_is_told_what_was_meant(command: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_line_says_what_was_meant(
+    command: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("DIR").mkdir()
     assert main(command.split()) == 2
-    assert capsys.readouterr().err == f"error: {line}\n"
+    (found,) = capsys.readouterr().err.splitlines()
+    unknown = found.removeprefix("error: ").partition(":")[0]
+    assert unknown in command
+    assert fnmatch.fnmatchcase(found, f"error: {line.format(unknown)}")
+    assert [path.name for path in Path().iterdir()] == ["DIR"], "nothing is written"
 
 
-@pytest.mark.parametrize("value", ["1" * 400, "!!timestamp"])
-@pytest.mark.parametrize("joined", [True, False])
-def test_a_value_that_breaks_the_parser_is_named(value: str, joined: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    given = [f"--model.lr={value}"] if joined else ["--model.lr", value]
-    assert main(["fit", "--threads", "1", *given]) == 2
-    assert capsys.readouterr().err.startswith(f"error: --model.lr: {value[:200]}")
+def test_an_argument_with_spaces_or_without_a_character_is_named_whole() -> None:
+    for argument, words in {"my rows.npy": "--data.predict 'my rows.npy'", "": "'': no such option"}.items():
+        error = argparse.ArgumentError(None, f"unrecognized arguments: {argument}")
+        with pytest.raises(InputError, match=words):
+            refuse(error, ["predict", "my", argument], ["--data.predict"])
+    refuse(argparse.ArgumentError(None, "expected one argument"), ["fit", "--lr"], ["--model.lr"])
 
 
-def test_help_fits_on_two_screens_and_more_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_group_takes_a_config(tmp_path: Path) -> None:
+    for value in ("data.yaml", '{"seed": ' + HUGE + "}", ""):
+        check_groups(["fit", "--data", value, f"--model={value}", "--name", str(tmp_path)])
+    with pytest.raises(InputError, match=f"did you mean --data.root {tmp_path}$"):
+        check_groups(["fit", f"--data={tmp_path / 'class_0.npy'}"])
+
+
+def test_a_run_may_stand_first() -> None:
+    for command in ("validate", "test", "predict", "plot", "export"):
+        for run in ("a", "lightning_logs/a", "here/lightning_logs/a/"):
+            assert name_the_run([command, run, "--x"]) == [command, "--name", "a", "--x"]
+    for others in (["test"], ["test", "--x", "a"], ["predict", "a.npy"], ["fit", "a"], ["compare", "a", "b"]):
+        assert name_the_run(others) == others
+
+
+@pytest.mark.process
+def test_help_is_short_unless_more_is_asked_for(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     pages = []
-    for word in "--help", "--help.trainer":
+    for options in (["--help"], ["--help.trainer"], ["--help", "--help.trainer"]):
         with pytest.raises(SystemExit, match="0"):
-            main(["fit", word])
+            main(["fit", *options])
         pages.append(capsys.readouterr().out)
-    assert len(pages[0].splitlines()) <= 80
-    own = "--model.lr", "--data.root", "--name", "--ckpt_path", "--figures.plane", "--help.trainer"
-    assert all(option in pages[0] for option in own)
+    assert pages[0].count("\n") <= 80
     assert "--trainer.max_steps" not in pages[0]
-    assert all(option in pages[1] for option in ("--trainer.max_steps", "--optimizer", "--lr_scheduler"))
-
-
-def test_a_run_is_named_first_or_by_its_option() -> None:
-    for given in "test a", "test lightning_logs/a", "test lightning_logs/a/", "test --name a":
-        assert name_the_run(given.split()) == ["test", "--name", "a"]
-    for kept in "fit a", "compare a b", "predict a.npy", "plot", "export --output a":
-        assert name_the_run(kept.split()) == kept.split()
-    packages = take_packages(["fit", "--allow-import", "a", "--model.lr", "1", "--allow-import=b"])
-    assert packages == (["fit", "--model.lr", "1"], ["a", "b"])
-
-
-def test_every_command_takes_a_run_by_either(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(blobs.parent)
-    for name in "ab":
-        assert main(["fit", "--name", name, "--data.root", "data", "--trainer.max_steps", "2"]) == 0
-    for command in "validate", "test", "plot", "export":
-        assert main([command, "a"]) == main([command, "--name", "a"]) == 0
-    assert main(["predict", "a", "--data.predict", "data/class_0.npy"]) == 0
-    a, b = ({path.name for path in Path("lightning_logs", name).glob("[!e]*")} for name in "ab")
-    assert a - b == {"test.json", "test_predictions.csv", "model.onnx", "predictions.csv"}
+    assert "--trainer.max_steps" in pages[1]
+    assert pages[1] == pages[2]
+    assert all(f"--{option} " in page for page in pages for option in ("data.root", "model.lr", "name", "ckpt_path"))

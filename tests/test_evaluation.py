@@ -10,17 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project import evaluation
-from project.evaluation import Estimate, Numbers, as_json, delong, evaluate, mean, reliability, roc, wilson
+from project.evaluation import Estimate, as_json, delong, evaluate, mean, reliability, wilson
 
 NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
-PROBABILITY = st.sampled_from([0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1]) | st.floats(0, 1)
+PROBABILITY = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1.0]) | st.floats(0, 1)
 CLASSES = st.tuples(st.lists(PROBABILITY, min_size=1, max_size=8), st.lists(PROBABILITY, min_size=1, max_size=8))
 Patch = pytest.MonkeyPatch
-
-
-def rows_of(classes: tuple[list[float], list[float]]) -> tuple[Numbers, Numbers]:
-    labels = np.repeat([0.0, 1.0], [len(rows) for rows in classes])
-    return labels, np.concatenate(classes)
 
 
 def above(p: float, q: float) -> float:
@@ -41,7 +36,7 @@ def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list
     both = certainty[0] + certainty[1]
     with Patch.context() as patch:
         patch.setattr(evaluation, "DRAWS", 10)
-        found = evaluate(*rows_of(classes))
+        found = evaluate(np.repeat([0.0, 1.0], [len(rows) for rows in classes]), np.concatenate(classes))
     by_hand = {
         "accuracy": fmean(right[0] + right[1]),
         "sensitivity": fmean(right[1]),
@@ -53,9 +48,6 @@ def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list
     assert list(found) == list(by_hand)
     assert same(tuple(estimate.value for estimate in found.values()), tuple(by_hand.values()))
     assert [estimate.method for estimate in found.values()] == ["Wilson"] * 3 + ["DeLong"] + ["bootstrap"] * 2
-    for name, (value, low, high, _) in found.items():
-        assert low <= value <= high or name not in ("accuracy", "sensitivity", "specificity", "auc") or math.isnan(low)
-        assert not math.isnan(value) or (math.isnan(low) and math.isnan(high))
     text = json.dumps(as_json(found), allow_nan=False)
     assert text.count("null") == sum(np.isnan(estimate[:3]).sum() for estimate in found.values())
 
@@ -76,8 +68,7 @@ def test_the_ends_of_wilsons_interval_solve_its_equation(counts: tuple[int, int]
 def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[float], list[float]]) -> None:
     negative, positive = classes
     n, m = len(negative), len(positive)
-    area = sum(above(p, q) for p in positive for q in negative) / n / m
-    ends = NAN, NAN
+    area, ends = sum(above(p, q) for p in positive for q in negative) / n / m, (NAN, NAN)
     if min(n, m) >= 2:
         of_positive = [sum(above(p, q) for q in negative) / n for p in positive]
         of_negative = [sum(above(p, q) for p in positive) / m for q in negative]
@@ -88,7 +79,7 @@ def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[fl
 
 
 def test_the_bootstrap_of_a_share_has_the_quantiles_of_a_binomial_distribution() -> None:
-    rows, ones = 30, 9
+    rows, ones = 30, 12
     below, quantiles = 0.0, list[int]()
     for k in range(rows + 1):
         chance = math.comb(rows, k) * (ones / rows) ** k * (1 - ones / rows) ** (rows - k)
@@ -140,18 +131,6 @@ def test_the_error_if_calibrated_is_that_of_labels_drawn_with_these_probabilitie
     drawn = [reliability(rng.random(120) < probabilities, probabilities) for _ in range(200)]
     assert len({found.error_if_calibrated for found in drawn}) == 1, "it does not depend on labels"
     assert fmean(found.error for found in drawn) == pytest.approx(drawn[0].error_if_calibrated, rel=0.07)
-
-
-@given(CLASSES, st.booleans())
-def test_roc_has_the_shares_that_reach_each_threshold(classes: tuple[list[float], list[float]], many: bool) -> None:
-    labels, probabilities = rows_of(classes)
-    thresholds = list(np.linspace(1, 0, 5)) if many else [2.0, *sorted(set(probabilities), reverse=True)]
-    with Patch.context() as patch:
-        patch.setattr(evaluation, "MOST_DRAWN", 5 if many and len(labels) > 5 else len(labels))
-        false, true = roc(labels, probabilities)
-    if not many or len(labels) > 5:
-        expected = [[fmean(p >= t for p in rows) for t in thresholds] for rows in classes]
-        np.testing.assert_allclose([false, true], expected, atol=1e-6)
 
 
 def test_json_has_null_for_what_is_not_finite() -> None:

@@ -1,5 +1,6 @@
-"""Training does not depend on anyone taking what it prints; what becomes of it, the exit status says."""
+"""Where nobody takes what is printed, training goes on, and the exit status says so."""
 
+import errno
 import io
 import os
 import subprocess
@@ -8,47 +9,86 @@ from pathlib import Path
 
 import pytest
 
+from project.__main__ import main
 from project.run import Run
 from project.streams import Steady
 
-PIPED = 'exec "$0" "$@" | true; exit ${PIPESTATUS[0]}'
+FIT = ["fit", "--trainer.max_steps", "2"]
 
 
 class Full(io.StringIO):
     def write(self, text: str) -> int:
-        raise OSError(28, "No space left on device")
-
-    flush = None  # type: ignore[assignment]
+        raise OSError(errno.ENOSPC, "full")
 
 
-def test_what_a_stream_cannot_take_is_dropped_and_remembered() -> None:
-    out = Steady(Full())
-    assert print("lost", file=out) is None
-    assert (out.failure and out.failure.errno) == 28
-    nowhere = Steady(None)
-    print("nobody", file=nowhere, flush=True)
-    assert nowhere.failure is None
-    plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    print("é猫", file=Steady(plain), flush=True)
-    assert plain.buffer.getvalue() == b"\\xe9\\u732b\n"  # type: ignore[attr-defined]
+class Unflushed(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "closed")
+
+
+@pytest.mark.parametrize(("stream", "number"), [(Full(), errno.ENOSPC), (Unflushed(), errno.EPIPE)])
+def test_what_a_stream_cannot_take_is_dropped_and_remembered(stream: io.StringIO, number: int) -> None:
+    steady = Steady(stream)
+    assert steady.failure is None
+    print("abc", file=steady, flush=True)
+    assert (steady.write("four"), steady.failure and steady.failure.errno) == (4, number)
+
+
+def test_after_a_failure_a_real_stream_leads_nowhere() -> None:
+    stream = open("/dev/full", "w")  # noqa: SIM115 (its closing is what is tested)
+    steady = Steady(stream)
+    print("x" * 100_000, file=steady, flush=True)
+    assert isinstance(steady.failure, OSError)
+    print("more", file=stream)
+    stream.close()
+
+
+def test_characters_that_an_encoding_lacks_are_spelled() -> None:
+    stream = io.TextIOWrapper(raw := io.BytesIO(), encoding="ascii")
+    print("a é ☃ \ud800", file=Steady(stream), flush=True)
+    assert raw.getvalue() == rb"a \xe9 \u2603 \ud800" + b"\n"
+    print("\ud800", file=Steady(nowhere := io.StringIO()))
+    assert nowhere.getvalue() == "\\ud800\n"
+    assert Steady(None).write("é") == 1
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose every line was read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("whole"))
+        assert main([*FIT, "--name", "whole"]) == 0
+        return Run("whole").path.absolute()
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("script", "status", "said"),
-    [
-        ('exec "$0" "$@" 2>&-', 0, ""),
-        ('exec "$0" "$@" >&-', 0, ""),
-        ('exec "$0" "$@" <&- >&- 2>&-', 0, ""),
-        (PIPED, 1, "error: standard output: Broken pipe\n"),
-        ('exec "$0" "$@" > /dev/full', 1, "error: standard output: No space left on device\n"),
-        ('PYTHONIOENCODING=ascii exec "$0" "$@"', 0, ""),
-    ],
+    ("redirections", "status"),
+    [("2>&- >/dev/null", 0), (">&-", 0), ("", 1), (">/dev/full", 1)],
+    ids=["stderr closed", "stdout closed", "a closed pipe", "a full disk"],
 )
-def test_a_run_is_complete_whoever_listens(script: str, status: int, said: str, blobs: Path, tmp_path: Path) -> None:
-    options = ["--data.root", str(blobs), "--data.class_names", "[é, 猫]", "--name", "ü", "--trainer.max_steps", "2"]
-    command = ["bash", "-c", script, sys.executable, "-m", "project", "fit", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (status, said)
-    assert Run(tmp_path / "lightning_logs" / "ü").checkpoint()["global_step"] == 2
-    assert len(os.listdir(tmp_path / "lightning_logs" / "ü" / "figures")) == 4  # noqa: PTH208
+def test_a_run_is_complete_whoever_listens(whole: Path, redirections: str, status: int, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = ["sh", "-c", f'exec "$@" {redirections}', "-", sys.executable, "-m", "project", *FIT, "--name", "run"]
+    with open(writer, "wb") as pipe:
+        done = subprocess.run(command, cwd=tmp_path, stdout=pipe, stderr=-1, text=True, timeout=120, check=False)
+    reason = os.strerror(errno.ENOSPC if "full" in redirections else errno.EPIPE)
+    assert (done.returncode, done.stderr) == (status, f"error: standard output: {reason}\n" * status)
+    files = [path.relative_to(whole) for path in whole.rglob("*.*") if "tfevents" not in path.name]
+    assert len(files) >= 8
+    assert all(
+        (tmp_path / "lightning_logs" / "run" / file).read_bytes() == (whole / file).read_bytes() for file in files
+    )
+
+
+@pytest.mark.process
+def test_names_may_have_characters_that_the_terminal_lacks(blobs: Path) -> None:
+    arguments = [*FIT, "--name", "Größe", "--data.class_names", "Bär,Löwe", "--data.root", "data"]
+    predict = ["predict", "--name", "Größe", "--data.predict", "data/class_0.npy"]
+    code = f"from project.__main__ import main; raise SystemExit(main({arguments!a}) or main({predict!a}))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    out = subprocess.check_output([sys.executable, "-c", code], cwd=blobs.parent, env=environment, timeout=120)
+    assert rb"figures: lightning_logs/Gr\xf6\xdfe/figures" in out
+    assert rb" B\xe4r, " in out
+    assert rb" L\xf6we" in out
