@@ -274,9 +274,8 @@ def verdict(status: int, stderr: str, *, changed: bool, imported: bool) -> str:
         "foreign code was imported": imported,
         f"exit status {status}": status not in (0, 2) and not (status == 3 and "diverged" in stderr),
         "a traceback": "Traceback" in stderr,
-        f"{len(lines)} lines": status != 0 and len(lines) > MAX_LINES,  # A profiler's report has as many as it wants.
-        f"a line of {max(map(len, lines), default=0)} characters": status != 0
-        and any(len(line) > MAX_LINE for line in lines),
+        f"{len(lines)} lines": len(lines) > MAX_LINES,
+        f"a line of {max(map(len, lines), default=0)} characters": any(len(line) > MAX_LINE for line in lines),
         "no line that begins with error:": status == 2 and not any(line.startswith("error: ") for line in lines),
         "something was written": status == 2 and changed,
         "no option is named": bool(re.search(r"error: *(:|$)", stderr)),
@@ -318,6 +317,8 @@ def run(cases: int, seconds: float, seed: int, first: int = 0) -> Summary:
             imported = any("canary" in path.name and path.suffix in (".txt", ".pyc") for path in after)
             summary.counts["refused in one line" if status == 2 else "obeyed"] += 1
             # What a callback cannot do, it says only when the run folder is there.
+            if status == 0 and any("profiler" in argument for argument in arguments):
+                stderr = ""  # It is a report of as many lines as it takes.
             if wrong := verdict(status, stderr, changed=before != after and kind != "own", imported=imported):
                 shown = f"{arguments}" + (f" with {config!r}" if config is not None else "")
                 summary.failures.append(f"case {number} ({kind}): {shown[:900]}: {wrong}\n{stderr[-1500:]}")
