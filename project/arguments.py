@@ -128,7 +128,7 @@ def check_groups(arguments: Sequence[str]) -> None:
         group, value = name.removeprefix("--"), value or following
         is_file = value.endswith(".npy")
         # Path.is_dir raises an error if the name is too long, as a config in one line may be.
-        if name.startswith("--") and group in SPREAD and value and (is_file or os.path.isdir(value)):  # noqa: PTH112
+        if name.startswith("--") and group in SPREAD and (is_file or os.path.isdir(value)):  # noqa: PTH112
             option, meant = SPREAD[group], value
             if is_file and group == "data":
                 option, meant = ("predict", value) if arguments[0] == "predict" else ("root", str(Path(value).parent))

@@ -17,7 +17,7 @@ GRACE = 120  # seconds for what a campaign does around its own limit
 CAMPAIGNS = {  # by module: its options, and its share of the time
     "class_files": (["--files", "1000000"], 0.2),
     "checkpoints": ([], 0.2),
-    "kills": (["--kills", "200"], 0.35),
+    "kills": (["--kills", "1000"], 0.35),
     "options": (["--cases", "2000"], 0.2),
     "claims": (["--rounds", "50", "--trainings", "5"], 0.05),
 }
