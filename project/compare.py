@@ -1,7 +1,7 @@
 """What several runs have in common, where they differ, and how they ended."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from project.disk import write_whole
 from project.errors import InputError
 from project.figures.comparison import Curves, comparison
-from project.figures.curves import SUBSETS, WINDOWS, running_mean
+from project.figures.curves import SUBSETS, running_mean, window
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
@@ -88,29 +88,35 @@ def curves_of(run: Run) -> Curves:
     columns, loss = run.history(), run.checkpoint()["hyper_parameters"]["loss"]
     steps = columns.pop("step")
     # The loss of an iteration is that of the weights before its update; of mini-batches, single ones hide each other.
-    window = max(1, len(steps) // WINDOWS)
-    title = f"training loss ({loss.upper()}){f', mean of the last {window}' if window > 1 else ''}"
-    curves = {title: (steps - 1, running_mean(columns.pop("train_loss"), window))}
+    most = window(len(steps))
+    title = f"training loss ({loss.upper()}){f', mean of the last {most}' if most > 1 else ''}"
+    curves = {title: (steps - 1, running_mean(columns.pop("train_loss"), most))}
+    before = initial(run, {name.partition("_")[0] for name in columns})
     for name, values in columns.items():
         subset, _, metric = name.partition("_")
         if metric == "loss":  # It is one of the others.
             continue
         there = ~np.isnan(values)
         x, y = steps[there], values[there]
-        if (before := initial(run, subset, metric)) is not None:
-            x, y = np.insert(x, 0, 0), np.insert(y, 0, before)
+        if name in before:
+            x, y = np.insert(x, 0, 0), np.insert(y, 0, before[name])
         curves[f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"] = x, y
     return curves
 
 
-def initial(run: Run, subset: str, metric: str) -> float | None:
-    """Return a metric of the initial weights, or None if the data are not where they were."""
+def initial(run: Run, subsets: Iterable[str]) -> dict[str, float]:
+    """Return the metrics of the initial weights by their columns, or none if the data are not where they were."""
     try:
-        rows = getattr(run.data(), subset)
+        data = run.data()
+        held = {subset: getattr(data, subset) for subset in subsets}
     except InputError:
-        return None
+        return {}
+    model, found = run.model(initial=True), dict[str, float]()
     with torch.no_grad():
-        return METRICS[metric](rows.labels, run.model(initial=True)(rows.features)).item()
+        for subset, rows in held.items():
+            answers = model(rows.features)
+            found |= {f"{subset}_{name}": metric(rows.labels, answers).item() for name, metric in METRICS.items()}
+    return found
 
 
 def format_table(report: Mapping[str, Any]) -> str:

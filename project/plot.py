@@ -15,11 +15,11 @@ from project.disk import write_whole
 from project.errors import InputError
 from project.evaluation import delong, reliability, roc
 from project.figures.boundary import boundary, grid
-from project.figures.curves import accuracy, loss
+from project.figures.curves import SUBSETS, accuracy, loss
 from project.figures.evaluation import evaluation
-from project.figures.plane import Numbers, Plane, of_components, of_features
+from project.figures.plane import Plane, of_components, of_features
 from project.figures.scatter import describe, scatter
-from project.figures.style import own_style, to_file
+from project.figures.style import Numbers, own_style, to_file
 from project.model import BinaryClassifier
 from project.run import Run
 
@@ -27,7 +27,6 @@ GRID_POINTS = 200  # an axis, or fewer where the hidden layer is wide
 MOST_WORK = 2**27  # values of the hidden layer that a panel may take
 MOST_CELLS = 2**22  # of a layer that are there at once
 SAMPLED = 30  # places that show whether a network can be asked by two coordinates
-SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def draw_scatter(run: Run) -> Figure:

@@ -59,9 +59,8 @@ def train(trainer: Trainer, run: Run | None, done: int | None, **options: Any) -
             raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
     except (AssertionError, RuntimeError, *UNUSABLE) as error:
         began, place = trainer.global_step > (done or 0), origin(error)
-        unusable = (
-            not began and type(error) is not RuntimeError
-        )  # Such an error may be the machine's, or another rank's.
+        # A RuntimeError may be the machine's, or tell of another rank's end.
+        unusable = not began and type(error) is not RuntimeError
         if isinstance(error, (InputError, DivergedError)) or not (unusable or "lightning.pytorch.callbacks" in place):
             raise
         if run and done is None and not began:  # A run that cannot begin leaves no folder.

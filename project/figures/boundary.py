@@ -4,19 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, PROBABILITY_MAP, dot_scale, new_figure, wrap
+from project.figures.style import (
+    CLASS_COLOURS,
+    CLASS_MARKERS,
+    PROBABILITY_MAP,
+    Numbers,
+    dot_scale,
+    new_figure,
+    room,
+    wrap,
+)
 
 MARGIN = 0.05  # of each axis' own range
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
 PALEST = 0.2  # opacity of the colour far from any training row
 
-Numbers = npt.NDArray[np.float32 | np.float64]
 Classes = Sequence[Numbers]
 Names = Sequence[str]
 
@@ -37,8 +44,7 @@ class Grid(NamedTuple):
 def grid(low: Numbers, high: Numbers, n: int) -> Grid:
     """Lay a grid of n values an axis around the lowest and highest places, (1,) or (2,)."""
     lowest, highest = low.astype(np.float64), high.astype(np.float64)
-    # Around a constant, the margin is wide enough for the grid's values to differ.
-    margin = MARGIN * np.where(highest > lowest, highest - lowest, np.maximum(1, 1e-4 * abs(lowest)))
+    margin = MARGIN * np.where(highest > lowest, highest - lowest, room(lowest))
     axes = np.linspace(lowest - margin, highest + margin, n).T
     return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0])
 

@@ -18,10 +18,15 @@ LOGARITHMIC = 100  # times the smallest loss, from which on the axis is logarith
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the beginning of a column's name
 
 
-def running_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
+def window(iterations: int) -> int:
+    """Return over how many training losses a chart of so many iterations takes a mean."""
+    return max(1, iterations // WINDOWS)
+
+
+def running_mean(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
     """Return the mean of each value and those before it, so many in all, or as many as there are, (N,)."""
     sums, ends = np.concatenate([[0], np.cumsum(values)]), np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
+    starts = np.maximum(ends - most, 0)
     means: npt.NDArray[np.float64] = (sums[ends] - sums[starts]) / (ends - starts)
     return means
 
@@ -34,10 +39,10 @@ def loss(history: History, criterion: str) -> Figure:
     figure, (ax,) = new_figure()
     steps, train, val = history["step"], history["train_loss"], history["val_loss"]
     _draw(ax, history, "loss")
-    window = max(1, len(train) // WINDOWS)
-    if window > 1 and np.abs(np.diff(train)).mean() > NOISY * np.ptp(train):
+    most = window(len(train))
+    if most > 1 and np.abs(np.diff(train)).mean() > NOISY * np.ptp(train):
         ax.lines[0].set_alpha(0.3)
-        ax.plot(steps, running_mean(train, window), color=LINE_COLOURS[0], label=f"training, mean of the last {window}")
+        ax.plot(steps, running_mean(train, most), color=LINE_COLOURS[0], label=f"training, mean of the last {most}")
     if not np.isnan(val).all():
         lowest = int(np.nanargmin(val))
         label = f"lowest validation loss, {val[lowest]:.3g} after {steps[lowest]:.0f}"

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Numbers = npt.NDArray[np.float32 | np.float64]
+from project.figures.style import Numbers
 
 MOST_SQUARE = 1000  # rows or columns of the matrix whose eigenvectors are the components
 HEAVIEST = 3  # features that an axis is named by

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, dot_scale, new_figure, wrap
-
-Features = npt.NDArray[np.float32 | np.float64]
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Numbers, dot_scale, new_figure, room, wrap
 
 
 def describe(shown: int, rows: int) -> str:
@@ -17,7 +14,7 @@ def describe(shown: int, rows: int) -> str:
 
 
 def scatter(
-    classes: Sequence[Features], rows: int, axis_names: Sequence[str], class_names: Sequence[str], num_features: int
+    classes: Sequence[Numbers], rows: int, axis_names: Sequence[str], class_names: Sequence[str], num_features: int
 ) -> Figure:
     """Draw class 0 and class 1, seen at places (N, 1) or (N, 2) each, across and upwards.
 
@@ -30,7 +27,7 @@ def scatter(
     ax.set_title(which if num_features <= 2 else f"{which}, in the plane of most variance of {num_features} features")
     ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
     across = np.concatenate(classes)[:, 0].astype(np.float64)
-    margin = max(1.0, 1e-4 * abs(across[0])) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
+    margin = room(across[0]) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
     bins = np.histogram_bin_edges(across, 30, (across.min() - margin, across.max() + margin))
     for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
         label = f"{wrap(name, 40)} ({len(features):,})"

@@ -24,6 +24,7 @@ PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 Pixels = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.float32 | np.float64]
 
 
 def dot_scale(rows: int) -> float:
@@ -37,6 +38,12 @@ def own_style() -> Iterator[None]:
     defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
     with mpl.rc_context({**defaults, "text.parse_math": False}):
         yield
+
+
+def room(constant: Numbers) -> Numbers:
+    """Return how much room around values that are all equal is wide enough for places in it to differ."""
+    result: Numbers = np.maximum(1.0, 1e-4 * abs(constant))
+    return result
 
 
 def wrap(text: str, width: int, lines: int = 3) -> str:

@@ -23,11 +23,20 @@ from matplotlib.patches import StepPatch
 from PIL import Image
 
 from project.figures import style
-from project.figures.boundary import NEAR, PALEST, Grid, Numbers, boundary, grid, nearness
+from project.figures.boundary import NEAR, PALEST, Grid, boundary, grid, nearness
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, new_figure, own_style, to_file, to_pixels, to_png
+from project.figures.style import (
+    CLASS_COLOURS,
+    CLASS_MARKERS,
+    Numbers,
+    new_figure,
+    own_style,
+    to_file,
+    to_pixels,
+    to_png,
+)
 
 Array = npt.NDArray[np.float32]
 Artist = TypeVar("Artist")
