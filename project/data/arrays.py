@@ -123,7 +123,7 @@ def _checked_dtype(descr: object) -> np.dtype[np.generic]:
 
 def _checked_shape(shape: object) -> tuple[int, int]:
     if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
-        raise ValueError(f"malformed header (shape {str(shape)[:40]}); save the array again")
+        raise ValueError(f"malformed header (shape {repr(shape)[:40]}); save the array again")
     if len(shape) != 2:
         remedy = f"reshape to {(*shape, 1)}" if len(shape) == 1 else "one row per example"
         raise ValueError(f"shape {str(shape)[:40]} is {len(shape)}-D; need (N, j), e.g. {remedy}")

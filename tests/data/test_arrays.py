@@ -123,6 +123,7 @@ DAMAGED = {
     "negative shape": (npy(header("<f8", False, (-5, 2)), bytes(80)), r"malformed.*\(-5, 2\)"),
     "shape of bool": (npy(header("<f8", False, (True, 2)), bytes(16)), "malformed.*True"),
     "shape no tuple": (npy(header("<f8", False, "5"), bytes(80)), "malformed.*5"),
+    "shape of half a character": (npy(header("<f8", False, r"'\ud800'"), bytes(80)), r"malformed.*'\\ud800'"),
     "fortran_order": (npy(header("<f8", 0, (5, 2)), bytes(80)), "malformed.*fortran_order 0"),
     "a key too few": (npy("{'descr': '<f8', 'shape': (5, 2)}", bytes(80)), "malformed"),
     "a key too many": (npy(header("<f8", False, (5, 2))[:-1] + "'x': 1}", bytes(80)), "malformed"),
