@@ -8,20 +8,28 @@ from typing import Any
 import numpy as np
 import torch
 
+from project.checkpoint import rebuild
 from project.disk import write_whole
 from project.errors import InputError
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import SUBSETS, running_mean, window
 from project.figures.style import own_style, to_file
+from project.inference import interval, mcnemar, p_value, paired
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
+from project.results import right
 from project.run import Run
+
+THESE_ONLY = (
+    "this speaks of these two networks only, not of the options that they differ in; for those: python -m project study"
+)
 
 
 def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
     """Print a table of what differs and of the final numbers; write comparison.png and comparison.json into a folder.
 
-    The paths are run folders, or their names under lightning_logs; one that is no trained run is an InputError.
+    Two runs of the same split that were both tested are also compared row by row. The paths are run folders, or their
+    names under lightning_logs; one that is no trained run, or whose test is of another iteration, is an InputError.
     """
     runs = [Run(path, kind) for path in paths]
     for path, run in zip(paths, runs, strict=True):
@@ -31,8 +39,11 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     options = differences([flatten(run.options()) for run in runs])
     checkpoints = [run.checkpoint() for run in runs]
     first = checkpoints[0]
+    same_split = all(each["fingerprint"] == first["fingerprint"] for each in checkpoints)
+    is_pair = same_split and len(runs) == 2
+    test = paired_test(runs, [each["global_step"] for each in checkpoints]) if is_pair else None
     report = {
-        "same_split": all(each["fingerprint"] == first["fingerprint"] for each in checkpoints),
+        "same_split": same_split,
         "same_initial_weights": all(same_weights(each["initial"], first["initial"]) for each in checkpoints),
         "runs": [
             {
@@ -44,12 +55,16 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
             }
             for name, run, checkpoint, differing in zip(names, runs, checkpoints, options, strict=True)
         ],
+        "paired_test": test,
     }
+    curves = [curves_of(run, checkpoint) for run, checkpoint in zip(runs, checkpoints, strict=True)]
     with own_style():
-        figure = comparison({name: curves_of(run) for name, run in zip(names, runs, strict=True)})
+        figure = comparison(dict(zip(names, curves, strict=True)))
         write_whole(output / "comparison.png", to_file(figure, "png"))
     write_whole(output / "comparison.json", (json.dumps(report, indent=2) + "\n").encode())
     print(format_table(report))
+    if is_pair:
+        print(words_of(test, names))
     print(f"written: {output / 'comparison.png'} and comparison.json")
 
 
@@ -83,15 +98,54 @@ def final(run: Run) -> dict[str, float]:
     return {name: float(values[-1]) for name, values in columns.items() if values.size}
 
 
-def curves_of(run: Run) -> Curves:
+def paired_test(runs: Sequence[Run], steps: Sequence[int]) -> dict[str, Any] | None:
+    """Compare two runs on the test rows of their split, or return None if one of them was not tested.
+
+    ``steps`` are the iterations of their last checkpoints; a test of another one, or of other rows, is an InputError.
+    """
+    if not all((run.path / "test_predictions.csv").exists() for run in runs):
+        return None
+    a, b = (run.tested() for run in runs)
+    for run, tested, step in zip(runs, (a, b), steps, strict=True):
+        if tested.step != step:
+            raise InputError(f"{run.path}: its test is of iteration {tested.step}; test the checkpoint of {step}")
+    if not np.array_equal(a.labels, b.labels):
+        raise InputError(f"{runs[1].path}: its test is of other rows than that of {runs[0].path}; test both again")
+    of_a, of_b = (right(each.labels, each.probabilities) for each in (a, b))
+    only_a, only_b, p = mcnemar(of_a, of_b)
+    difference, low, high = paired(of_a, of_b)
+    return {
+        "rows": len(of_a),
+        "right_in_one_only": [only_a, only_b],
+        "mcnemar_p": p,
+        "accuracy_difference": difference,
+        "accuracy_difference_interval": [low, high],
+        "speaks_of": "these two networks only",
+    }
+
+
+def words_of(found: Mapping[str, Any] | None, names: Sequence[str]) -> str:
+    """Say what a paired test of two networks found, or how to get one."""
+    if found is None:
+        return "python -m project test on both gives the paired test of these two networks"
+    (only_a, only_b), difference = found["right_in_one_only"], found["accuracy_difference"]
+    numbers = interval(difference, *found["accuracy_difference_interval"])
+    return (
+        f"{found['rows']} test rows: {only_a} that only {names[0]} gets right, {only_b} that only {names[1]} does; "
+        f"exact McNemar test {p_value(found['mcnemar_p'])}\n"
+        f"test accuracy: {names[0]} - {names[1]} = {numbers}\n{THESE_ONLY}"
+    )
+
+
+def curves_of(run: Run, checkpoint: dict[str, Any]) -> Curves:
     """Return what a chart shows of a run: each metric from the initial weights on, as far as its data are at hand."""
-    columns, loss = run.history(), run.checkpoint()["hyper_parameters"]["loss"]
+    columns, loss = run.history(), checkpoint["hyper_parameters"]["loss"]
     steps = columns.pop("step")
     # The loss of an iteration is that of the weights before its update; of mini-batches, single ones hide each other.
     most = window(len(steps))
     title = f"training loss ({loss.upper()}){f', mean of the last {most}' if most > 1 else ''}"
     curves = {title: (steps - 1, running_mean(columns.pop("train_loss"), most))}
-    before = initial(run, {name.partition("_")[0] for name in columns})
+    before = initial(run, checkpoint, {name.partition("_")[0] for name in columns})
     for name, values in columns.items():
         subset, _, metric = name.partition("_")
         if metric == "loss":  # It is one of the others.
@@ -104,14 +158,14 @@ def curves_of(run: Run) -> Curves:
     return curves
 
 
-def initial(run: Run, subsets: Iterable[str]) -> dict[str, float]:
+def initial(run: Run, checkpoint: dict[str, Any], subsets: Iterable[str]) -> dict[str, float]:
     """Return the metrics of the initial weights by their columns, or none if the data are not where they were."""
     try:
-        data = run.data()
+        data = run.data(checkpoint)
         held = {subset: getattr(data, subset) for subset in subsets}
     except InputError:
         return {}
-    model, found = run.model(initial=True), dict[str, float]()
+    model, found = rebuild(checkpoint, run.kind, initial=True), dict[str, float]()
     with torch.no_grad():
         for subset, rows in held.items():
             answers = model(rows.features)

@@ -13,6 +13,7 @@ from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import InputWarning, listed
 from project.evaluation import Estimate, Numbers, as_json, evaluate
+from project.inference import Flags
 from project.plot import TEST_FIGURES, plot
 from project.run import Run, tested_name
 
@@ -22,8 +23,8 @@ WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (
 def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Estimate]:
     """Print a table of how right the answers for a subset are, and return its numbers."""
     estimates = evaluate(labels, probabilities)
-    names, right = data.class_names, ((probabilities >= 0.5) == (labels == 1)) & np.isfinite(probabilities)
-    shares = {"accuracy": right, "sensitivity": right[labels == 1], "specificity": right[labels == 0]}
+    names, correct = data.class_names, right(labels, probabilities)
+    shares = {"accuracy": correct, "sensitivity": correct[labels == 1], "specificity": correct[labels == 0]}
     found = {"sensitivity": f" of {names[1]}", "specificity": f" of {names[0]}"}
     print(f"{subset}: {len(labels)} rows, half of each class")
     print(f"{'':<18}  value   95% interval")
@@ -34,6 +35,12 @@ def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Num
         message = f"no answer for {len(lost)} {subset} rows, which count as wrong: too far from the training rows"
         warnings.warn(f"{data.root}: {message}", InputWarning, stacklevel=2)
     return estimates
+
+
+def right(labels: Numbers, probabilities: Numbers) -> Flags:
+    """Return which rows are classified correctly, bool (N,); one without an answer is not."""
+    rows: Flags = ((probabilities >= 0.5) == (labels == 1)) & np.isfinite(probabilities)
+    return rows
 
 
 def tell_better(run: Run | None, checkpoint: Path, step: int) -> None:

@@ -86,12 +86,12 @@ class Run:
         """Return the model of last.ckpt, ready to predict; or as it was before the first iteration."""
         return rebuild(self.checkpoint(), self.kind, initial)
 
-    def data(self) -> NpyDataModule:
-        """Return the data that the run was trained on, set up."""
+    def data(self, contents: dict[str, Any] | None = None) -> NpyDataModule:
+        """Return the data that the run was trained on, set up; ``contents`` are last.ckpt's, if at hand already."""
         if self._data is None:
             data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
             data.setup("fit")
-            data.check_fingerprint(self.checkpoint()["fingerprint"])
+            data.check_fingerprint((contents or self.checkpoint())["fingerprint"])
             self._data = data
         return self._data
 

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from project import run as run_module
 from project.__main__ import main
 from project.compare import curves_of, differences, number_equal
+from project.inference import interval, mcnemar, paired
 from project.model import BCELoss
 from project.run import Run
 
@@ -53,7 +56,7 @@ def test_names_and_differences_tell_runs_apart() -> None:
 @pytest.mark.usefixtures("workplace")
 def test_a_chart_begins_with_the_initial_weights() -> None:
     """Validation of them is computed where the data are at hand, and left out where they are not."""
-    curves = curves_of(run := Run("minibatch"))
+    curves = curves_of(run := Run("minibatch"), contents := run.checkpoint())
     assert next(iter(curves)) == "training loss (BCE), mean of the last 20"
     data, model = run.data(), run.model(initial=True)
     with torch.no_grad():
@@ -65,4 +68,74 @@ def test_a_chart_begins_with_the_initial_weights() -> None:
     assert (steps[0], means[0]) == (0, losses[0])
     assert means[99] == pytest.approx(losses[80:100].mean())
     run.config.write_text(run.config.read_text().replace("root: null", "root: nowhere"))
-    assert curves_of(Run("minibatch"))["validation BCE"][0][0] == 20
+    assert curves_of(Run("minibatch"), contents)["validation BCE"][0][0] == 20
+
+
+@pytest.fixture
+def tested(workplace: Path) -> Path:
+    """A working directory where the runs bce and mse are tested."""
+    for name in ("bce", "mse"):
+        assert main(["test", name]) == 0
+    return workplace
+
+
+def compared(capsys: pytest.CaptureFixture[str], *runs: str, status: int = 0) -> str:
+    """Compare runs, and return what was printed."""
+    capsys.readouterr()
+    assert main(["compare", *runs, "--output", "result"]) == status
+    return "".join(capsys.readouterr())
+
+
+def test_two_tested_runs_of_a_split_are_compared_row_by_row(tested: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = compared(capsys, "bce", "mse")
+    right = []
+    for name in ("bce", "mse"):
+        table = np.loadtxt(tested / "lightning_logs" / name / "test_predictions.csv", delimiter=",", skiprows=1)
+        right.append((table[:, 2] >= 0.5) == table[:, 1])
+    only_a, only_b, p = mcnemar(*right)
+    difference, low, high = paired(*right)
+    assert json.loads((tested / "result" / "comparison.json").read_text())["paired_test"] == {
+        "rows": 304,
+        "right_in_one_only": [only_a, only_b],
+        "mcnemar_p": p,
+        "accuracy_difference": difference,
+        "accuracy_difference_interval": [low, high],
+        "speaks_of": "these two networks only",
+    }
+    assert (
+        f"304 test rows: {only_a} that only bce gets right, {only_b} that only mse does; exact McNemar test p " in said
+    )
+    assert f"test accuracy: bce - mse = {interval(difference, low, high)}\n" in said
+    assert "this speaks of these two networks only, not of the options that they differ in" in said
+    accuracies = [
+        json.loads(Path("lightning_logs", name, "test.json").read_text())["accuracy"] for name in ("bce", "mse")
+    ]
+    assert difference == pytest.approx(accuracies[0] - accuracies[1])
+    assert "McNemar" not in compared(capsys, "bce", "mse", "minibatch"), "pairs of several runs are not tested"
+
+
+def test_without_tests_the_way_to_a_paired_test_is_named(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "python -m project test on both gives the paired test" in compared(capsys, "bce", "mse")
+    assert json.loads((workplace / "result" / "comparison.json").read_text())["paired_test"] is None
+
+
+def test_tests_of_another_iteration_or_of_other_rows_are_refused(
+    tested: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tested / "lightning_logs" / "mse"
+    whole = (run / "test_predictions.csv").read_text()
+    (run / "test_predictions.csv").write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    assert "mse: its test is of other rows than that of lightning_logs" in compared(capsys, "bce", "mse", status=2)
+    (run / "test_predictions.csv").write_text(whole)
+    (run / "test.json").write_text((run / "test.json").read_text().replace('"step": 1000', '"step": 500'))
+    words = "mse: its test is of iteration 500; test the checkpoint of 1000"
+    assert words in compared(capsys, "bce", "mse", status=2)
+    assert not (tested / "result").exists()
+
+
+@pytest.mark.usefixtures("workplace")
+def test_each_checkpoint_is_read_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    read, load = list[str](), run_module.load
+    monkeypatch.setattr(run_module, "load", lambda path, kind: read.append(path.parent.parent.name) or load(path, kind))
+    compared(capsys, "bce", "mse", "minibatch")
+    assert read == ["bce", "mse", "minibatch"]
