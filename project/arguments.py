@@ -84,7 +84,7 @@ def refuse(error: argparse.ArgumentError, arguments: Sequence[str], known: Itera
     likely = [option for option in options if option.rpartition(".")[2] == unknown.removeprefix("--")]
     likely += difflib.get_close_matches(unknown, options, 1)
     if not likely and not unknown.endswith(".npy"):
-        named = unknown or repr(unknown)
+        named = unknown if unknown.strip() and unknown.isprintable() else repr(unknown)
         raise InputError(f"{named}: no such option; project {arguments[0]} --help lists them") from error
     meant = ["--data.predict", unknown] if unknown.endswith(".npy") else [likely[0] + sign + value]
     command = shlex.join([*arguments[:place], *meant, *arguments[place + 1 :]])

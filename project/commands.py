@@ -1,5 +1,6 @@
 """Which command runs, and the arguments of those that need no trainer."""
 
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -72,11 +73,7 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 
 def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    arguments, own = take_packages(arguments)
-    sys.path[:0] = [str(Path.cwd())] * bool(own)  # A package of one's own lies here as often as it is installed.
-    # A config is code: importing what is not of these packages is refused before it happens.
     set_loader("yaml", load_yaml, (yaml.YAMLError,))
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project", *own])
     with losing_no_rank():
         ProjectCLI(
             kind,
@@ -90,6 +87,20 @@ def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
             load_from_checkpoint_support=False,
             parser_class=Parser,
         )
+
+
+def allow(packages: Sequence[str]) -> None:
+    """Import a user's packages, which may add losses, activations and networks, and let configs name what is in them.
+
+    A config is code: importing what is not of these packages, or of ours, is refused before it happens.
+    """
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project", *packages])
+    sys.path[:0] = [str(Path.cwd())] * bool(packages)  # A package of one's own lies here as often as it is installed.
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except Exception as error:  # The package is not ours, and may raise anything.
+            raise InputError(f"--allow-import: {package} cannot be imported ({error})") from error
 
 
 COMMANDS = {"compare": run_compare, "plot": run_plot, "export": run_export}
@@ -108,6 +119,11 @@ def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassi
         logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # A profiler's report is wanted.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It says "torchvision is not installed".
-    arguments = name_the_run([argument for argument in argv if argument != "--debug"])
-    command = COMMANDS.get(arguments[0], run_trainer)
-    return exit_status(lambda: command(arguments, kind), debug="--debug" in argv)
+
+    def run() -> None:
+        arguments, packages = take_packages([argument for argument in argv if argument != "--debug"])
+        allow(packages)
+        arguments = name_the_run(arguments)
+        COMMANDS.get(arguments[0], run_trainer)(arguments, kind)
+
+    return exit_status(run, debug="--debug" in argv)

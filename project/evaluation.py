@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.func import vmap
 from torchmetrics.functional.classification import binary_roc, binary_stat_scores
 
-from project.model.loss import EPSILON
+from project.model.loss import METRICS, Metric
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 DRAWS = 2000  # of a bootstrap
@@ -41,21 +42,28 @@ def evaluate(labels: Numbers, probabilities: Numbers) -> dict[str, Estimate]:
 
     Returns:
         By name: accuracy, sensitivity (the share of class 1 that is found), specificity (that of class 0), the area
-        under the ROC curve (auc), binary cross-entropy (bce, the log loss), mean squared error (mse, the Brier score).
+        under the ROC curve (auc), and the other METRICS of project.model.loss: binary cross-entropy (bce, the log
+        loss), mean squared error (mse, the Brier score) and what a package has added.
     """
     answers = np.where(np.isnan(probabilities), 1 - labels, probabilities >= 0.5)
     found, false, refused, missed, _ = binary_stat_scores(
         torch.from_numpy(answers.astype(np.int64)), torch.from_numpy(labels.astype(np.int64))
     ).tolist()
-    certainty = np.where(labels == 1, probabilities, 1 - probabilities)
+    losses = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     return {
         "accuracy": wilson(found + refused, len(labels)),
         "sensitivity": wilson(found, found + missed),
         "specificity": wilson(refused, refused + false),
         "auc": delong(probabilities[labels == 0], probabilities[labels == 1]),
-        "bce": mean(-np.log(np.maximum(certainty, EPSILON))),
-        "mse": mean((1 - certainty) ** 2),
+        **{name: mean(of_each_row(metric, labels, probabilities)) for name, metric in losses.items()},
     }
+
+
+def of_each_row(metric: Metric, labels: Numbers, probabilities: Numbers) -> Numbers:
+    """Return what each row, (N,), adds to a metric that is a mean over rows."""
+    rows = [torch.from_numpy(values)[:, None, None] for values in (labels, probabilities)]
+    values: Numbers = vmap(metric)(*rows).numpy()
+    return values
 
 
 def wilson(successes: int, rows: int) -> Estimate:

@@ -100,6 +100,14 @@ def check(**options: float | None) -> None:
         check_range(name, value)
 
 
+def look_up(option: str, name: str, table: Mapping[str, Any]) -> Any:
+    """Return what an option's name stands for in a table, or raise a ValueError that lists the names."""
+    if name not in table:
+        words = f"need one of {', '.join(table)}; a package of your own adds others (--allow-import PACKAGE)"
+        raise ValueError(f"{option}: {name}; {words}")
+    return table[name]
+
+
 def check_range(option: str, value: Any) -> None:
     allowed = RANGES.get(option.rpartition(".")[2], UNNAMED)
     switch = isinstance(value, bool) and allowed is not UNNAMED  # as in seed_everything: false

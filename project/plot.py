@@ -94,7 +94,7 @@ def draw_models(
         plane = choose_plane(wanted, final, train, names)
         seen = {name: [plane.seen(rows) for rows in dots[name]] for name in {"train", *subsets}}
         places = np.concatenate([rows for classes in seen.values() for rows in classes])
-        points = min(GRID_POINTS, math.isqrt(MOST_WORK // final.net.hidden.out_features))
+        points = min(GRID_POINTS, math.isqrt(MOST_WORK // final.hparams["hidden_features"]))
         where = grid(places.min(0), places.max(0), points)
         panels = {}
         for title, model in models.items():
@@ -129,32 +129,41 @@ def answers(model: BinaryClassifier, rows: Numbers) -> Numbers:
 
 
 def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Numbers:
-    """Return the probability of class 1, (N,), at places (N, 2) in a plane.
-
-    The hidden layer's sums are affine in the two coordinates, so that a network of two features gives the answers, as
-    long as a model's network begins with its hidden layer; whether it does, some places show.
-    """
-    hidden = model.net.hidden
-    narrow = copy.deepcopy(model.net)
-    empty = torch.nn.Linear(places.shape[1], hidden.out_features, device="meta")  # It draws no random numbers.
-    narrow.hidden = empty.to_empty(device=model.device)
-    corners = torch.from_numpy(plane.points(np.eye(places.shape[1] + 1, places.shape[1], -1))).to(model.device)
-    corners = hidden(model.standardized(corners))
-    narrow.hidden.bias.copy_(corners[0])
-    narrow.hidden.weight.copy_((corners[1:] - corners[0]).T)
-
-    def seen_narrowly(part: Numbers) -> Numbers:
-        return np.asarray(narrow(torch.from_numpy(part).to(model.device, torch.float32))[:, 0].cpu())
+    """Return the probability of class 1, (N,), at places (N, 2) in a plane, or (N, 1) on a line."""
 
     def seen_fully(part: Numbers) -> Numbers:
         return answers(model, plane.points(part))
 
-    few = places[np.random.default_rng(0).permutation(len(places))[:SAMPLED]]
-    # Two features are no more than the coordinates, and then a network needs no narrowing.
-    same = hidden.in_features > 2 and np.allclose(seen_narrowly(few), seen_fully(few), atol=1e-3)
-    width = hidden.out_features if same else max(hidden.in_features, hidden.out_features)
+    width, see = max(len(model.mean), model.hparams["hidden_features"]), seen_fully
+    if (narrow := narrowed(plane, model)) is not None:
+
+        def seen_narrowly(part: Numbers) -> Numbers:
+            return np.asarray(narrow(torch.from_numpy(part).to(model.device, torch.float32))[:, 0].cpu())
+
+        few = places[np.random.default_rng(0).permutation(len(places))[:SAMPLED]]
+        if np.allclose(seen_narrowly(few), seen_fully(few), atol=1e-3):
+            width, see = model.hparams["hidden_features"], seen_narrowly
     parts = np.array_split(places, max(1, len(places) * width // MOST_CELLS))
-    return np.concatenate([(seen_narrowly if same else seen_fully)(part) for part in parts])
+    return np.concatenate([see(part) for part in parts])
+
+
+def narrowed(plane: Plane, model: BinaryClassifier) -> torch.nn.Module | None:
+    """Return a network of the coordinates in a plane that answers as the model's there, if it begins with ``hidden``.
+
+    The hidden layer's sums are affine in the coordinates. Whether it does begin with that layer, some places show. Of
+    two features or less there is nothing to narrow.
+    """
+    hidden, coordinates = getattr(model.net, "hidden", None), 2
+    if not isinstance(hidden, torch.nn.Linear) or hidden.in_features <= coordinates:
+        return None
+    narrow: torch.nn.Module = copy.deepcopy(model.net)
+    empty = torch.nn.Linear(coordinates, hidden.out_features, device="meta")  # It draws no random numbers.
+    narrow.hidden = empty.to_empty(device=model.device)
+    corners = torch.from_numpy(plane.points(np.eye(coordinates + 1, coordinates, -1))).to(model.device)
+    corners = hidden(model.standardized(corners))
+    narrow.hidden.bias.copy_(corners[0])
+    narrow.hidden.weight.copy_((corners[1:] - corners[0]).T)
+    return narrow
 
 
 def agreement(model: BinaryClassifier, plane: Plane, rows: Numbers) -> float:

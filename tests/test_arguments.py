@@ -50,7 +50,11 @@ def test_one_line_says_what_was_meant(
 
 
 def test_an_argument_with_spaces_or_without_a_character_is_named_whole() -> None:
-    for argument, words in {"my rows.npy": "--data.predict 'my rows.npy'", "": "'': no such option"}.items():
+    for argument, words in {
+        "my rows.npy": "--data.predict 'my rows.npy'",
+        "": "'': no such",
+        "\n": r"'\\n': no such",
+    }.items():
         error = argparse.ArgumentError(None, f"unrecognized arguments: {argument}")
         with pytest.raises(InputError, match=words):
             refuse(error, ["predict", "my", argument], ["--data.predict"])

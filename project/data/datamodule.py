@@ -27,13 +27,13 @@ class NpyDataModule(LightningDataModule):
     Args:
         root: Folder with class_0.npy and class_1.npy, each (N, j); null is the shipped sample.
         batch_size: Rows per iteration, 1 to the rows in train; null is all of them (batch gradient descent).
-        piece_rows: Rows computed together, at least 1: larger batches are cut into such pieces, with the same result.
+        piece_rows: Rows computed together, at least 1; the result is the same.
         seed: Fixes the split, and nothing else does; an integer >= 0.
         balance: What to do when the classes differ in size: refuse (error) or drop rows of the larger (downsample).
         track_test: Also record test loss and accuracy at each validation, for comparisons only.
         predict: The rows to classify, an .npy file (N, j).
         feature_names: Names and units of the j features, for the figures' axes: a list, or F1,F2 in one text.
-        class_names: Names of class 0 and class 1, for the figures' legends; likewise.
+        class_names: Names of class 0 and class 1; likewise.
 
     Raises:
         ValueError: if a file or an option is not what it should be.
@@ -96,23 +96,25 @@ class NpyDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Check and split the data, once; ``predict`` loads only the file to classify."""
-        if stage == "predict":
-            if self.predict_file is None:  # Lightning sets up the data of an earlier fit, too.
-                return
+        if stage != "predict" and not hasattr(self, "classes"):
+            self.classes = self._load_classes()
+        if stage == "predict" and self.predict_file is not None:  # Lightning sets up the data of an earlier fit, too.
+            self._check_names()
             parts = [torch.from_numpy(values) for _, values in checked_rows(open_array(self.predict_file))]
             self.to_predict = torch.cat(parts)
-        elif not hasattr(self, "classes"):
-            self.classes = self._load_classes()
 
-    def _load_classes(self) -> ClassFiles:
-        if self.predict_file is not None:
-            raise InputError(f"--data.predict: {self.predict_file} has no effect here; it is for the predict command")
+    def _check_names(self) -> None:
         for option, names, count in (
             ("feature_names", self.feature_names, self.num_features),
             ("class_names", self.class_names, 2),
         ):
             if len(names) != count:
                 raise InputError(f"--data.{option}: {len(names)} names given; need {count}, one each")
+
+    def _load_classes(self) -> ClassFiles:
+        if self.predict_file is not None:
+            raise InputError(f"--data.predict: {self.predict_file} has no effect here; it is for the predict command")
+        self._check_names()
         # The sample's docstring tells that some of its rows stand in both classes.
         classes = ClassFiles(self.root, self.seed, self.balance, overlap_is_known=self.is_sample)
         if self.batch_size is not None and self.batch_size > classes.rows["train"]:

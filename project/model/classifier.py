@@ -1,7 +1,7 @@
 """What an iteration computes and logs."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from project.data.batches import Piece
 from project.data.scales import moments_of, tell_odd_scales
 from project.model.loss import CRITERIA, METRICS
-from project.model.net import NNet
-from project.options import check
+from project.model.net import NETWORKS
+from project.options import check, look_up
 
 Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
 
@@ -33,6 +33,7 @@ class BinaryClassifier(LightningModule):
         lr: SGD's step size, above 0; an --optimizer has its own.
         loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
         standardize: Scale features by the training subset's mean and deviation, kept in the model; or take them raw.
+        network: two_layer, or one of your own (see project.model.net).
 
     Raises:
         ValueError: if an option is out of its range.
@@ -47,16 +48,15 @@ class BinaryClassifier(LightningModule):
         hidden_features: int = 32,
         activation: str = "tanh",
         lr: float = 1.0,
-        loss: Literal["bce", "mse"] = "bce",
+        loss: str = "bce",
         standardize: bool = True,
+        network: str = "two_layer",
     ) -> None:
         super().__init__()
-        check(num_features=num_features, lr=lr)
-        if loss not in CRITERIA:
-            raise ValueError(f"loss: {loss}; need one of {', '.join(CRITERIA)}")
+        check(num_features=num_features, hidden_features=hidden_features, lr=lr)
         self.save_hyperparameters(logger=False)
-        self.net = NNet(num_features, hidden_features, activation)
-        self.criterion = CRITERIA[loss]()
+        self.net = look_up("network", network, NETWORKS)(num_features, hidden_features, activation)
+        self.criterion = look_up("loss", loss, CRITERIA)()
         self.lr, self.loss, self.standardize = lr, loss, standardize
         for name, value in ("mean", 0.0), ("scale", 1.0):  # In float32, the digits of a large mean would hide the rest.
             self.register_buffer(name, torch.full((num_features,), value, dtype=torch.float64))
@@ -66,8 +66,7 @@ class BinaryClassifier(LightningModule):
         self._answers: list[Tensor] = []
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
-        probability: Tensor = self.net(self.standardized(torch.as_tensor(features, device=self.mean.device)))
-        return probability
+        return cast("Tensor", self.net(self.standardized(torch.as_tensor(features, device=self.mean.device))))
 
     def standardized(self, features: Tensor) -> Tensor:
         """Return raw features as the network sees them, float32 (N, num_features)."""
@@ -93,7 +92,7 @@ class BinaryClassifier(LightningModule):
             raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
         self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
         if hasattr(self._data, "statistics"):
-            self._standardize_by(*self._data.statistics)
+            self.standardize_by(*self._data.statistics)
 
     def on_train_start(self) -> None:
         """Measure, in one pass, what a plain loader gives: it has no statistics of its own."""
@@ -101,9 +100,10 @@ class BinaryClassifier(LightningModule):
         if self.trainer.global_step > 0 or not self.standardize or hasattr(self._data, "statistics"):
             return
         moments = moments_of(self.trainer.train_dataloader, self.device, self._check_width)
-        self._standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
+        self.standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
 
-    def _standardize_by(self, mean: Tensor, std: Tensor) -> None:
+    def standardize_by(self, mean: Tensor, std: Tensor) -> None:
+        """Scale features from now on by their mean and deviation, (j,) each, and tell what is odd about them."""
         self._check_width(mean[None])
         tell_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
         if self.standardize:

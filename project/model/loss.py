@@ -60,6 +60,19 @@ def check_shapes(y: Tensor, y_hat: Tensor) -> None:
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
-CRITERIA: dict[str, type[nn.Module]] = {"bce": BCELoss, "mse": MSELoss}
+CRITERIA: dict[str, type[nn.Module]] = {}
 # Each is a mean over rows. A line here is all that a metric needs to reach the history, TensorBoard and test.json.
-METRICS: dict[str, Metric] = {"accuracy": accuracy, **{name: criterion() for name, criterion in CRITERIA.items()}}
+METRICS: dict[str, Metric] = {"accuracy": accuracy}
+
+
+def add_criterion(name: str, criterion: type[nn.Module]) -> None:
+    """Let ``--model.loss`` name a criterion, and record it as a metric, whichever trains.
+
+    Called, the criterion takes labels and probabilities, (N, 1) each, to the mean over rows of what a row costs.
+    """
+    CRITERIA[name] = criterion
+    METRICS[name] = criterion()
+
+
+add_criterion("bce", BCELoss)
+add_criterion("mse", MSELoss)

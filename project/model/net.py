@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from project.options import check
+from project.options import check, look_up
 
 ACTIVATIONS = {
     "celu": nn.CELU,
@@ -38,10 +38,8 @@ class NNet(nn.Module):
     def __init__(self, in_features: int = 2, hidden_features: int = 32, activation: str = "tanh") -> None:
         super().__init__()
         check(in_features=in_features, hidden_features=hidden_features)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation: {activation}; need one of {', '.join(ACTIVATIONS)}")
         self.hidden = nn.Linear(in_features, hidden_features)
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = look_up("activation", activation, ACTIVATIONS)()
         self.output = nn.Linear(hidden_features, 1)
         self.sigmoid = nn.Sigmoid()
 
@@ -49,3 +47,7 @@ class NNet(nn.Module):
         hidden = self.activation(self.hidden(features))
         probability: Tensor = self.sigmoid(self.output(hidden))
         return probability
+
+
+# Networks of one's own take the same arguments, and rows (N, in_features) to probabilities (N, 1).
+NETWORKS: dict[str, type[nn.Module]] = {"two_layer": NNet}

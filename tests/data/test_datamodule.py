@@ -94,6 +94,8 @@ def test_prediction_goes_through_its_rows_in_order(blobs: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="first: inf at row 0, column 1"):
         data.setup("predict")
     np.save(file, rows.astype(">i2", order="F"))
+    with pytest.raises(InputError, match=r"data\.class_names: 3 names given; need 2"):
+        NpyDataModule(blobs, predict=file, class_names="a,b,c").setup("predict")
     data.setup("predict")
     pieces = list(data.predict_dataloader())
     assert [(len(piece), piece.dtype) for piece in pieces] == [(n, torch.float32) for n in (4, 4, 2)]

@@ -1,0 +1,115 @@
+"""Networks of one shape that learn from the same rows, trained at once by ``torch.func``."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from project.data.batches import Subset, TrainingBatches
+from project.model import BinaryClassifier
+from project.model.loss import METRICS
+from project.study.networks import RATE, Network
+from project.study.splits import Splits
+
+CELLS = 2**19  # values of a hidden layer that are computed together: they stay in the cache
+EVALUATED = ("val", "test")
+
+
+class Stack(nn.Module):
+    """The weights of K networks, each a parameter (K, ...), the rows that they learn from, and how they learn.
+
+    Args:
+        networks: what they are, all of one split; their options differ in the rate alone.
+        models: as many untrained classifiers.
+    """
+
+    rates: Tensor
+    diverged: Tensor
+
+    def __init__(self, networks: Sequence[Network], models: Sequence[BinaryClassifier]) -> None:
+        super().__init__()
+        self.networks, self.split = list(networks), networks[0].split
+        self._template = [models[0]]  # In a list, its own weights are none of this module's.
+        weights, _ = stack_module_state([model.net for model in models])
+        self._names = list(weights)
+        self.weights = nn.ParameterList([weights[name].detach() for name in self._names])
+        self.register_buffer("rates", torch.tensor([each.options[RATE] for each in networks]), persistent=False)
+        self.register_buffer("diverged", torch.zeros(len(networks), dtype=torch.bool))
+
+    @property
+    def template(self) -> BinaryClassifier:
+        """A classifier of the same options: its criterion and its standardization are those of all."""
+        return self._template[0]
+
+    def take(self, data: Splits) -> None:
+        """Get and standardize the rows of the split."""
+        self.template.standardize_by(*data.data[self.split].statistics)
+        device = self.rates.device
+        rows = {name: data.rows(self.split, name, self.template.standardized) for name in ("train", *EVALUATED)}
+        self.rows = {
+            name: each._replace(features=each.features.to(device), labels=each.labels.to(device))
+            for name, each in rows.items()
+        }
+        train, batch_size = self.rows["train"], data.data[self.split].batch_size
+        self.batch_size = batch_size or train.rows
+        seeds = {each.seed for each in self.networks}
+        self._orders = {seed: TrainingBatches(train, self.batch_size, train.rows, seed, 1) for seed in seeds}
+
+    def batch(self, iteration: int, piece: slice) -> tuple[Tensor, Tensor]:
+        """Return features and labels of an iteration for a piece's networks.
+
+        They are the same for all, (N, j) and (N, 1), or each has its own, (k, n, j) and (k, n, 1), in the order that
+        ``fit`` takes them in, which depends on the seed.
+        """
+        train = self.rows["train"]
+        if self.batch_size == train.rows:
+            return train.features, train.labels
+        numbers = torch.stack([self._orders[each.seed].rows(iteration) for each in self.networks[piece]])
+        return train.features[numbers], train.labels[numbers]
+
+    def pieces(self, rows: int) -> Iterator[slice]:
+        """Cut the networks into pieces that are computed together on so many rows."""
+        size = max(1, CELLS // (rows * int(self.template.hparams["hidden_features"])))
+        yield from (slice(start, start + size) for start in range(0, len(self.networks), size))
+
+    def losses(self, iteration: int) -> Iterator[Tensor]:
+        """Yield, piece by piece, the sum of the networks' losses in an iteration, each times its network's rate."""
+        for piece in self.pieces(self.batch_size):
+            features, labels = self.batch(iteration, piece)
+            losses = over(self.template.criterion, labels, self.probabilities(piece, features))
+            yield (self.rates[piece] * losses).sum()
+
+    def probabilities(self, piece: slice, features: Tensor) -> Tensor:
+        """Return what a piece's networks answer, (k, N, 1), on prepared rows (N, j), or each on its own, (k, N, j)."""
+        net = self.template.net
+
+        def answer(weights: Sequence[Tensor], rows: Tensor) -> Tensor:
+            return cast("Tensor", functional_call(net, dict(zip(self._names, weights, strict=True)), (rows,)))
+
+        own = 0 if features.ndim == 3 else None
+        return vmap(answer, (0, own))([weights[piece] for weights in self.weights], features)
+
+    def mark(self) -> None:
+        """Note the networks that have left the finite numbers, and set their weights to 0."""
+        finite = torch.stack([weights.flatten(1).isfinite().all(1) for weights in self.weights]).all(0)
+        self.diverged |= ~finite
+        for weights in self.weights:
+            weights.masked_fill_(~finite.view(-1, *[1] * (weights.ndim - 1)), 0)
+
+    def measure(self) -> Tensor:
+        """Return each metric of each network on validation and test rows, float64 (2, metrics, K)."""
+        return torch.stack([self._measure(self.rows[name]) for name in EVALUATED]).masked_fill(self.diverged, torch.nan)
+
+    def _measure(self, rows: Subset) -> Tensor:
+        parts = []
+        for piece in self.pieces(len(rows.labels)):
+            answers = self.probabilities(piece, rows.features)
+            parts.append(torch.stack([over(metric, rows.labels, answers).double() for metric in METRICS.values()]))
+        return torch.cat(parts, 1)
+
+
+def over(metric: Callable[[Tensor, Tensor], Tensor], labels: Tensor, answers: Tensor) -> Tensor:
+    """Return a metric of each network's answers (k, N, 1), (k,); the labels are (N, 1), or each its own (k, N, 1)."""
+    return vmap(metric, (0 if labels.ndim == 3 else None, 0))(labels, answers)
