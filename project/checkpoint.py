@@ -10,14 +10,14 @@ import io
 import sys
 import warnings
 import zipfile
-from collections.abc import KeysView, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.core.optimizer import _init_optimizers_and_lr_schedulers
 from torch import Tensor
 
@@ -39,7 +39,7 @@ class DigestCheckpointIO(TorchCheckpointIO):
     the zip archive that ``torch.save`` writes, so plain ``torch.load`` reads the file too.
     """
 
-    def __init__(self, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
+    def __init__(self, kind: Callable[..., LightningModule] = BinaryClassifier) -> None:
         self.kind = kind
         self._believable = False
 
@@ -100,7 +100,7 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def load(path: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> dict[str, Any]:
+def load(path: Path, kind: Callable[..., LightningModule] = BinaryClassifier) -> dict[str, Any]:
     """Read a checkpoint that this project wrote, of a model of a class; nothing in it is executed.
 
     Raises:
@@ -136,7 +136,7 @@ def check_archive(data: bytes) -> None:
         raise ValueError("a record is compressed")
 
 
-def check_rebuilds(contents: Mapping[str, Any], kind: type[BinaryClassifier]) -> None:
+def check_rebuilds(contents: Mapping[str, Any], kind: Callable[..., LightningModule]) -> None:
     """Refuse, by a ValueError or TypeError, contents that the classifier of their options does not fit."""
     needed = {"state_dict", "hyper_parameters", "initial", "fingerprint", "loops", "optimizer_states", "global_step"}
     if missing := needed - contents.keys():
@@ -172,7 +172,7 @@ def check_form(value: Any, form: Any, name: str) -> None:
             check_form(item, other, name)
 
 
-def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: BinaryClassifier) -> None:
+def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: LightningModule) -> None:
     """Refuse a training state that the trainer, the optimizer and our callbacks do not know, before it is restored.
 
     Raises:

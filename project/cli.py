@@ -1,13 +1,14 @@
 """How the arguments of fit, validate, test and predict become objects."""
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from jsonargparse import ArgumentError, Namespace
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import (
     ArgsType,
@@ -43,6 +44,8 @@ PLANE = "What the boundary of more than two features shows; best agrees most wit
 class ProjectCLI(LightningCLI):
     """fit, validate, test and predict; the last three, and a resumed fit, take what they need from the checkpoint."""
 
+    trains = "fit"  # the command that trains, and what the folders are that it writes
+    folders: type[Run] = Run
     checkpoint: Path | None = None  # what is evaluated, or goes on, and what is in it
     recorded: dict[str, Any]
     run: Run | None = None  # where the checkpoint lies, or what is trained
@@ -65,33 +68,45 @@ class ProjectCLI(LightningCLI):
         self._given = args
         command, options = self._parse(parser, args)
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
-        if command == "fit" and options.ckpt_path is None:
+        self.goes_on = command == self.trains
+        if self.goes_on and options.ckpt_path is None:
             return
-        self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last")
+        self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last", self.folders)
         kind = cast("type[BinaryClassifier]", self._model_class)
-        self.recorded, self.run = load(self.checkpoint, kind), Run.of_checkpoint(self.checkpoint, kind)
+        self.recorded, self.run = load(self.checkpoint, self.saved), self.folders.of_checkpoint(self.checkpoint, kind)
         step = self.recorded["global_step"]
-        if command == "fit" and self.run is None:
+        if self.goes_on and self.run is None:
             raise InputError(f"{self.checkpoint}: not in a run folder; a run resumes only with its history beside it")
-        if command != "fit" and not step:
+        if not self.goes_on and not step:
             raise InputError(f"{self.checkpoint}: saved before the first iteration; run fit again, or name another run")
         with self._refusing():
-            config = taken_from(self.run.options() if self.run else {}, command == "fit")
-        model, data = dict(self.recorded["hyper_parameters"]), self.recorded.get("datamodule_hyper_parameters", {})
-        num_features = model.pop("num_features")  # It follows from the data.
+            config = taken_from(self.run.options() if self.run else {}, self.goes_on)
+        data = self.recorded.get("datamodule_hyper_parameters", {})
         if set(data) != NpyDataModule().hparams.keys():
             raise InputError(f"{self.checkpoint}: of another version, or of other data than of an NpyDataModule")
-        recorded = json.dumps({**config, "model": model, "data": {**config["data"], **data}})
+        fixed = {"data": data, **self.fixed_options()}
+        recorded = json.dumps({**config, **fixed, "data": {**config["data"], **data}})
         _, options = self._parse(parser, [args[0], "--config", recorded, *args[1:]])
         seed = {name: value for name, value in config.items() if name == "seed_everything"}
         with self._refusing():
-            check_agreement(options, {"model": model, "data": data, **seed})
+            check_agreement(options, {**fixed, **seed})
         if command == "predict":
-            check_columns(options.data.predict, num_features)
-        if command == "fit" and options.trainer.max_steps <= step:
+            check_columns(options.data.predict, self.recorded["hyper_parameters"]["num_features"])
+        if self.goes_on and options.trainer.max_steps <= step:
             raise InputError(f"{self.checkpoint}: the run already has {step} steps; raise --trainer.max_steps")
         # The other commands have rebuilt the model; and before the first validation there is nothing to restore.
-        options.ckpt_path = str(self.checkpoint) if command == "fit" and step else None
+        options.ckpt_path = str(self.checkpoint) if self.goes_on and step else None
+
+    @property
+    def saved(self) -> Callable[..., LightningModule]:
+        """What rebuilds from the hyperparameters in a checkpoint."""
+        return cast("type[BinaryClassifier]", self._model_class)
+
+    def fixed_options(self) -> dict[str, Any]:
+        """Return the options, but the data's, that the checkpoint's weights depend on."""
+        model = dict(self.recorded["hyper_parameters"])
+        del model["num_features"]  # It follows from the data.
+        return {"model": model}
 
     def _parse(self, parser: LightningArgumentParser, args: list[str]) -> tuple[str, Namespace]:
         check_groups(args)
@@ -141,7 +156,7 @@ class ProjectCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer, and then the run folder, which is made only once data and options have proved good."""
         command, options = self._options()
-        self.datamodule.setup(command)
+        self.datamodule.setup("fit" if self.goes_on else command)
         if self.checkpoint is not None:
             self.model.load_state_dict(self.recorded["state_dict"])
         if self.checkpoint is not None and command != "predict":
@@ -149,12 +164,12 @@ class ProjectCLI(LightningCLI):
         given = self._get(self.config_init, "trainer")
         # Lightning prints the result table only if the trainer has a logger.
         logger = RunLogger() if given.logger is not False else FolderLogger()
-        kwargs["logger"] = [logger, *as_list(given.logger)] if command == "fit" else DummyLogger()
+        kwargs["logger"] = [logger, *as_list(given.logger)] if self.goes_on else DummyLogger()
         callbacks = as_list(given.callbacks)
         no_bar = given.enable_progress_bar is False or any(isinstance(c, ProgressBar) for c in callbacks)
-        own = [kind() for kind in CALLBACKS if kind is not Progress or not no_bar]
+        own = [callback for callback in self.callbacks() if not (no_bar and isinstance(callback, Progress))]
         kwargs["callbacks"] = [*callbacks, Threads(options.threads), *own]
-        kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO(type(self.model))]
+        kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO(self.saved)]
         with self._refusing("--trainer"):
             trainer = super().instantiate_trainer(**kwargs)
         if trainer.precision not in NAMES["precision"]:
@@ -164,9 +179,12 @@ class ProjectCLI(LightningCLI):
         rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
         if trainer.is_global_zero and self.checkpoint is not None:
             print(f"{self.checkpoint}: after iteration {self.recorded['global_step']}")
-        if command == "fit":
+        if self.goes_on:
             self._begin(trainer, logger)
         return trainer
+
+    def callbacks(self) -> list[Callback]:
+        return [kind() for kind in CALLBACKS]
 
     def _begin(self, trainer: Trainer, logger: RunLogger | FolderLogger) -> None:
         options = self._options()[1]
@@ -175,8 +193,8 @@ class ProjectCLI(LightningCLI):
         logger.repeat_from(self.recorded["global_step"] + 1 if options.ckpt_path else 0)
         if trainer.is_global_zero:
             with self._refusing("--trainer"):
-                config = config_of(self._parser("fit"), options)
-            self.run = begin(self.run or Run.claim(self.logs, options.name), self.checkpoint, config)
+                config = config_of(self._parser(self.trains), options)
+            self.run = begin(self.run or self.folders.claim(self.logs, options.name), self.checkpoint, config)
             logger.folder = self.run.path
             print(self.datamodule.describe(trainer))
 

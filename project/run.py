@@ -23,7 +23,6 @@ from project.table import Columns, Table
 
 LOGS = "lightning_logs"
 GROUPS = ("data", "model", "trainer", "figures")  # of options
-ORDER = "runs.txt"  # the names of the runs beside it, a line each time that one begins or goes on
 
 
 class Run:
@@ -32,6 +31,10 @@ class Run:
     ``kind`` is the class of its model, and ``data`` are its data, if they are at hand already. Whatever is asked for
     and is missing, damaged or not what it was raises an InputError.
     """
+
+    command = "fit"  # What makes such a folder,
+    prefix = "version"  # what it is called, with a number, unless it is named,
+    order = "runs.txt"  # and the names of those beside it, a line each time that one begins or goes on.
 
     def __init__(
         self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
@@ -147,9 +150,10 @@ class Run:
         A run that ended before its first checkpoint begins again under its name.
         """
         logs.mkdir(parents=True, exist_ok=True)
-        number = max((int(p.name[8:]) for p in logs.glob("version_*") if p.name[8:].isdecimal()), default=-1) + 1
+        numbers = [path.name.removeprefix(f"{cls.prefix}_") for path in logs.glob(f"{cls.prefix}_*")]
+        number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
         while True:
-            run = cls(logs / (name or f"version_{number}"))
+            run = cls(logs / (name or f"{cls.prefix}_{number}"))
             taken = f"--name: {run.path} exists; choose another name, or resume it with --ckpt_path {run.last}"
             try:
                 run.path.mkdir()
@@ -169,13 +173,13 @@ class Run:
         """Keep other processes from writing the run, and note that it is the newest: a file's time may be a copy's."""
         if not hold(self.path):
             return
-        with (self.path.parent / ORDER).open("a", encoding="utf-8") as order:
+        with (self.path.parent / self.order).open("a", encoding="utf-8") as order:
             order.write(f"{self.path.name}\n")
 
     @classmethod
     def newest(cls, logs: Path) -> "Run":
         """Return the run here that was trained last, and warn if one that began later was not trained at all."""
-        order, skipped = logs / ORDER, list[str]()
+        order, skipped = logs / cls.order, list[str]()
         names = order.read_text(encoding="utf-8").splitlines() if order.exists() else []
         for name in dict.fromkeys(reversed(names)):
             run = cls(logs / name)
@@ -185,7 +189,7 @@ class Run:
                     warnings.warn(f"{logs}: {what}; {name} is taken", InputWarning, stacklevel=2)
                 return run
             skipped += [name] * run.path.exists()
-        raise InputError(f"{logs}: no run was trained here yet; run fit first{which(logs)}")
+        raise InputError(f"{logs}: no run was trained here yet; run {cls.command} first{which(logs)}")
 
 
 class Tested(NamedTuple):
@@ -207,13 +211,13 @@ def which(logs: Path) -> str:
     return f", or give the --name of one that is there: {listed(names)}" if names else ""
 
 
-def find_checkpoint(logs: Path, name: str | None, wanted: str) -> Path:
+def find_checkpoint(logs: Path, name: str | None, wanted: str, kind: type[Run] = Run) -> Path:
     """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
-    run = Run(logs / name) if name is not None else None
+    run = kind(logs / name) if name is not None else None
     if run and not run.path.exists():
-        raise InputError(f"--name: {run.path}: no such run; run fit first{which(logs)}")
+        raise InputError(f"--name: {run.path}: no such run; run {kind.command} first{which(logs)}")
     if wanted in ("last", "best"):
-        run = run or Run.newest(logs)
+        run = run or kind.newest(logs)
         return run.last if wanted == "last" else run.best
     if run and run.path.absolute() != Path(wanted).absolute().parent.parent:
         raise InputError(f"--name: {name}; {wanted} is of another run, leave the name out")

@@ -20,6 +20,9 @@ class Checkpoints(Checkpoint):
     best_loss = float("inf")
     _saved_step = -1
 
+    def __init__(self, best: bool = True) -> None:
+        self.keeps_best = best
+
     def state_dict(self) -> dict[str, Any]:
         return {"best_loss": self.best_loss}
 
@@ -42,7 +45,7 @@ class Checkpoints(Checkpoint):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         loss = trainer.callback_metrics["val/loss"].item()
-        if loss < self.best_loss:
+        if self.keeps_best and loss < self.best_loss:
             self.best_loss = loss
             trainer.save_checkpoint(self.run.best, weights_only=False)
             if trainer.is_global_zero:

@@ -17,6 +17,6 @@ class Threads(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
-        elements = datamodule.largest_piece * pl_module.hparams["hidden_features"]
+        elements = datamodule.largest_piece * pl_module.width
         several = max(1, torch.get_num_threads() // trainer.num_devices)
         torch.set_num_threads(self.threads or (several if elements >= PARALLEL_ELEMENTS else 1))

@@ -59,8 +59,40 @@ def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -
     return [Piece(x, y, len(y) / rows_in_batch) for x, y in parts if len(y)]
 
 
-class TrainingBatches:
-    """The batches of the run's iterations, in sized passes that can stop and resume anywhere.
+class Iterations:
+    """A run's iterations by their numbers, from 1, in sized passes that can stop and resume anywhere.
+
+    Args:
+        seed: fixes what an iteration is made of.
+        iterations: how many a pass has; the next pass goes on where it ended.
+        done: how many iterations of the run there were before.
+    """
+
+    def __init__(self, seed: int, iterations: int, done: int = 0) -> None:
+        self.seed, self.iterations, self.done = seed, iterations, done
+
+    def __len__(self) -> int:
+        return self.iterations
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(self.iterations - self.done % self.iterations):
+            self.done += 1
+            yield self.batch(self.done)
+
+    def batch(self, iteration: int) -> Any:
+        """Return what the trainer is given for an iteration, counted from 1: its number."""
+        return iteration
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs besides the number of its iterations, which its trainer knows."""
+        return {"seed": self.seed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.seed = state["seed"]
+
+
+class TrainingBatches(Iterations):
+    """The batches of the run's iterations.
 
     Each epoch takes every row once, in a fresh random order; its last batch is as short as the rows left over. The rows
     of iteration i are a pure function of (seed, i): there is no generator whose state could be lost.
@@ -70,26 +102,18 @@ class TrainingBatches:
         batch_size: rows per batch, 1 <= batch_size <= subset.rows.
         piece_rows: rows computed together, >= 1.
         seed: fixes the order of the rows.
-        iterations: how many batches a pass has; the next pass goes on where it ended.
+        iterations: how many batches a pass has.
         done: how many iterations of the run there were before.
     """
 
     def __init__(
         self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int, done: int = 0
     ) -> None:
+        super().__init__(seed, iterations, done)
         self.subset, self.batch_size, self.piece_rows = subset, batch_size, piece_rows
-        self.seed, self.iterations, self.done = seed, iterations, done
         self._order = lru_cache(maxsize=1)(self._draw_order)
         # The order of the rows does not change the gradient of all of them.
         self._whole = subset.whole(piece_rows) if batch_size == subset.rows else None
-
-    def __len__(self) -> int:
-        return self.iterations
-
-    def __iter__(self) -> Iterator[Batch]:
-        for _ in range(self.iterations - self.done % self.iterations):
-            self.done += 1
-            yield self.batch(self.done)
 
     def batch(self, iteration: int) -> Batch:
         """Return the batch of an iteration, counted from 1."""
@@ -103,10 +127,3 @@ class TrainingBatches:
     def _draw_order(self, seed: int, epoch: int) -> Tensor:
         order = np.random.default_rng([seed, epoch]).permutation(self.subset.rows)
         return torch.from_numpy(order).to(self.subset.labels.device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs besides the number of its iterations, which its trainer knows."""
-        return {"seed": self.seed}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.seed = state["seed"]

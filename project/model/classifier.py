@@ -78,6 +78,11 @@ class BinaryClassifier(LightningModule):
             raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
 
     @property
+    def width(self) -> int:
+        """How many values a row takes in the hidden layer."""
+        return int(self.hparams["hidden_features"])
+
+    @property
     def _data(self) -> Any:
         """The datamodule, or None where the trainer was given loaders."""
         return getattr(self.trainer, "datamodule", None)

@@ -1,6 +1,5 @@
 """What an iteration of a study computes and keeps: a step of every network."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -54,7 +53,7 @@ class Classifiers(LightningModule):
             return drawn[key]
 
         self.stacks = nn.ModuleList(
-            Stack(networks, [copy.deepcopy(model(each.seed, each.options)) for each in networks])
+            Stack(networks, [model(each.seed, each.options) for each in networks])
             for networks in stacks_of(combined, splits, seeds)
         )
         self.networks = [network for stack in self._stacks for network in stack.networks]
@@ -65,6 +64,11 @@ class Classifiers(LightningModule):
     @property
     def _stacks(self) -> Sequence[Stack]:
         return cast("Sequence[Stack]", self.stacks)
+
+    @property
+    def width(self) -> int:
+        """How many values a row takes in the hidden layers of networks that are computed together."""
+        return max(len(stack.networks) * stack.template.width for stack in self._stacks)
 
     @property
     def diverged(self) -> Tensor:
@@ -89,7 +93,7 @@ class Classifiers(LightningModule):
                 if loss.requires_grad:
                     loss.backward()  # type: ignore[no-untyped-call]
                 loss = part
-        return {"loss": loss, "batch_loss": loss.detach()}
+        return {"loss": loss}
 
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
@@ -114,8 +118,7 @@ class Classifiers(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["initial"] = self.initial
-        first = next(iter(self.trainer.datamodule.data.values()))  # type: ignore[attr-defined]  # Lightning attaches it.
-        checkpoint["fingerprint"] = first.fingerprint
+        checkpoint["fingerprint"] = self.trainer.datamodule.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.
         checkpoint["measured"] = {"steps": self.steps, "curves": self.curves}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,33 +1,15 @@
 """How the rows of several splits of the same data reach a study."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
-from torch import Tensor
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
 
 from project.data import NpyDataModule
-from project.data.batches import Loader, Subset
-
-
-class Iterations:
-    """The numbers of a run's iterations from 1, in one sized pass that can stop and resume anywhere."""
-
-    def __init__(self, last: int, done: int) -> None:
-        self.last, self.done = last, done
-
-    def __len__(self) -> int:
-        return self.last
-
-    def __iter__(self) -> Iterator[int]:
-        yield from range(self.done + 1, self.last + 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the trainer knows how many iterations there were."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Do nothing, likewise."""
+from project.data.batches import Iterations, Loader, Subset
+from project.data.checks import Fingerprint
+from project.model import BinaryClassifier
 
 
 class Splits(LightningDataModule):
@@ -41,18 +23,49 @@ class Splits(LightningDataModule):
     def __init__(self, make: Callable[[int], NpyDataModule], seeds: Sequence[int]) -> None:
         super().__init__()
         self.data = {seed: make(seed) for seed in seeds}
+        self.first = next(iter(self.data.values()))
+        self.save_hyperparameters(dict(self.first.hparams), logger=False)
+        self._rows: dict[tuple[int, str, bool], Subset] = {}
 
     def setup(self, stage: str) -> None:
         for data in self.data.values():
             data.setup(stage)
 
-    def rows(self, split: int, subset: str, prepare: Callable[[Tensor], Tensor]) -> Subset:
-        """Return the rows of train, val or test of one split, prepared by a function of raw features (n, j)."""
-        return self.data[split].classes.gather(subset, prepare=prepare)
+    def rows(self, split: int, subset: str, model: BinaryClassifier, device: torch.device) -> Subset:
+        """Return the rows of train, val or test of one split as a model sees them, once for all that see the same."""
+        key = (split, subset, model.standardize)
+        if key not in self._rows:
+            rows = self.data[split].classes.gather(subset, prepare=model.standardized)
+            self._rows[key] = rows._replace(features=rows.features.to(device), labels=rows.labels.to(device))
+        return self._rows[key]
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What a checkpoint remembers of the data and the first split; the others follow from their seeds."""
+        return self.first.fingerprint
+
+    def check_fingerprint(self, trained_on: Fingerprint | None) -> None:
+        """Refuse a checkpoint of other data, by an InputError."""
+        self.first.check_fingerprint(trained_on)
+
+    @property
+    def largest_piece(self) -> int:
+        """How many rows a network is computed on at once."""
+        return self.first.batch_size or self.first.classes.rows["train"]
+
+    def describe(self, trainer: Trainer) -> str:
+        """One line that counts splits and rows."""
+        counts = ", ".join(f"{name} {rows}" for name, rows in self.first.classes.rows.items())
+        return f"{self.first.root}: {len(self.data)} splits, {counts} rows each, half of each class 0"
 
     def train_dataloader(self) -> Iterations:
-        assert self.trainer is not None
-        return Iterations(self.trainer.max_steps, self.trainer.global_step)
+        trainer = self.trainer
+        assert trainer is not None
+        return Iterations(torch.initial_seed(), trainer.max_steps, trainer.global_step)
 
     def val_dataloader(self) -> Loader:
         return Loader([0])  # The networks have the rows already.
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave the batch as it is: it is the number of an iteration."""
+        return batch

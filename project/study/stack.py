@@ -1,5 +1,6 @@
 """Networks of one shape that learn from the same rows, trained at once by ``torch.func``."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
@@ -13,7 +14,7 @@ from project.model.loss import METRICS
 from project.study.networks import RATE, Network
 from project.study.splits import Splits
 
-CELLS = 2**19  # values of a hidden layer that are computed together: they stay in the cache
+CELLS = 2**20  # values of a hidden layer that are computed together: they stay in the cache
 EVALUATED = ("val", "test")
 
 
@@ -22,7 +23,7 @@ class Stack(nn.Module):
 
     Args:
         networks: what they are, all of one split; their options differ in the rate alone.
-        models: as many untrained classifiers.
+        models: their untrained classifiers, in which one may stand for several networks.
     """
 
     rates: Tensor
@@ -31,7 +32,7 @@ class Stack(nn.Module):
     def __init__(self, networks: Sequence[Network], models: Sequence[BinaryClassifier]) -> None:
         super().__init__()
         self.networks, self.split = list(networks), networks[0].split
-        self._template = [models[0]]  # In a list, its own weights are none of this module's.
+        self._template = [copy.deepcopy(models[0])]  # In a list, its own weights are none of this module's.
         weights, _ = stack_module_state([model.net for model in models])
         self._names = list(weights)
         self.weights = nn.ParameterList([weights[name].detach() for name in self._names])
@@ -46,14 +47,10 @@ class Stack(nn.Module):
     def take(self, data: Splits) -> None:
         """Get and standardize the rows of the split."""
         self.template.standardize_by(*data.data[self.split].statistics)
-        device = self.rates.device
-        rows = {name: data.rows(self.split, name, self.template.standardized) for name in ("train", *EVALUATED)}
-        self.rows = {
-            name: each._replace(features=each.features.to(device), labels=each.labels.to(device))
-            for name, each in rows.items()
-        }
-        train, batch_size = self.rows["train"], data.data[self.split].batch_size
-        self.batch_size = batch_size or train.rows
+        names, device = ("train", *EVALUATED), self.rates.device
+        self.rows = {name: data.rows(self.split, name, self.template, device) for name in names}
+        train = self.rows["train"]
+        self.batch_size = data.data[self.split].batch_size or train.rows
         seeds = {each.seed for each in self.networks}
         self._orders = {seed: TrainingBatches(train, self.batch_size, train.rows, seed, 1) for seed in seeds}
 
