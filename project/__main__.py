@@ -23,12 +23,13 @@ commands:
   test      loss and accuracy of a checkpoint on its test subset; writes test.json
   predict   classify the rows of --data.predict FILE.npy; writes predictions.csv
   compare   overlay runs; writes comparison.png and comparison.json
+  study     train many networks at once and say what really differs: BCE or MSE, each at its best rate
   plot      draw a run's figures again: png, svg or pdf, also of an interrupted run
   export    write a checkpoint as a self-contained ONNX model
 
 project COMMAND --help lists the options of a command; --debug shows where an error came from.
 """
-COMMANDS = ("fit", "validate", "test", "predict", "compare", "plot", "export")
+COMMANDS = ("fit", "validate", "test", "predict", "compare", "study", "plot", "export")
 
 
 @cache

@@ -24,7 +24,11 @@ WORDS = {
     "data": argparse.SUPPRESS,
     "model": argparse.SUPPRESS,
 }
-BY_COMMAND = {"fit": "Train, and write a run folder.", "predict": "Classify the rows of --data.predict FILE.npy."}
+BY_COMMAND = {
+    "fit": "Train, and write a run folder.",
+    "predict": "Classify the rows of --data.predict FILE.npy.",
+    "study": "Train many networks at once, and say what differs; any --model option may be a list, as in [0.5, 1].",
+}
 SPREAD = {"data": "root", "model": "hidden_features", "trainer": "max_steps"}  # groups, and an option of each
 
 
@@ -146,7 +150,7 @@ def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def name_the_run(arguments: Sequence[str]) -> list[str]:
     """Return a command's arguments with the run, which may stand first without an option, as its ``--name``."""
     command, *rest = arguments
-    if command in ("fit", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
+    if command in ("fit", "study", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
         return list(arguments)
     run = Path(rest[0])
     return [command, "--name", run.name if run.parent.name == "lightning_logs" else rest[0], *rest[1:]]

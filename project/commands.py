@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
@@ -20,6 +21,7 @@ from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS, check, load_yaml
 from project.plot import plot
 from project.run import LOGS, Run, find_checkpoint
+from project.study.cli import StudyCLI, StudyTrainer
 
 
 def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
@@ -74,15 +76,18 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     set_loader("yaml", load_yaml, (yaml.YAMLError,))
+    cli, own = ProjectCLI, dict[str, Any]()
+    if arguments[0] == StudyCLI.trains:
+        cli, own = StudyCLI, {"trainer_class": StudyTrainer, "auto_configure_optimizers": False}
     with losing_no_rank():
-        ProjectCLI(
+        cli(
             kind,
             NpyDataModule,
+            **own,
             save_config_callback=None,  # It dies on the config.yaml of a resumed run; before_fit writes it.
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
-            parser_kwargs={name: {"exit_on_error": False} for name in ProjectCLI.subcommands()}
-            | {"exit_on_error": False},
+            parser_kwargs={name: {"exit_on_error": False} for name in cli.subcommands()} | {"exit_on_error": False},
             args=arguments,
             load_from_checkpoint_support=False,
             parser_class=Parser,

@@ -24,10 +24,10 @@ class InputWarning(UserWarning):
 class InterruptedRunError(Exception):
     """A signal ended training, and everything was saved."""
 
-    def __init__(self, number: signal.Signals, run: Path, step: int) -> None:
+    def __init__(self, number: signal.Signals, run: Path, step: int, command: str = "fit") -> None:
         super().__init__(
             f"interrupted by {number.name} after iteration {step}; resume with: "
-            f"python -m project fit --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
+            f"python -m project {command} --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
         )
         self.signal = number
 

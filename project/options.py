@@ -49,6 +49,8 @@ RANGES = {
     "seed": whole(0),
     "seed_everything": whole(0, 2**32 - 1),
     "threads": whole(1, 1024),  # With many more, OpenMP ends the process.
+    "splits": whole(1),
+    "seeds": whole(1),
     "max_steps": whole(1),
     "val_check_interval": whole(1),
     "dpi": whole(10, 1000),

@@ -22,6 +22,7 @@ from project.options import load_yaml
 from project.table import Columns, Table
 
 LOGS = "lightning_logs"
+STUDIES = "studies.txt"  # the names of the studies here, which are no runs
 GROUPS = ("data", "model", "trainer", "figures")  # of options
 
 
@@ -179,9 +180,8 @@ class Run:
     @classmethod
     def newest(cls, logs: Path) -> "Run":
         """Return the run here that was trained last, and warn if one that began later was not trained at all."""
-        order, skipped = logs / cls.order, list[str]()
-        names = order.read_text(encoding="utf-8").splitlines() if order.exists() else []
-        for name in dict.fromkeys(reversed(names)):
+        skipped = list[str]()
+        for name in begun(logs / cls.order):
             run = cls(logs / name)
             if run.trained:
                 if skipped:
@@ -205,9 +205,16 @@ def tested_name(checkpoint: str) -> str:
     return "test" if checkpoint == "last" else f"test-{checkpoint}"
 
 
+def begun(order: Path) -> list[str]:
+    """Return the names in a file of those that began, each once, the newest first."""
+    names = order.read_text(encoding="utf-8").splitlines() if order.exists() else []
+    return list(dict.fromkeys(reversed(names)))
+
+
 def which(logs: Path) -> str:
     """Return words that list the trained runs in a folder, if there are any."""
-    names = sorted(path.name for path in logs.glob("*") if Run(path).trained)
+    studies = begun(logs / STUDIES)
+    names = sorted(path.name for path in logs.glob("*") if path.name not in studies and Run(path).trained)
     return f", or give the --name of one that is there: {listed(names)}" if names else ""
 
 
@@ -216,6 +223,8 @@ def find_checkpoint(logs: Path, name: str | None, wanted: str, kind: type[Run] =
     run = kind(logs / name) if name is not None else None
     if run and not run.path.exists():
         raise InputError(f"--name: {run.path}: no such run; run {kind.command} first{which(logs)}")
+    if run and kind.order != STUDIES and name in begun(logs / STUDIES):
+        raise InputError(f"--name: {run.path} is a study of many networks; name a run{which(logs)}")
     if wanted in ("last", "best"):
         run = run or kind.newest(logs)
         return run.last if wanted == "last" else run.best

@@ -24,6 +24,9 @@ class Interrupt(Callback):
 
     _noted = 0  # the number of a signal
 
+    def __init__(self, command: str = "fit") -> None:
+        self.command = command  # which resumes the run
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers.
             for number in SIGNALS:
@@ -39,7 +42,8 @@ class Interrupt(Callback):
             progress = trainer.fit_loop.epoch_loop.batch_progress
             progress.total.ready -= 1
             progress.current.ready -= 1
-            raise InterruptedRunError(signal.Signals(number), Run.of_trainer(trainer).path, trainer.global_step)
+            run = Run.of_trainer(trainer).path
+            raise InterruptedRunError(signal.Signals(number), run, trainer.global_step, self.command)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = number

@@ -76,7 +76,7 @@ def boundary(
     opacity = nearness(where, np.concatenate(list(train))) if plane else None
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         if opacity is not None:
-            _draw_plane(ax, where, values, opacity)
+            draw_plane(ax, where, values, opacity)
         else:
             _draw_curve(ax, where, values)
         for hollow, (subset, classes) in enumerate(shown.items()):
@@ -85,14 +85,19 @@ def boundary(
         ax.set(title=wrap(title, 60), xlabel=wrap(axis_names[0], 70), xlim=(where.x[0], where.x[-1]))
     axes[0].set_ylabel(wrap(axis_names[1] if plane else probability, 60))
     if plane:
-        bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
-        words = f"{wrap(probability, 50)}\n(pale where no training row is near)"
-        figure.colorbar(bar, ax=axes, label=words, ticks=[0, 0.25, 0.5, 0.75, 1])
+        add_bar(figure, axes, probability)
     if note:
         figure.suptitle(wrap(note, 60 * len(panels)), fontsize="medium")
     columns = 5 if plane and len(panels) > 1 else 1 + len(panels)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure
+
+
+def add_bar(figure: Figure, axes: Axes | list[Axes], probability: str) -> None:
+    """Add the bar that says which probability, by its name, a colour is."""
+    bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
+    words = f"{wrap(probability, 50)}\n(pale where no training row is near)"
+    figure.colorbar(bar, ax=axes, label=words, ticks=[0, 0.25, 0.5, 0.75, 1])
 
 
 def nearness(where: Grid, train: Numbers) -> Numbers:
@@ -109,7 +114,8 @@ def nearness(where: Grid, train: Numbers) -> Numbers:
     return result
 
 
-def _draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) -> None:
+def draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) -> None:
+    """Draw probabilities, (n * n,), as colours of an opacity, (n, n), and the line where they are one half."""
     values = probability.reshape(len(where.y), len(where.x))
     colours = PROBABILITY_MAP(values)
     colours[..., :3] = 1 - opacity[..., None] * (1 - colours[..., :3])

@@ -1,6 +1,8 @@
 """What an iteration of a study computes and keeps: a step of every network."""
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
-from project.study.networks import RATE, Options, stacks_of
+from project.study.networks import RATE, Options, networks_of, stacks_of
 from project.study.stack import EVALUATED, Stack
 
 
@@ -23,6 +25,7 @@ class Classifiers(LightningModule):
     Args:
         num_features: Number of features j.
         combined: The combinations of a classifier's options.
+        baselines: More of them, which are for comparison only.
         splits: Seeds of the data's split.
         seeds: Seeds of the initial weights and of the order of rows.
         kind: The class of the models.
@@ -35,12 +38,16 @@ class Classifiers(LightningModule):
         self,
         num_features: int,
         combined: Sequence[Options],
+        baselines: Sequence[Options],
         splits: Sequence[int],
         seeds: Sequence[int],
         kind: type[BinaryClassifier] = BinaryClassifier,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["kind"], logger=False)
+        with torch.device("meta"):  # Of all options, also of those that draw no weights of their own.
+            for options in [*combined, *baselines]:
+                kind(num_features, **options)
         drawn: dict[tuple[str, ...], BinaryClassifier] = {}
 
         def model(seed: int, options: Options) -> BinaryClassifier:
@@ -54,10 +61,10 @@ class Classifiers(LightningModule):
 
         self.stacks = nn.ModuleList(
             Stack(networks, [model(each.seed, each.options) for each in networks])
-            for networks in stacks_of(combined, splits, seeds)
+            for networks in stacks_of(networks_of(combined, baselines, splits, seeds))
         )
         self.networks = [network for stack in self._stacks for network in stack.networks]
-        self.initial: dict[str, Tensor] = {}
+        self.initial = {name: weights.detach().clone() for name, weights in self.named_parameters()}
         self.steps: list[int] = []  # the iterations that were validated
         self.curves: list[Tensor] = []  # what was measured then: float64 (val and test, metrics, networks)
 
@@ -76,37 +83,38 @@ class Classifiers(LightningModule):
         return torch.cat([stack.diverged for stack in self._stacks])
 
     def on_fit_start(self) -> None:
-        self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
         for stack in self._stacks:
             stack.template.trainer = self.trainer
             stack.take(self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning attaches it.
+        # Stacks share nothing that changes, so that threads need not wait for each other as they do inside a layer.
+        threads = min(torch.get_num_threads(), len(self._stacks)) if self.device.type == "cpu" else 1
+        self._workers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def on_fit_end(self) -> None:
+        self._workers.shutdown()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=1.0)
 
-    def training_step(self, batch: int, batch_idx: int) -> dict[str, Tensor]:
-        """Add up the gradients of all pieces but the last one, which Lightning's own backward adds."""
+    def training_step(self, batch: int, batch_idx: int) -> Tensor:
+        """Add up the gradients of all stacks, piece by piece, to which Lightning's own backward then adds nothing."""
         cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).zero_grad()
-        loss = torch.zeros((), device=self.device)
-        for stack in self._stacks:
-            for part in stack.losses(batch):
-                if loss.requires_grad:
-                    loss.backward()  # type: ignore[no-untyped-call]
-                loss = part
-        return {"loss": loss}
+
+        def add_gradients(stack: Stack) -> None:
+            for loss in stack.losses(batch):
+                loss.backward()  # type: ignore[no-untyped-call]
+
+        deque(self._workers.map(add_gradients, self._stacks), maxlen=0)
+        return 0 * next(self.parameters()).sum()
 
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
-
-    def on_train_batch_end(self, outputs: Any, batch: int, batch_idx: int) -> None:
-        with torch.no_grad():
-            for stack in self._stacks:
-                stack.mark()
 
     def validation_step(self, batch: int, batch_idx: int) -> None:
         """Do nothing with the batch: the stacks have their rows, and are measured once."""
 
     def on_validation_epoch_end(self) -> None:
+        self._mark()
         measured = torch.cat([stack.measure() for stack in self._stacks], 2).cpu()
         self.steps.append(self.trainer.global_step)
         self.curves.append(measured)
@@ -116,7 +124,21 @@ class Classifiers(LightningModule):
         self.log_dict({f"val/{name}": value.item() for name, value in means})
         self.log("step", float(self.trainer.global_step))  # Otherwise Lightning numbers the validation after 20 as 19.
 
+    @torch.no_grad()
+    def _mark(self) -> None:
+        for stack in self._stacks:
+            stack.mark()
+
+    def classifier(self, place: int) -> BinaryClassifier:
+        """Return one of the networks as what ``fit`` would have made of it."""
+        for stack in self._stacks:
+            if place < len(stack.networks):
+                return stack.classifier(place)
+            place -= len(stack.networks)
+        raise IndexError(place)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._mark()  # The weights in the checkpoint are these, not copies.
         checkpoint["initial"] = self.initial
         checkpoint["fingerprint"] = self.trainer.datamodule.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.
         checkpoint["measured"] = {"steps": self.steps, "curves": self.curves}

@@ -6,6 +6,10 @@ from typing import Any, NamedTuple
 
 RATE = "lr"  # the one option whose values train in one stack: a rate is a weight of the network's loss
 
+MOST_TOGETHER = 32  # networks: their overhead is that of one by then, and other threads train more of them
+
+BASELINE = "identity"  # the activation that makes the hidden layer none: the network is a logistic regression
+
 Options = dict[str, Any]
 
 
@@ -23,13 +27,26 @@ def combinations(values: Mapping[str, Any]) -> list[Options]:
     return [dict(zip(values, each, strict=True)) for each in itertools.product(*lists)]
 
 
-def stacks_of(combined: Sequence[Options], splits: Sequence[int], seeds: Sequence[int]) -> list[list[Network]]:
-    """Group the networks of all combinations, splits and seeds by what can train together.
+def baselines_of(combined: Sequence[Options], compare: str) -> list[Options]:
+    """Return what the first compared value is without a hidden layer, unless such networks are studied anyway."""
+    if compare == "activation" or any(options["activation"] == BASELINE for options in combined):
+        return []
+    return [{**options, "activation": BASELINE} for options in combined if options[compare] == combined[0][compare]]
 
-    These are networks of one split whose options are equal, but for the rate.
-    """
-    stacks: dict[Any, list[Network]] = {}
-    for split, options, seed in itertools.product(splits, combined, seeds):
-        shape = tuple((name, value) for name, value in options.items() if name != RATE)
-        stacks.setdefault((split, shape), []).append(Network(split, seed, options))
-    return list(stacks.values())
+
+def networks_of(
+    combined: Sequence[Options], baselines: Sequence[Options], splits: Sequence[int], seeds: Sequence[int]
+) -> list[Network]:
+    """Return the networks of a study; a baseline is trained once a split: its end hardly depends on the seed."""
+    each = [*itertools.product(combined, seeds), *itertools.product(baselines, seeds[:1])]
+    return [Network(split, seed, options) for split in splits for options, seed in each]
+
+
+def stacks_of(networks: Sequence[Network]) -> list[list[Network]]:
+    """Group networks by what can train together: a few of one split whose options are equal, but for the rate."""
+    alike: dict[Any, list[Network]] = {}
+    for network in networks:
+        shape = tuple((name, value) for name, value in network.options.items() if name != RATE)
+        alike.setdefault((network.split, shape), []).append(network)
+    starts = [(each, start) for each in alike.values() for start in range(0, len(each), MOST_TOGETHER)]
+    return [each[start : start + MOST_TOGETHER] for each, start in starts]

@@ -56,7 +56,8 @@ class Splits(LightningDataModule):
     def describe(self, trainer: Trainer) -> str:
         """One line that counts splits and rows."""
         counts = ", ".join(f"{name} {rows}" for name, rows in self.first.classes.rows.items())
-        return f"{self.first.root}: {len(self.data)} splits, {counts} rows each, half of each class 0"
+        splits = f"{len(self.data)} split{'s' * (len(self.data) > 1)}"
+        return f"{self.first.root}: {splits}, {counts} rows each, half of each class 0"
 
     def train_dataloader(self) -> Iterations:
         trainer = self.trainer

@@ -76,7 +76,7 @@ class Stack(nn.Module):
         for piece in self.pieces(self.batch_size):
             features, labels = self.batch(iteration, piece)
             losses = over(self.template.criterion, labels, self.probabilities(piece, features))
-            yield (self.rates[piece] * losses).sum()
+            yield (self.rates[piece] * ~self.diverged[piece] * losses).sum()
 
     def probabilities(self, piece: slice, features: Tensor) -> Tensor:
         """Return what a piece's networks answer, (k, N, 1), on prepared rows (N, j), or each on its own, (k, N, j)."""
@@ -88,8 +88,15 @@ class Stack(nn.Module):
         own = 0 if features.ndim == 3 else None
         return vmap(answer, (0, own))([weights[piece] for weights in self.weights], features)
 
+    def classifier(self, place: int) -> BinaryClassifier:
+        """Return a network of the stack, with its standardization."""
+        model = copy.deepcopy(self.template)
+        weights = zip(self._names, self.weights, strict=True)
+        model.net.load_state_dict({name: values[place].detach() for name, values in weights})
+        return model
+
     def mark(self) -> None:
-        """Note the networks that have left the finite numbers, and set their weights to 0."""
+        """Note the networks that have left the finite numbers, and set their weights to 0, where they stay."""
         finite = torch.stack([weights.flatten(1).isfinite().all(1) for weights in self.weights]).all(0)
         self.diverged |= ~finite
         for weights in self.weights:

@@ -1,0 +1,129 @@
+"""What a study says and leaves in its folder, once its networks are trained."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from project.disk import write_whole
+from project.errors import listed
+from project.figures.style import own_style, to_file
+from project.model.loss import METRICS
+from project.run import STUDIES, Run
+from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
+from project.study.classifiers import Classifiers
+from project.study.draw import SHARES, band, figures_of
+from project.study.networks import BASELINE
+from project.study.splits import Splits
+
+SUBSETS = ("val", "test")
+
+
+class Study(Run):
+    """The folder of a study. It is no run: no other command takes its newest one for the newest run."""
+
+    command = "study"
+    prefix = "study"
+    order = STUDIES
+
+
+def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
+    """Return what study.json holds."""
+    lost = int(model.diverged.sum())
+    return {
+        "compare": f"model.{answer.compare}",
+        "choose": f"model.{answer.choose}",
+        "splits": sorted({network.split for network in model.networks}),
+        "seeds": sorted({network.seed for network in model.networks}),
+        "step": int(answer.steps[-1]),
+        "chosen": {name: each.option for name, each in answer.values.items()},
+        "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
+        "diverged": lost,
+        "test_accuracy": {name: number(answer.accuracy(each).mean()) for name, each in answer.values.items()},
+        "baselines": {
+            "majority": {"test_accuracy": 0.5},
+            **({BASELINE: baseline_facts(answer, answer.baseline)} if answer.baseline else {}),
+        },
+        "differences": [as_json(each) for each in answer.comparisons],
+        "sentence": "; ".join(each.sentence() for each in answer.comparisons if each.metric == "accuracy"),
+    }
+
+
+def baseline_facts(answer: Answer, baseline: Compared) -> dict[str, Any]:
+    return {answer.choose: baseline.option, "test_accuracy": number(answer.accuracy(baseline).mean())}
+
+
+def networks_csv(answer: Answer, model: Classifiers) -> str:
+    """Return a row a network: what it is, and what was measured of it after the last iteration."""
+    options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *model.networks[0].options)))
+    losses = {name: place for place, name in enumerate(METRICS)}
+    columns = [f"{subset}_{metric}" for subset in SUBSETS for metric in ("loss", *METRICS)]
+    lines = [",".join(["split", "seed", *options, "diverged", *columns])]
+    for place, network in enumerate(model.networks):
+        facts = [network.split, network.seed, *(network.options[name] for name in options), bool(model.diverged[place])]
+        numbers = [
+            answer.end[subset, losses[network.options["loss"] if metric == "loss" else metric], place]
+            for subset in range(len(SUBSETS))
+            for metric in ("loss", *METRICS)
+        ]
+        words = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
+        lines.append(",".join([*words, *(f"{value:.9g}" for value in numbers)]))
+    return "\n".join(lines) + "\n"
+
+
+def curves_csv(answer: Answer) -> str:
+    """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
+    parts = ["mean", *SHARES]
+    columns = [f"{subset}_{metric}_{part}" for subset in SUBSETS for metric in METRICS for part in parts]
+    lines = [",".join(["step", answer.compare, *columns])]
+    for name, each in answer.values.items():
+        bands = [
+            np.stack(band(by_split(answer.curves[:, subset, metric], each)), 1)
+            for subset in (VAL, TEST)
+            for metric in range(len(METRICS))
+        ]
+        for step, numbers in zip(answer.steps, np.concatenate(bands, 1), strict=True):
+            lines.append(",".join([f"{step:.0f}", name, *(f"{value:.9g}" for value in numbers)]))
+    return "\n".join(lines) + "\n"
+
+
+def write_study(study: Run, answer: Answer, model: Classifiers, data: Splits, plane: str) -> None:
+    """Print what was found, and write tables, study.json and figures into the study's folder."""
+    write_whole(study.path / "networks.csv", networks_csv(answer, model).encode())
+    write_whole(study.path / "curves.csv", curves_csv(answer).encode())
+    text = json.dumps(report(answer, model), indent=2, allow_nan=False) + "\n"
+    write_whole(study.path / "study.json", text.encode())
+    for line in sentences(answer):
+        print(line)
+    if lost := int(model.diverged.sum()):
+        print(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
+    figures = figures_of(answer, model, data, plane)
+    for name, draw in figures.items():
+        with own_style():
+            write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
+    print(f"written: networks.csv, curves.csv, study.json and figures ({listed(list(figures))}) in {study.path}")
+
+
+def number(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
+    return value if math.isfinite(value) else None
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    found = comparison.found
+    facts = {"value": comparison.value, "against": comparison.against, "metric": comparison.metric}
+    ends: Mapping[str, Sequence[float]] = {
+        "interval": (found.low, found.high),
+        "naive_interval": (found.naive_low, found.naive_high),
+    }
+    return {
+        **facts,
+        "mean": number(found.mean),
+        **{name: [number(end) for end in pair] for name, pair in ends.items()},
+        "level": found.level,
+        "p": number(found.p),
+        "holm_p": None if comparison.p is None else number(comparison.p),
+        "splits": found.splits,
+    }
