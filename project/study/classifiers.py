@@ -115,7 +115,7 @@ class Classifiers(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._mark()
-        measured = torch.cat([stack.measure() for stack in self._stacks], 2).cpu()
+        measured = torch.cat(list(self._workers.map(Stack.measure, self._stacks)), 2).cpu()
         self.steps.append(self.trainer.global_step)
         self.curves.append(measured)
         criteria = [list(METRICS).index(network.options["loss"]) for network in self.networks]

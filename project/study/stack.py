@@ -1,8 +1,7 @@
 """Networks of one shape that learn from the same rows, trained at once by ``torch.func``."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from project.data.batches import Subset, TrainingBatches
 from project.model import BinaryClassifier
-from project.model.loss import METRICS
+from project.model.loss import METRICS, Metric
 from project.study.networks import RATE, Network
 from project.study.splits import Splits
 
@@ -74,19 +73,21 @@ class Stack(nn.Module):
     def losses(self, iteration: int) -> Iterator[Tensor]:
         """Yield, piece by piece, the sum of the networks' losses in an iteration, each times its network's rate."""
         for piece in self.pieces(self.batch_size):
-            features, labels = self.batch(iteration, piece)
-            losses = over(self.template.criterion, labels, self.probabilities(piece, features))
+            losses = self.over(self.template.criterion, piece, *self.batch(iteration, piece))
             yield (self.rates[piece] * ~self.diverged[piece] * losses).sum()
 
-    def probabilities(self, piece: slice, features: Tensor) -> Tensor:
-        """Return what a piece's networks answer, (k, N, 1), on prepared rows (N, j), or each on its own, (k, N, j)."""
-        net = self.template.net
+    def over(self, measure: Metric, piece: slice, features: Tensor, labels: Tensor) -> Tensor:
+        """Return a measure of labels and answers, (...), for each network of a piece, (k, ...).
 
-        def answer(weights: Sequence[Tensor], rows: Tensor) -> Tensor:
-            return cast("Tensor", functional_call(net, dict(zip(self._names, weights, strict=True)), (rows,)))
+        Prepared rows are (N, j) and (N, 1), or each network has its own, (k, N, j) and (k, N, 1).
+        """
+        net, own = self.template.net, 0 if features.ndim == 3 else None
 
-        own = 0 if features.ndim == 3 else None
-        return vmap(answer, (0, own))([weights[piece] for weights in self.weights], features)
+        def of_one(weights: Sequence[Tensor], features: Tensor, labels: Tensor) -> Tensor:
+            named = dict(zip(self._names, weights, strict=True))
+            return measure(labels, functional_call(net, named, (features,)))
+
+        return vmap(of_one, (0, own, own))([weights[piece] for weights in self.weights], features, labels)
 
     def classifier(self, place: int) -> BinaryClassifier:
         """Return a network of the stack, with its standardization."""
@@ -102,18 +103,14 @@ class Stack(nn.Module):
         for weights in self.weights:
             weights.masked_fill_(~finite.view(-1, *[1] * (weights.ndim - 1)), 0)
 
+    @torch.no_grad()  # A thread of its own does not know that the trainer wants none.
     def measure(self) -> Tensor:
         """Return each metric of each network on validation and test rows, float64 (2, metrics, K)."""
         return torch.stack([self._measure(self.rows[name]) for name in EVALUATED]).masked_fill(self.diverged, torch.nan)
 
     def _measure(self, rows: Subset) -> Tensor:
-        parts = []
-        for piece in self.pieces(len(rows.labels)):
-            answers = self.probabilities(piece, rows.features)
-            parts.append(torch.stack([over(metric, rows.labels, answers).double() for metric in METRICS.values()]))
-        return torch.cat(parts, 1)
+        def all_metrics(labels: Tensor, answers: Tensor) -> Tensor:
+            return torch.stack([metric(labels, answers).double() for metric in METRICS.values()])
 
-
-def over(metric: Callable[[Tensor, Tensor], Tensor], labels: Tensor, answers: Tensor) -> Tensor:
-    """Return a metric of each network's answers (k, N, 1), (k,); the labels are (N, 1), or each its own (k, N, 1)."""
-    return vmap(metric, (0 if labels.ndim == 3 else None, 0))(labels, answers)
+        pieces = self.pieces(len(rows.labels))
+        return torch.cat([self.over(all_metrics, piece, rows.features, rows.labels) for piece in pieces]).T
