@@ -1,0 +1,133 @@
+"""A network of a study is the network that fit would have trained, whatever trains beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+
+from project.data import NpyDataModule
+from project.model import BinaryClassifier
+from project.model.loss import METRICS
+from project.options import TRAINER_DEFAULTS
+from project.study.classifiers import Classifiers
+from project.study.networks import MOST_TOGETHER, Network, combinations
+from project.study.splits import Splits
+from tests.conftest import Write
+
+OPTIONS: dict[str, Any] = {
+    "hidden_features": 8,
+    "activation": "tanh",
+    "lr": 0.5,
+    "loss": "bce",
+    "standardize": True,
+    "network": "two_layer",
+}
+
+
+class Curves(Callback):
+    """Keeps what Lightning logged at each validation of a single network, (2, metrics) each."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[list[float]]] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        logged = trainer.callback_metrics
+        self.rows.append([[logged[f"{subset}/{name}"].item() for name in METRICS] for subset in ("val", "test")])
+
+
+def trainer(steps: int, *callbacks: Callback) -> Trainer:
+    settings = {**TRAINER_DEFAULTS, "max_steps": steps, "accelerator": "cpu", "enable_progress_bar": False}
+    return Trainer(**settings, callbacks=list(callbacks), logger=False, enable_checkpointing=False)
+
+
+def study(
+    root: Path, steps: int, seeds: int = 2, batch_size: int | None = None, **options: Any
+) -> tuple[Classifiers, torch.Tensor]:
+    """Train a study of two splits, and return it and what it measured, (validations, 2, metrics, networks)."""
+    splits = [0, 1]
+    combined = combinations({**OPTIONS, **options})
+    data = Splits(lambda seed: NpyDataModule(root, seed=seed, batch_size=batch_size), splits)
+    model = Classifiers(data.first.num_features, combined, [], splits, list(range(seeds)))
+    trainer(steps).fit(model, datamodule=data)
+    return model, torch.stack(model.curves)
+
+
+def alone(root: Path, network: Network, steps: int, batch_size: int | None = None) -> torch.Tensor:
+    """Train one network as fit does, and return what it measured, (validations, 2, metrics)."""
+    seed_everything(network.seed, verbose=False)
+    data, curves = NpyDataModule(root, seed=network.split, batch_size=batch_size, track_test=True), Curves()
+    trainer(steps, curves).fit(BinaryClassifier(data.num_features, **network.options), datamodule=data)
+    return torch.tensor(curves.rows, dtype=torch.float64)
+
+
+def write_blobs(write_classes: Write, features: int, rows: int = 50) -> Path:
+    rng = np.random.default_rng(features)
+    return write_classes(rng.normal(-0.5, 1, (rows, features)), rng.normal(0.5, 1, (rows, features)))
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("features", [1, 2, 30])
+def test_each_network_is_the_one_that_fit_trains(write_classes: Write, features: int, batch_size: int | None) -> None:
+    """At the default rate, losses agree to 1e-5 relative over 1000 iterations; both criteria train together."""
+    root, rate = write_blobs(write_classes, features), BinaryClassifier(1).lr
+    model, curves = study(root, 1000, batch_size=batch_size, lr=rate, loss=["bce", "mse"])
+    assert model.steps == list(range(20, 1001, 20))
+    for place in (0, 3, 4, 7):  # Both losses, seeds and splits are among them.
+        network = model.networks[place]
+        expected = alone(root, network, 1000, batch_size)
+        torch.testing.assert_close(curves[..., place], expected, rtol=1e-5, atol=1e-7)
+    assert len({tuple(curves[-1, 0, :, place].tolist()) for place in range(8)}) == 8, "all are different networks"
+
+
+def test_networks_with_other_options_train_in_stacks_of_their_own(blobs: Path) -> None:
+    options = {"hidden_features": [3, 8], "activation": ["relu", "identity"], "standardize": [True, False]}
+    model, curves = study(blobs, 40, seeds=1, **options)
+    for place in range(0, 16, 3):
+        torch.testing.assert_close(curves[..., place], alone(blobs, model.networks[place], 40), rtol=1e-5, atol=1e-7)
+    rebuilt = model.classifier(5)
+    answers = rebuilt(np.load(blobs / "class_0.npy"))
+    labels = torch.zeros_like(answers)
+    assert rebuilt.hparams == {"num_features": 2, **model.networks[5].options}
+    assert 0 < METRICS["accuracy"](labels, answers) <= 1
+    with pytest.raises(IndexError):
+        model.classifier(16)
+
+
+def test_how_many_train_beside_a_network_changes_nothing(blobs: Path) -> None:
+    seeds = MOST_TOGETHER + 3
+    many, few = study(blobs, 40, seeds)[1], study(blobs, 40, 2)[1]
+    torch.testing.assert_close(many[..., [0, 1, seeds, seeds + 1]], few, rtol=1e-6, atol=1e-8)
+
+
+def test_pieces_of_rows_too_many_for_the_cache_change_nothing(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = study(blobs, 40)[1]
+    monkeypatch.setattr("project.study.stack.CELLS", 1)
+    torch.testing.assert_close(study(blobs, 40)[1], whole, rtol=1e-6, atol=1e-8)
+
+
+def test_a_network_that_diverges_is_marked_and_harms_no_other(blobs: Path) -> None:
+    rates = [0.5, 3e38]
+    model, curves = study(blobs, 60, seeds=1, lr=rates, loss="mse", activation="relu")
+    assert model.diverged.tolist() == [network.options["lr"] == rates[1] for network in model.networks]
+    assert curves[..., model.diverged].isnan().all()
+    assert all(weights.isfinite().all() for weights in model.parameters()), "a checkpoint can be saved"
+    calm = study(blobs, 60, seeds=1, lr=rates[0], loss="mse", activation="relu")[1]
+    torch.testing.assert_close(curves[..., ~model.diverged], calm, rtol=1e-6, atol=1e-8)
+
+
+def test_weights_are_drawn_as_fit_draws_them_and_cost_no_random_numbers() -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    model = Classifiers(2, combinations({**OPTIONS, "lr": [0.1, 1.0]}), [], [7], [3, 4])
+    assert torch.equal(torch.get_rng_state(), state)
+    for place, network in enumerate(model.networks):
+        torch.manual_seed(network.seed)
+        expected = BinaryClassifier(2, **network.options).net.state_dict()
+        found = model.classifier(place).net.state_dict()
+        assert all(torch.equal(found[name], weights) for name, weights in expected.items())
+    with pytest.raises(ValueError, match="lr: -1"):
+        Classifiers(2, combinations({**OPTIONS, "lr": [1.0, -1]}), [], [0], [0])
