@@ -29,12 +29,13 @@ bench: .venv/installed-test
 
 # The runs that the README shows
 reference: .venv/installed
-	rm -rf lightning_logs/bce lightning_logs/mse lightning_logs/comparison
+	rm -rf lightning_logs/bce lightning_logs/mse lightning_logs/study lightning_logs/comparison
 	$(BIN)/python -m project fit --config configs/bce.yaml --name bce --data.track_test true
 	$(BIN)/python -m project fit --config configs/mse.yaml --name mse --data.track_test true
 	$(BIN)/python -m project test --name bce
 	$(BIN)/python -m project test --name mse
 	$(BIN)/python -m project compare bce mse --output lightning_logs/comparison
+	$(BIN)/python -m project study --config configs/study.yaml --name study
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

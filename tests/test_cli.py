@@ -203,7 +203,7 @@ def test_resuming_equals_one_whole_run(
         ("fit --ckpt_path last --trainer.max_steps 900", ["1000 steps"]),
         ("fit --ckpt_path last --trainer.max_steps 1001 --seed_everything 1", ["--seed_everything: 1 conflicts"]),
         pytest.param(f"fit --config {CONFIGS / 'gpu.yaml'}", ["--trainer.accelerator: gpu"], marks=NO_GPU),
-        ("test --model.lr 0.01", ["--model.lr: 0.01 conflicts with the checkpoint's 1.0"]),
+        ("test --model.lr 0.01", ["--model.lr: 0.01 conflicts with the checkpoint's 0.8"]),
         ("test --data.seed 1", ["--data.seed: 1 conflicts with the checkpoint's 0"]),
         (f"test --config {CONFIGS / 'mse.yaml'}", ["--model.loss: mse conflicts with the checkpoint's bce"]),
         ("test --ckpt_path gone.ckpt", ["gone.ckpt"]),

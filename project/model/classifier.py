@@ -47,7 +47,7 @@ class BinaryClassifier(LightningModule):
         num_features: int,
         hidden_features: int = 32,
         activation: str = "tanh",
-        lr: float = 1.0,
+        lr: float = 0.8,
         loss: str = "bce",
         standardize: bool = True,
         network: str = "two_layer",

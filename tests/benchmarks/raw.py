@@ -58,7 +58,7 @@ def train(
     net: nn.Module, data: Data, iterations: int, batch_size: int | None = None, validate_every: int = 20
 ) -> dict[str, list[float]]:
     """Run SGD and return the training loss of each iteration, and the loss and accuracy of each validation."""
-    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.8)
     history: dict[str, list[float]] = {"train_loss": [], "val_step": [], "val_loss": [], "val_accuracy": []}
     rows = len(data.x_train)
     start = rows

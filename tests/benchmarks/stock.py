@@ -46,7 +46,7 @@ class Classifier(LightningModule):
             self.history[name].append(metrics[name].item())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=1.0)
+        return torch.optim.SGD(self.parameters(), lr=0.8)
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ def by_hand(
     batches: Iterable[Rows],
     subsets: dict[str, Rows],
     loss: str = "bce",
-    lr: Callable[[int], float] = lambda _: 1.0,
+    lr: Callable[[int], float] = lambda _: 0.8,
     clip: float = math.inf,
 ) -> Course:
     """Train what torch's own layers draw from a seed on prepared rows; measure the subsets after every 20th iteration.
@@ -156,7 +156,7 @@ def rings(write_classes: Write) -> Path:
 @pytest.mark.parametrize(
     ("seed", "steps", "data_options", "model_options"),
     [
-        (3, 1000, {"root": None}, {}),  # the defaults on the sample
+        (0, 1000, {"root": None}, {}),  # the defaults on the sample
         (1, 1000, {}, {"standardize": False}),  # the notebook's arithmetic
         (7, 97, {"batch_size": 17, "piece_rows": 5}, {"lr": 0.3}),  # of 96 rows; the last batch of each epoch has 11
         *[(0, 60, {"piece_rows": 37, "track_test": True}, {"loss": loss}) for loss in ("bce", "mse")],
@@ -165,11 +165,7 @@ def rings(write_classes: Write) -> Path:
 def test_training_follows_a_loop_written_by_hand(
     seed: int, steps: int, data_options: Any, model_options: Any, rings: Path, tmp_path: Path
 ) -> None:
-    """Losses, weights, answers and all that is logged are the loop's, and nothing else is logged.
-
-    From some initial weights, those of seed 0 on the sample among them, lr 1.0 passes through an instability that
-    amplifies rounding until two loops part visibly, even in float64. From those of seed 3 it does not.
-    """
+    """Losses, weights, answers and all that is logged are the loop's, and nothing else is logged."""
     data = NpyDataModule(**{"root": rings, **data_options})
     data.setup("fit")
     model = seeded(data, seed, **model_options)

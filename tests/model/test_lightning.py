@@ -85,7 +85,7 @@ def test_a_scheduler_of_a_subclass_steps_in_every_iteration(data: NpyDataModule,
     torch.manual_seed(0)
     model, monitor = Decaying(2), own.LearningRateMonitor("step")
     ours = fit(model, data, tmp_path, 40, callbacks=[monitor], logger=CSVLogger(tmp_path))
-    rates = [0.5 ** (i // 15) for i in range(40)]
+    rates = [0.8 * 0.5 ** (i // 15) for i in range(40)]
     assert monitor.lrs["lr-SGD"] == rates
     theirs = by_hand(0, *prepared(data, 0, 40), lr=lambda step: rates[step - 1])
     assert ours.losses == pytest.approx(theirs.losses, rel=1e-5)
@@ -106,7 +106,7 @@ def test_the_finder_of_a_learning_rate_sees_the_loss_of_the_whole_batch(blobs: P
         model, finder = seeded(data, seed=3), own.LearningRateFinder(1e-3, 3, num_training_steps=40)
         course = fit(model, data, tmp_path, 20, callbacks=[finder])
         assert finder.optimal_lr is not None
-        assert model.lr == finder.optimal_lr.suggestion() != 1
+        assert model.lr == finder.optimal_lr.suggestion() != 0.8
         theirs = by_hand(3, *prepared(data, 3, 20), lr=lambda _, lr=model.lr: lr)  # type: ignore[misc]
         loops.assert_same_course(course, theirs)
         found.append(finder.optimal_lr.results)
