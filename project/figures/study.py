@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from project.figures.style import LINE_COLOURS, Numbers, new_figure, wrap
 
@@ -107,6 +108,7 @@ def choice(
             ax.set_xscale("log")
         if np.nanmax(means, initial=0) > DECADE * np.nanmin(means, initial=np.inf) > 0:
             ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
             ax.yaxis.set_minor_formatter("")
         ax.set_xticks(places, [wrap(plain(option), 12) for option in tried.tolist()])
