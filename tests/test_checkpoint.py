@@ -156,7 +156,7 @@ def test_what_load_would_refuse_is_not_saved(original: Original, tmp_path: Path)
 
 def test_weights_that_are_not_finite_are_not_saved_and_the_last_good_ones_named(run: Run, original: Original) -> None:
     contents = edited({**original.contents, "global_step": 40}, ("state_dict/net.output.bias", torch.tensor([np.nan])))
-    words = rf"net.output.bias is not finite at step 40 \(lr=1.0\); last good checkpoint {run.last} \(step 20\); try"
+    words = rf"net.output.bias is not finite at step 40 \(lr=0.8\); last good checkpoint {run.last} \(step 20\); try"
     best = run.best.read_bytes()
     with pytest.raises(DivergedError, match=words):
         DigestCheckpointIO().save_checkpoint(contents, run.best)
