@@ -68,19 +68,19 @@ class ProjectCLI(LightningCLI):
         self._given = args
         command, options = self._parse(parser, args)
         self.logs = Path(options.trainer.default_root_dir or ".") / LOGS
-        self.goes_on = command == self.trains
-        if self.goes_on and options.ckpt_path is None:
+        self.is_training = command == self.trains
+        if self.is_training and options.ckpt_path is None:
             return
         self.checkpoint = find_checkpoint(self.logs, options.name, options.ckpt_path or "last", self.folders)
         kind = cast("type[BinaryClassifier]", self._model_class)
         self.recorded, self.run = load(self.checkpoint, self.saved), self.folders.of_checkpoint(self.checkpoint, kind)
         step = self.recorded["global_step"]
-        if self.goes_on and self.run is None:
+        if self.is_training and self.run is None:
             raise InputError(f"{self.checkpoint}: not in a run folder; a run resumes only with its history beside it")
-        if not self.goes_on and not step:
+        if not self.is_training and not step:
             raise InputError(f"{self.checkpoint}: saved before the first iteration; run fit again, or name another run")
         with self._refusing():
-            config = taken_from(self.run.options() if self.run else {}, self.goes_on)
+            config = taken_from(self.run.options() if self.run else {}, self.is_training)
         data = self.recorded.get("datamodule_hyper_parameters", {})
         if set(data) != NpyDataModule().hparams.keys():
             raise InputError(f"{self.checkpoint}: of another version, or of other data than of an NpyDataModule")
@@ -92,10 +92,10 @@ class ProjectCLI(LightningCLI):
             check_agreement(options, {**fixed, **seed})
         if command == "predict":
             check_columns(options.data.predict, self.recorded["hyper_parameters"]["num_features"])
-        if self.goes_on and options.trainer.max_steps <= step:
+        if self.is_training and options.trainer.max_steps <= step:
             raise InputError(f"{self.checkpoint}: the run already has {step} steps; raise --trainer.max_steps")
         # The other commands have rebuilt the model; and before the first validation there is nothing to restore.
-        options.ckpt_path = str(self.checkpoint) if self.goes_on and step else None
+        options.ckpt_path = str(self.checkpoint) if self.is_training and step else None
 
     @property
     def saved(self) -> Callable[..., LightningModule]:
@@ -156,7 +156,7 @@ class ProjectCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer, and then the run folder, which is made only once data and options have proved good."""
         command, options = self._options()
-        self.datamodule.setup("fit" if self.goes_on else command)
+        self.datamodule.setup("fit" if self.is_training else command)
         if self.checkpoint is not None:
             self.model.load_state_dict(self.recorded["state_dict"])
         if self.checkpoint is not None and command != "predict":
@@ -164,7 +164,7 @@ class ProjectCLI(LightningCLI):
         given = self._get(self.config_init, "trainer")
         # Lightning prints the result table only if the trainer has a logger.
         logger = RunLogger() if given.logger is not False else FolderLogger()
-        kwargs["logger"] = [logger, *as_list(given.logger)] if self.goes_on else DummyLogger()
+        kwargs["logger"] = [logger, *as_list(given.logger)] if self.is_training else DummyLogger()
         callbacks = as_list(given.callbacks)
         no_bar = given.enable_progress_bar is False or any(isinstance(c, ProgressBar) for c in callbacks)
         own = [callback for callback in self.callbacks() if not (no_bar and isinstance(callback, Progress))]
@@ -179,7 +179,7 @@ class ProjectCLI(LightningCLI):
         rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
         if trainer.is_global_zero and self.checkpoint is not None:
             print(f"{self.checkpoint}: after iteration {self.recorded['global_step']}")
-        if self.goes_on:
+        if self.is_training:
             self._begin(trainer, logger)
         return trainer
 

@@ -105,10 +105,7 @@ def paired_test(runs: Sequence[Run], steps: Sequence[int]) -> dict[str, Any] | N
     """
     if not all((run.path / "test_predictions.csv").exists() for run in runs):
         return None
-    a, b = (run.tested() for run in runs)
-    for run, tested, step in zip(runs, (a, b), steps, strict=True):
-        if tested.step != step:
-            raise InputError(f"{run.path}: its test is of iteration {tested.step}; test the checkpoint of {step}")
+    a, b = (run.tested(wanted=step) for run, step in zip(runs, steps, strict=True))
     if not np.array_equal(a.labels, b.labels):
         raise InputError(f"{runs[1].path}: its test is of other rows than that of {runs[0].path}; test both again")
     of_a, of_b = (right(each.labels, each.probabilities) for each in (a, b))

@@ -56,11 +56,8 @@ def draw_test(run: Run, name: str) -> Figure:
 
 
 def draw_test_boundary(run: Run, name: str) -> Figure:
-    contents, step = load(run.last.with_name(f"{name}.ckpt"), run.kind), run.tested(name).step
-    if contents["global_step"] != step:
-        raise InputError(
-            f"{run.path}: its test is of iteration {step}; test the checkpoint of {contents['global_step']}"
-        )
+    contents = load(run.last.with_name(f"{name}.ckpt"), run.kind)
+    step = run.tested(name, contents["global_step"]).step
     return draw_models(run, {f"after {step} iterations": rebuild(contents, run.kind)}, ("test",))
 
 
@@ -94,7 +91,7 @@ def draw_models(
         plane = choose_plane(wanted, final, train, names)
         seen = {name: [plane.seen(rows) for rows in dots[name]] for name in {"train", *subsets}}
         places = np.concatenate([rows for classes in seen.values() for rows in classes])
-        points = min(GRID_POINTS, math.isqrt(MOST_WORK // final.hparams["hidden_features"]))
+        points = min(GRID_POINTS, math.isqrt(MOST_WORK // final.width))
         where = grid(places.min(0), places.max(0), points)
         panels = {}
         for title, model in models.items():
@@ -134,7 +131,7 @@ def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Number
     def seen_fully(part: Numbers) -> Numbers:
         return answers(model, plane.points(part))
 
-    width, see = max(len(model.mean), model.hparams["hidden_features"]), seen_fully
+    width, see = max(len(model.mean), model.width), seen_fully
     if (narrow := narrowed(plane, model)) is not None:
 
         def seen_narrowly(part: Numbers) -> Numbers:
@@ -142,7 +139,7 @@ def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Number
 
         few = places[np.random.default_rng(0).permutation(len(places))[:SAMPLED]]
         if np.allclose(seen_narrowly(few), seen_fully(few), atol=1e-3):
-            width, see = model.hparams["hidden_features"], seen_narrowly
+            width, see = model.width, seen_narrowly
     parts = np.array_split(places, max(1, len(places) * width // MOST_CELLS))
     return np.concatenate([see(part) for part in parts])
 

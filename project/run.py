@@ -99,17 +99,20 @@ class Run:
             self._data = data
         return self._data
 
-    def tested(self, name: str = "last") -> "Tested":
-        """Return what ``test`` found of last.ckpt, or of best or another checkpoint by its name."""
+    def tested(self, name: str = "last", wanted: int | None = None) -> "Tested":
+        """Return what ``test`` found of last.ckpt, or of best or another by its name, after a wanted iteration."""
         numbers, rows = self.path / f"{tested_name(name)}.json", self.path / f"{tested_name(name)}_predictions.csv"
         try:
             step = int(json.loads(numbers.read_text(encoding="utf-8"))["step"])
             table = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2, converters=lambda cell: float(cell or "nan"))
-            return Tested(step, table[:, 1], table[:, 2])
+            found = Tested(step, table[:, 1], table[:, 2])
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: missing; python -m project test writes it") from error
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{rows}: no table of predictions ({error}); run test again") from error
+        if wanted not in (None, step):
+            raise InputError(f"{self.path}: its test is of iteration {step}; test the checkpoint of {wanted}")
+        return found
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""

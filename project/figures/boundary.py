@@ -122,10 +122,16 @@ def draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) ->
     half = (where.x[1] - where.x[0]) / 2, (where.y[1] - where.y[0]) / 2
     extent = (where.x[0] - half[0], where.x[-1] + half[0], where.y[0] - half[1], where.y[-1] + half[1])
     ax.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
-    if values.min() < 0.5 < values.max():  # Where there is no line, matplotlib would warn.
-        ax.contour(where.x, where.y, values, [0.5], colors="black", linewidths=2)
+    draw_line(ax, where, probability, "black", 2)
     ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")
     ax.set_ylim(where.y[0], where.y[-1])
+
+
+def draw_line(ax: Axes, where: Grid, probability: Numbers, colour: str, width: float) -> None:
+    """Draw the line where probabilities, (n * n,), are one half."""
+    if probability.min() < 0.5 < probability.max():  # Where there is no line, matplotlib would warn.
+        values = probability.reshape(len(where.y), len(where.x))
+        ax.contour(where.x, where.y, values, [0.5], colors=colour, linewidths=width)
 
 
 def _draw_curve(ax: Axes, where: Grid, probability: Numbers) -> None:

@@ -1,6 +1,5 @@
 """What several networks decide where, and where they disagree."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from project.figures.boundary import Classes, Grid, Names, add_bar, draw_plane, nearness
+from project.figures.boundary import Classes, Grid, Names, add_bar, draw_line, draw_plane, nearness
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Numbers, dot_scale, new_figure, wrap
 
 CAUTION = "agreement far from the dots is no evidence: there, networks are as sure and as much of one mind as near them"
@@ -34,8 +33,13 @@ def ensemble(
     mean, deviation = probabilities.mean(0), probabilities.std(0)
     probability = f"probability of {class_names[1]}"
     if plane:
-        opacity = nearness(where, np.concatenate(list(shown)))
-        _draw_planes(figure, axes, where, probabilities, opacity, probability)
+        for values in probabilities:
+            draw_line(axes[0], where, values, "0.35", 0.7)
+        axes[0].plot([], [], color="0.35", lw=0.7, label="of each network")
+        draw_plane(axes[0], where, mean, nearness(where, np.concatenate(list(shown))))
+        add_bar(figure, axes[0], probability)
+        extent = (*axes[0].get_xlim(), *axes[0].get_ylim())
+        _draw_deviation(figure, axes[1], deviation.reshape(len(where.y), len(where.x)), extent)
     else:
         axes[0].plot(where.x, probabilities.T, color="0.4", lw=0.7)
         axes[0].plot([], [], color="0.4", lw=0.7, label="each network")
@@ -67,19 +71,8 @@ def ensemble(
     return figure
 
 
-def _draw_planes(
-    figure: Figure, axes: Sequence[Axes], where: Grid, probabilities: Numbers, opacity: Numbers, probability: str
-) -> None:
-    for values in probabilities:
-        if values.min() < 0.5 < values.max():  # Where there is no line, matplotlib would warn.
-            line = values.reshape(opacity.shape)
-            axes[0].contour(where.x, where.y, line, [0.5], colors="0.35", linewidths=0.7)
-    axes[0].plot([], [], color="0.35", lw=0.7, label="of each network")
-    draw_plane(axes[0], where, probabilities.mean(0), opacity)
-    add_bar(figure, axes[0], probability)
-    deviation = probabilities.std(0).reshape(opacity.shape)
+def _draw_deviation(figure: Figure, ax: Axes, deviation: Numbers, extent: tuple[float, float, float, float]) -> None:
     scale = Normalize(0, max(SMALLEST_SCALE, float(deviation.max())))
-    extent = (*axes[0].get_xlim(), *axes[0].get_ylim())
-    axes[1].imshow(deviation, cmap="viridis", norm=scale, extent=extent, origin="lower", aspect="auto")
+    ax.imshow(deviation, cmap="viridis", norm=scale, extent=extent, origin="lower", aspect="auto")
     bar = ScalarMappable(scale, "viridis")
-    figure.colorbar(bar, ax=axes[1], label="standard deviation of the probability")
+    figure.colorbar(bar, ax=ax, label="standard deviation of the probability")

@@ -60,7 +60,7 @@ class Comparison(NamedTuple):
         return sentence(self.found, (self.value, self.against), WORDS.get(self.metric, self.metric), self.p)
 
 
-def choose(
+def best_of(
     networks: Sequence[Network], among: Sequence[int], measured: Numbers, compare: str, option: str
 ) -> dict[str, Compared]:
     """Choose an option for each compared value by the validation loss, and return them by the values' names.
@@ -84,7 +84,7 @@ def choose(
         options = sorted(of_value) if are_numbers else list(of_value)
         tables = [table(of_value[each], networks, splits) for each in options]
         loss = networks[int(tables[0][0, 0])].options["loss"]
-        losses = np.stack([measured[VAL, list(METRICS).index(loss)][each].mean(1) for each in tables], 1)
+        losses = np.stack([by_split(measured[VAL, list(METRICS).index(loss)], each) for each in tables], 1)
         means = np.where(np.isnan(losses).any(0), np.inf, losses.mean(0))
         chosen = int(np.argmin(means))
         found[name] = Compared(name, loss, options, losses, chosen, tables[chosen])
@@ -102,8 +102,10 @@ def differences(values: Sequence[Compared], measured: Numbers, test_rows: int, t
     first, *others = values
     found = []
     for number, metric in enumerate(METRICS):
-        by_split = {each.name: measured[TEST, number][each.networks].mean(1) for each in values}
-        each_split = [by_split[other.name] - by_split[first.name] for other in others]
+        each_split = [
+            by_split(measured[TEST, number], other.networks) - by_split(measured[TEST, number], first.networks)
+            for other in others
+        ]
         level = simultaneous(max(1, len(others)))
         tests = [corrected(each, test_rows, train_rows, level) for each in each_split]
         adjusted = holm([test.p for test in tests]) if len(tests) > 1 else [None] * len(tests)
@@ -130,33 +132,38 @@ class Answer(NamedTuple):
         measured: Numbers = self.curves[-1]
         return measured
 
+    @property
+    def verdicts(self) -> list[str]:
+        """Whether the values differ in test accuracy, a sentence for each comparison."""
+        return [each.sentence() for each in self.comparisons if each.metric == "accuracy"]
+
     def accuracy(self, of: Compared) -> Numbers:
         """Return the test accuracy in each split, (S,)."""
-        return by_split(self.end[TEST, list(METRICS).index("accuracy")], of)
+        return by_split(self.end[TEST, list(METRICS).index("accuracy")], of.networks)
 
 
-def by_split(values: Numbers, of: Compared) -> Numbers:
-    """Return the mean over seeds, (..., S), of what was measured, (..., networks)."""
-    means: Numbers = values[..., of.networks].mean(-1)
+def by_split(values: Numbers, networks: Indices) -> Numbers:
+    """Return the mean over seeds, (..., S), of what was measured, (..., networks), of those of some numbers, (S, K)."""
+    means: Numbers = values[..., networks].mean(-1)
     return means
 
 
-def find_answer(model: Classifiers, data: Splits, asked: Sequence[Options], compare: str, option: str) -> Answer:
+def find_answer(model: Classifiers, data: Splits, asked: Sequence[Options], compare: str, choose: str) -> Answer:
     """Choose and compare among the networks of the asked options; the others are baselines."""
     steps, measured = np.array(model.steps, np.float64), torch.stack(model.curves).numpy()
     own = [place for place, network in enumerate(model.networks) if network.options in asked]
     rest = [place for place, network in enumerate(model.networks) if network.options not in asked]
-    values, without = (choose(model.networks, places, measured[-1], compare, option) for places in (own, rest))
+    values, without = (best_of(model.networks, places, measured[-1], compare, choose) for places in (own, rest))
     baseline, counts = next(iter(without.values()), None), data.first.classes.rows
     rows = counts["test"], counts["train"]
     comparisons = differences(list(values.values()), measured[-1], *rows)
-    return Answer(compare, option, steps, measured, values, comparisons, baseline, rows)
+    return Answer(compare, choose, steps, measured, values, comparisons, baseline, rows)
 
 
 def sentences(answer: Answer) -> list[str]:
     """Say in words what a study found, the comparisons first."""
     values, name = list(answer.values.values()), answer.choose
-    lines = [each.sentence() for each in answer.comparisons if each.metric == "accuracy"]
+    lines = answer.verdicts
     for each in values:
         at, accuracy = f"{each.name}: {name} {plain(each.option)}", answer.accuracy(each).mean()
         tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""

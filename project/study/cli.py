@@ -23,7 +23,6 @@ from project.study.classifiers import Classifiers
 from project.study.networks import baselines_of, combinations
 from project.study.results import Study, write_study
 from project.study.splits import Splits
-from project.training import train
 
 # What is compared and chosen unless lists are given.
 VALUES: dict[str, list[Any]] = {"loss": list(CRITERIA), "lr": [0.25, 1.0, 4.0, 16.0]}
@@ -86,7 +85,7 @@ class StudyCLI(ProjectCLI):
         options.model = self.lists
         splits = range(options.data.seed, options.data.seed + options.splits)
         seeds = range(int(options.seed_everything), int(options.seed_everything) + options.seeds)
-        studied = self.asked, baselines_of(self.asked, options.compare.removeprefix("model."))
+        studied = self.asked, baselines_of(self.asked, roles_of(options)["compare"])
         given = dict(options.data.items())
         with self._refusing():
             self.datamodule = Splits(lambda seed: NpyDataModule(**{**given, "seed": seed}), splits)
@@ -98,21 +97,24 @@ class StudyCLI(ProjectCLI):
     def callbacks(self) -> list[Callback]:
         return [Interrupt("study"), Progress(), Checkpoints(best=False)]
 
-    def study(self, **kwargs: Any) -> None:
-        train(self.trainer, self.run, self.recorded["global_step"] if self.checkpoint else None, **kwargs)
+    study = ProjectCLI.fit
 
     def after_study(self) -> None:
         if self.run is None:
             return
         options = self._options()[1]
-        compare, choose = (name.removeprefix("model.") for name in (options.compare, options.choose))
-        answer = find_answer(self.model, self.datamodule, self.asked, compare, choose)
+        answer = find_answer(self.model, self.datamodule, self.asked, **roles_of(options))
         write_study(self.run, answer, self.model, self.datamodule, options.figures.plane)
+
+
+def roles_of(options: Namespace) -> dict[str, str]:
+    """Return the names, among the model's options, of the one to compare and of the one to choose."""
+    return {role: options[role].removeprefix("model.") for role in ("compare", "choose")}
 
 
 def check_roles(options: Namespace) -> None:
     """Refuse, by a ValueError, lists that are neither compared nor chosen; a default one of those becomes its first."""
-    roles = {role: options[role].removeprefix("model.") for role in ("compare", "choose")}
+    roles = roles_of(options)
     for role, name in roles.items():
         if name not in options.model:
             names = ", ".join(f"model.{known}" for known in options.model.keys())  # noqa: SIM118 (a Namespace)

@@ -30,7 +30,9 @@ def draw_curves(answer: Answer) -> Figure:
     accuracy = list(METRICS).index("accuracy")
     bands = {
         f"{words} accuracy": {
-            f"{name} at {answer.choose} {plain(each.option)}": band(by_split(answer.curves[:, subset, accuracy], each))
+            f"{name} at {answer.choose} {plain(each.option)}": band(
+                by_split(answer.curves[:, subset, accuracy], each.networks)
+            )
             for name, each in answer.values.items()
         }
         for subset, words in ((VAL, "validation"), (TEST, "test"))
@@ -68,9 +70,8 @@ def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str)
     models = [model.classifier(int(place)) for place in first.networks[0]]
     dots, names = data.first.classes.dots, data.first.feature_names
     with torch.no_grad(), evaluating(models):
-        train = [np.asarray(rows) for rows in dots["train"]]
-        plane = choose_plane(wanted, models[0], np.concatenate(train), names)
-        seen = [plane.seen(rows) for rows in train]
+        plane = choose_plane(wanted, models[0], np.concatenate(dots["train"]), names)
+        seen = [plane.seen(rows) for rows in dots["train"]]
         places = np.concatenate(seen)
         where = grid(places.min(0), places.max(0), GRID_POINTS)
         answers = np.stack([answers_in(plane, each, where.places()) for each in models])

@@ -17,8 +17,7 @@ from project.study.classifiers import Classifiers
 from project.study.draw import SHARES, band, figures_of
 from project.study.networks import BASELINE
 from project.study.splits import Splits
-
-SUBSETS = ("val", "test")
+from project.study.stack import EVALUATED
 
 
 class Study(Run):
@@ -31,7 +30,6 @@ class Study(Run):
 
 def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
     """Return what study.json holds."""
-    lost = int(model.diverged.sum())
     return {
         "compare": f"model.{answer.compare}",
         "choose": f"model.{answer.choose}",
@@ -40,14 +38,14 @@ def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
         "step": int(answer.steps[-1]),
         "chosen": {name: each.option for name, each in answer.values.items()},
         "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
-        "diverged": lost,
+        "diverged": int(model.diverged.sum()),
         "test_accuracy": {name: number(answer.accuracy(each).mean()) for name, each in answer.values.items()},
         "baselines": {
             "majority": {"test_accuracy": 0.5},
             **({BASELINE: baseline_facts(answer, answer.baseline)} if answer.baseline else {}),
         },
         "differences": [as_json(each) for each in answer.comparisons],
-        "sentence": "; ".join(each.sentence() for each in answer.comparisons if each.metric == "accuracy"),
+        "sentence": "; ".join(answer.verdicts),
     }
 
 
@@ -59,13 +57,13 @@ def networks_csv(answer: Answer, model: Classifiers) -> str:
     """Return a row a network: what it is, and what was measured of it after the last iteration."""
     options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *model.networks[0].options)))
     losses = {name: place for place, name in enumerate(METRICS)}
-    columns = [f"{subset}_{metric}" for subset in SUBSETS for metric in ("loss", *METRICS)]
+    columns = [f"{subset}_{metric}" for subset in EVALUATED for metric in ("loss", *METRICS)]
     lines = [",".join(["split", "seed", *options, "diverged", *columns])]
     for place, network in enumerate(model.networks):
         facts = [network.split, network.seed, *(network.options[name] for name in options), bool(model.diverged[place])]
         numbers = [
             answer.end[subset, losses[network.options["loss"] if metric == "loss" else metric], place]
-            for subset in range(len(SUBSETS))
+            for subset in range(len(EVALUATED))
             for metric in ("loss", *METRICS)
         ]
         words = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
@@ -76,11 +74,11 @@ def networks_csv(answer: Answer, model: Classifiers) -> str:
 def curves_csv(answer: Answer) -> str:
     """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
     parts = ["mean", *SHARES]
-    columns = [f"{subset}_{metric}_{part}" for subset in SUBSETS for metric in METRICS for part in parts]
+    columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in parts]
     lines = [",".join(["step", answer.compare, *columns])]
     for name, each in answer.values.items():
         bands = [
-            np.stack(band(by_split(answer.curves[:, subset, metric], each)), 1)
+            np.stack(band(by_split(answer.curves[:, subset, metric], each.networks)), 1)
             for subset in (VAL, TEST)
             for metric in range(len(METRICS))
         ]

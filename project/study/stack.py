@@ -67,7 +67,7 @@ class Stack(nn.Module):
 
     def pieces(self, rows: int) -> Iterator[slice]:
         """Cut the networks into pieces that are computed together on so many rows."""
-        size = max(1, CELLS // (rows * int(self.template.hparams["hidden_features"])))
+        size = max(1, CELLS // (rows * self.template.width))
         yield from (slice(start, start + size) for start in range(0, len(self.networks), size))
 
     def losses(self, iteration: int) -> Iterator[Tensor]:

@@ -5,7 +5,7 @@ import pytest
 
 from project.inference import corrected
 from project.model.loss import METRICS
-from project.study.answer import TEST, VAL, Compared, choose, differences
+from project.study.answer import TEST, VAL, Compared, best_of, differences
 from project.study.networks import Network, combinations, networks_of
 
 LOSS = {name: list(METRICS).index(name) for name in ("bce", "mse")}
@@ -21,7 +21,7 @@ def made(losses: list[str]) -> tuple[list[Network], np.ndarray]:
 
 
 def chosen(networks: list[Network], measured: np.ndarray) -> dict[str, Compared]:
-    return choose(networks, range(len(networks)), measured, "loss", "lr")
+    return best_of(networks, range(len(networks)), measured, "loss", "lr")
 
 
 def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen() -> None:
