@@ -208,7 +208,7 @@ class ProjectCLI(LightningCLI):
     def validate(self, **kwargs: Any) -> None:
         self.trainer.validate(**kwargs, verbose=False)
         if self.trainer.is_global_zero:
-            report(self.datamodule, "validation", *self.model.answers)
+            report(self.datamodule, "val", *self.model.answers)
 
     def test(self, **kwargs: Any) -> None:
         self.trainer.test(**kwargs, verbose=False)

@@ -11,13 +11,13 @@ import torch
 from project.checkpoint import rebuild
 from project.disk import write_whole
 from project.errors import InputError
+from project.evaluation import right
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import SUBSETS, running_mean, window
 from project.figures.style import own_style, to_file
-from project.inference import interval, mcnemar, p_value, paired
+from project.inference import interval, mcnemar, p_value, paired, paired_by_group
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
-from project.results import right
 from project.run import Run
 
 THESE_ONLY = (
@@ -111,10 +111,15 @@ def paired_test(runs: Sequence[Run], steps: Sequence[int]) -> dict[str, Any] | N
     of_a, of_b = (right(each.labels, each.probabilities) for each in (a, b))
     only_a, only_b, p = mcnemar(of_a, of_b)
     difference, low, high = paired(of_a, of_b)
+    test = "exact McNemar test"
+    if a.groups is not None:
+        difference, low, high, p = paired_by_group(of_a, of_b, a.groups)
+        test = f"t test over {len(np.unique(a.groups))} groups"
     return {
         "rows": len(of_a),
         "right_in_one_only": [only_a, only_b],
-        "mcnemar_p": p,
+        "test": test,
+        "p": p,
         "accuracy_difference": difference,
         "accuracy_difference_interval": [low, high],
         "speaks_of": "these two networks only",
@@ -129,7 +134,7 @@ def words_of(found: Mapping[str, Any] | None, names: Sequence[str]) -> str:
     numbers = interval(difference, *found["accuracy_difference_interval"])
     return (
         f"{found['rows']} test rows: {only_a} that only {names[0]} gets right, {only_b} that only {names[1]} does; "
-        f"exact McNemar test {p_value(found['mcnemar_p'])}\n"
+        f"{found['test']}: {p_value(found['p'])}\n"
         f"test accuracy: {names[0]} - {names[1]} = {numbers}\n{THESE_ONLY}"
     )
 

@@ -1,7 +1,8 @@
 """How right the answers for some rows are: each number with its 95 % interval, from labels and probabilities.
 
 The rows are taken for independent draws of what the model will meet. Wilson's interval is that of a share of rows,
-DeLong's that of the area under the ROC curve; means of losses get the percentiles of means over rows drawn anew.
+DeLong's that of the area under the ROC curve; means of losses get the percentiles of means over rows drawn anew. Where
+rows come in groups, whole groups are the independent draws, and each number's error is clustered by them.
 """
 
 import math
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.func import vmap
-from torchmetrics.functional.classification import binary_roc, binary_stat_scores
+from torchmetrics.functional.classification import binary_roc
 
+from project.data.split import Groups
+from project.inference import LEVEL, Flags, clustered, student_t
 from project.model.loss import METRICS, Metric
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution
@@ -33,30 +36,33 @@ class Estimate(NamedTuple):
     method: str
 
 
-def evaluate(labels: Numbers, probabilities: Numbers) -> dict[str, Estimate]:
+def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) -> dict[str, Estimate]:
     """Compute all numbers of a test.
 
     Args:
         labels: (N,) of 0 and 1, both of which occur.
         probabilities: (N,) in [0, 1] of class 1; a NaN is a wrong answer, and leaves AUC and losses NaN.
+        groups: (N,) the group of each row, where whole groups are new to the model, or None for single rows.
 
     Returns:
         By name: accuracy, sensitivity (the share of class 1 that is found), specificity (that of class 0), the area
         under the ROC curve (auc), and the other METRICS of project.model.loss: binary cross-entropy (bce, the log
         loss), mean squared error (mse, the Brier score) and what a package has added.
     """
-    answers = np.where(np.isnan(probabilities), 1 - labels, probabilities >= 0.5)
-    found, false, refused, missed, _ = binary_stat_scores(
-        torch.from_numpy(answers.astype(np.int64)), torch.from_numpy(labels.astype(np.int64))
-    ).tolist()
+    correct, everywhere = right(labels, probabilities), np.full(len(labels), True)
+    shares = {"accuracy": everywhere, "sensitivity": labels == 1, "specificity": labels == 0}
     losses = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     return {
-        "accuracy": wilson(found + refused, len(labels)),
-        "sensitivity": wilson(found, found + missed),
-        "specificity": wilson(refused, refused + false),
-        "auc": delong(probabilities[labels == 0], probabilities[labels == 1]),
-        **{name: mean(of_each_row(metric, labels, probabilities)) for name, metric in losses.items()},
+        **{name: share(correct[rows], None if groups is None else groups[rows]) for name, rows in shares.items()},
+        "auc": area(labels, probabilities, groups),
+        **{name: mean(of_each_row(metric, labels, probabilities), groups) for name, metric in losses.items()},
     }
+
+
+def right(labels: Numbers, probabilities: Numbers) -> Flags:
+    """Return which rows are classified correctly, bool (N,); one without an answer is not."""
+    rows: Flags = ((probabilities >= 0.5) == (labels == 1)) & np.isfinite(probabilities)
+    return rows
 
 
 def of_each_row(metric: Metric, labels: Numbers, probabilities: Numbers) -> Numbers:
@@ -66,7 +72,33 @@ def of_each_row(metric: Metric, labels: Numbers, probabilities: Numbers) -> Numb
     return values
 
 
-def wilson(successes: int, rows: int) -> Estimate:
+def design_effect(correct: Flags, groups: Groups) -> float:
+    """Return how many times the variance of a share is that of as many independent rows; NaN where all are equal."""
+    rows, p = len(correct), float(correct.mean())
+    error, _ = clustered((correct - p) / rows, groups)
+    return error**2 * rows / (p * (1 - p)) if 0 < p < 1 else math.nan
+
+
+def share(correct: Flags, groups: Groups | None = None) -> Estimate:
+    """Estimate a share of rows by Wilson's interval, of groups with as many rows as are worth as much if independent.
+
+    Korn and Graubard (1998), "Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data": N rows are worth N / design effect, times the square of normal over t quantile, and
+    never more than N; Dean and Pagano (2015) find Wilson's interval of them good. Of a share of 0 or 1, whose design
+    effect is not known, a group is worth a row.
+    """
+    successes, rows = int(correct.sum()), len(correct)
+    if groups is None:
+        return wilson(successes, rows)
+    number, effect, value = len(np.unique(groups)), design_effect(correct, groups), successes / rows
+    if number < 2:
+        return Estimate(value, math.nan, math.nan, "Wilson by group")
+    quantile = student_t((1 + LEVEL) / 2, number - 1)
+    worth = number if math.isnan(effect) else rows / max(1, effect * (quantile / Z) ** 2)
+    return wilson(value * worth, worth)._replace(value=value, method="Wilson by group")
+
+
+def wilson(successes: float, rows: float) -> Estimate:
     """Estimate a share, as Wilson (1927), "Probable inference, the law of succession, and statistical inference"."""
     share, z = successes / rows, Z**2 / rows
     middle = (share + z / 2) / (1 + z)
@@ -75,23 +107,32 @@ def wilson(successes: int, rows: int) -> Estimate:
     return Estimate(share, low if successes else 0.0, high if successes < rows else 1.0, "Wilson")
 
 
-def delong(negative: Numbers, positive: Numbers) -> Estimate:
+def area(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) -> Estimate:
     """Estimate how often a row of class 1 has a larger probability than one of class 0, a tie counting half.
 
     DeLong, DeLong and Clarke-Pearson (1988), by the ranks of Sun and Xu (2014), "Fast implementation of DeLong's
-    algorithm". Of fewer than two rows a class there is no interval.
+    algorithm". Where rows come in groups, what DeLong's rows add is summed by group, as Obuchowski (1997),
+    "Nonparametric analysis of clustered ROC curve data", does, but for her degrees of freedom, which differ by class.
+    Of fewer than two rows a class there is no interval.
     """
-    n, m = len(negative), len(positive)
-    if np.isnan(negative).any() or np.isnan(positive).any():
-        return Estimate(math.nan, math.nan, math.nan, "DeLong")
-    ranks = midranks(np.concatenate([positive, negative]))
-    below = (ranks[:m] - midranks(positive)) / n  # for each row of class 1, the share of class 0 that is below it
-    above = 1 - (ranks[m:] - midranks(negative)) / m
-    area = float(below.mean())
+    method = "DeLong" if groups is None else "DeLong by group"
+    if np.isnan(probabilities).any():
+        return Estimate(math.nan, math.nan, math.nan, method)
+    ones, negative, positive = labels == 1, probabilities[labels == 0], probabilities[labels == 1]
+    n, m, ranks = len(negative), len(positive), midranks(probabilities)
+    below = (ranks[ones] - midranks(positive)) / n  # for each row of class 1, the share of class 0 that is below it
+    above = 1 - (ranks[~ones] - midranks(negative)) / m
+    value = float(below.mean())
     if min(n, m) < 2:
-        return Estimate(area, math.nan, math.nan, "DeLong")
-    half = Z * math.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n)
-    return Estimate(area, max(0.0, area - half), min(1.0, area + half), "DeLong")
+        return Estimate(value, math.nan, math.nan, method)
+    if groups is None:
+        error, quantile = math.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n), Z
+    else:
+        parts = np.empty(len(labels))
+        parts[ones], parts[~ones] = (below - value) / m, (above - value) / n
+        error, quantile = clustered(parts, groups)
+    low, high = np.clip([value - quantile * error, value + quantile * error], 0, 1).tolist()
+    return Estimate(value, low, high, method)
 
 
 def midranks(values: Numbers) -> Numbers:
@@ -102,9 +143,12 @@ def midranks(values: Numbers) -> Numbers:
     return ranks
 
 
-def mean(values: Numbers) -> Estimate:
-    """Estimate a mean over rows by DRAWS bootstrap samples, the same for the same number of rows."""
+def mean(values: Numbers, groups: Groups | None = None) -> Estimate:
+    """Estimate a mean over rows by DRAWS bootstrap samples, the same for the same number of rows, or by groups."""
     rows, value = len(values), float(values.mean())
+    if groups is not None:
+        error, quantile = clustered((values - value) / rows, groups)
+        return Estimate(value, value - quantile * error, value + quantile * error, "t by group")
     if rows > MOST_DRAWN:
         half = Z * float(values.std()) / math.sqrt(rows)
         return Estimate(value, value - half, value + half, "normal")
@@ -119,18 +163,23 @@ class Reliability(NamedTuple):
 
     rows: npt.NDArray[np.int64]  # (BINS,)
     predicted: Numbers  # (BINS,) the mean probability
-    observed: Numbers  # (BINS,) the share of class 1
+    observed: Numbers  # (BINS,) the share of class 1,
+    ends: Numbers  # (BINS, 2) and its interval
     error: float  # the mean distance of the two over rows, the expected calibration error (ECE)
     error_if_calibrated: float  # that of labels that are drawn with just these probabilities
 
 
-def reliability(labels: Numbers, probabilities: Numbers) -> Reliability:
+def reliability(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) -> Reliability:
     """Compare probabilities with how often they come true, as Guo et al. (2017), "On calibration", but for the last."""
     places = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
     rows = np.bincount(places, minlength=BINS)
 
     def sums(values: npt.NDArray[np.generic]) -> Numbers:
         return np.asarray(np.bincount(places, values.astype(np.float64), BINS), np.float64)
+
+    def interval(rows: Flags) -> tuple[float, float]:
+        found = share(labels[rows] == 1, None if groups is None else groups[rows])
+        return found.low, found.high
 
     rng, predicted = np.random.default_rng(0), sums(probabilities)
     calibrated = [abs(sums(rng.random(len(labels)) < probabilities) - predicted).sum() for _ in range(CALIBRATED_DRAWS)]
@@ -139,6 +188,7 @@ def reliability(labels: Numbers, probabilities: Numbers) -> Reliability:
             rows,
             predicted / rows,
             sums(labels) / rows,
+            np.array([interval(places == i) if rows[i] else (math.nan, math.nan) for i in range(BINS)]),
             float(abs(sums(labels) - predicted).sum() / len(labels)),
             float(np.mean(calibrated) / len(labels)),
         )

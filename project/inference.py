@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from project.data.split import Groups
+
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -41,6 +43,24 @@ def student_t(share: float, freedom: float) -> float:
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if two_sided(middle, freedom) >= outside else (low, middle)
     return math.copysign(low, share - 0.5)
+
+
+def clustered(parts: Numbers, groups: Groups) -> tuple[float, float]:
+    """Return the standard error of a sum over rows whose groups are independent, and Student's t at 97.5 %.
+
+    The squared error is G / (G - 1) times the sum over the G groups of the square of what each of them adds; there are
+    G - 1 degrees of freedom. Both are NaN of a single group.
+
+    Args:
+        parts: (N,) what each row adds, less its expectation; they sum to 0. Of a mean p of c they are (c - p) / N.
+        groups: (N,) the group of each row.
+    """
+    _, places = np.unique(groups, return_inverse=True)
+    sums = np.bincount(places, parts)
+    if len(sums) < 2:
+        return math.nan, math.nan
+    error = math.sqrt(len(sums) / (len(sums) - 1) * float(np.square(sums).sum()))
+    return error, student_t((1 + LEVEL) / 2, len(sums) - 1)
 
 
 class Difference(NamedTuple):
@@ -165,3 +185,13 @@ def paired(right_a: Flags, right_b: Flags) -> tuple[float, float, float]:
     a, b = (only_a + 1) / (rows + 2), (only_b + 1) / (rows + 2)
     half = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt((a + b - (a - b) ** 2) / (rows + 2))
     return (only_a - only_b) / rows, max(-1.0, a - b - half), min(1.0, a - b + half)
+
+
+def paired_by_group(right_a: Flags, right_b: Flags, groups: Groups) -> tuple[float, float, float, float]:
+    """Return the same difference and interval, and the p value of Student's t, where whole groups are independent."""
+    each = right_a.astype(np.float64) - right_b
+    difference = float(each.mean())
+    error, quantile = clustered((each - difference) / len(each), groups)
+    freedom = len(np.unique(groups)) - 1
+    p = two_sided(difference / error, freedom) if error > 0 else float(difference == 0)
+    return difference, max(-1.0, difference - quantile * error), min(1.0, difference + quantile * error), p

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from project.checkpoint import load, rebuild
 from project.disk import write_whole
 from project.errors import InputError
-from project.evaluation import delong, reliability, roc
+from project.evaluation import area, reliability, roc
 from project.figures.boundary import boundary, grid
 from project.figures.curves import SUBSETS, accuracy, loss
 from project.figures.evaluation import evaluation
@@ -47,12 +47,13 @@ def draw_boundary(run: Run) -> Figure:
 def draw_test(run: Run, name: str) -> Figure:
     """Draw what test found of last.ckpt, or of best or another one by its name."""
     tested = run.tested(name)
-    labels, probabilities = tested.labels, tested.probabilities
-    area, there = delong(probabilities[labels == 0], probabilities[labels == 1]), ~np.isnan(probabilities)
+    labels, probabilities, groups = tested.labels, tested.probabilities, tested.groups
+    under, there = area(labels, probabilities, groups), ~np.isnan(probabilities)
+    calibration = reliability(labels[there], probabilities[there], None if groups is None else groups[there])
     title = f"{len(labels):,} test rows, {name}.ckpt after {tested.step} iterations"
     answered, nothing = (labels[there], probabilities[there]), np.empty(0)
     curve = roc(*answered) if len(np.unique(answered[0])) == 2 else (nothing, nothing)
-    return evaluation(labels, probabilities, curve, area, reliability(*answered), run.data().class_names, title)
+    return evaluation(labels, probabilities, curve, under, calibration, run.data().class_names, title)
 
 
 def draw_test_boundary(run: Run, name: str) -> Figure:

@@ -2,45 +2,49 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from project.data import NpyDataModule
+from project.data import NpyDataModule, sample
 from project.disk import write_whole
 from project.errors import InputWarning, listed
-from project.evaluation import Estimate, Numbers, as_json, evaluate
-from project.inference import Flags
+from project.evaluation import Numbers, as_json, design_effect, evaluate, right
+from project.figures.curves import SUBSETS
 from project.plot import TEST_FIGURES, plot
 from project.run import Run, tested_name
 
 WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (mse)"}
 
 
-def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Estimate]:
-    """Print a table of how right the answers for a subset are, and return its numbers."""
-    estimates = evaluate(labels, probabilities)
-    names, correct = data.class_names, right(labels, probabilities)
-    shares = {"accuracy": correct, "sensitivity": correct[labels == 1], "specificity": correct[labels == 0]}
-    found = {"sensitivity": f" of {names[1]}", "specificity": f" of {names[0]}"}
-    print(f"{subset}: {len(labels)} rows, half of each class")
+def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Any]:
+    """Print a table of how right the answers for val or test are, and return its numbers as JSON can hold them."""
+    rows, names, groups = len(labels), data.class_names, data.classes.groups_of(subset)
+    in_groups = data.split == "groups"
+    estimates, facts = evaluate(labels, probabilities, groups if in_groups else None), dict[str, Any]()
+    counted = {"accuracy": (rows, ""), "sensitivity": (rows // 2, names[1]), "specificity": (rows // 2, names[0])}
+    print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     print(f"{'':<18}  value   95% interval")
     for name, (value, low, high, method) in estimates.items():
-        counts = f"; {shares[name].sum()} of {len(shares[name])}{found.get(name, '')}" if name in shares else ""
+        count, of = counted.get(name, (0, ""))
+        counts = f"; {round(value * count)} of {count}{of and f' of {of}'}" if count else ""
         print(f"{WORDS.get(name, name):<18} {value:.4f}  {low:.4f} to {high:.4f} ({method}){counts}")
+    if groups is not None:
+        name = sample.GROUP_NAME if data.is_sample else "groups"
+        facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
+        said = f"fit --data.split groups estimates for new {name}"
+        if in_groups:
+            number, effect = len(np.unique(groups)), design_effect(right(labels, probabilities), groups)
+            facts |= {"groups": number, "design_effect": effect if isfinite(effect) else None}
+            said = f"{number} of them, design effect of accuracy {effect:.2f}"
+        print(f"an estimate for {facts['claim']}; {said}")
     if lost := np.flatnonzero(~np.isfinite(probabilities)).tolist():
         message = f"no answer for {len(lost)} {subset} rows, which count as wrong: too far from the training rows"
         warnings.warn(f"{data.root}: {message}", InputWarning, stacklevel=2)
-    return estimates
-
-
-def right(labels: Numbers, probabilities: Numbers) -> Flags:
-    """Return which rows are classified correctly, bool (N,); one without an answer is not."""
-    rows: Flags = ((probabilities >= 0.5) == (labels == 1)) & np.isfinite(probabilities)
-    return rows
+    return {**as_json(estimates), **facts}
 
 
 def tell_better(run: Run | None, checkpoint: Path, step: int) -> None:
@@ -60,15 +64,19 @@ def write_test(
     answers: Numbers,
 ) -> None:
     """Report on the test rows; leave the numbers, the answer for each row and the figures in the run folder."""
-    estimates, name = report(data, "test", labels, answers), tested_name(checkpoint.stem)
-    estimates["loss"] = estimates[contents["hyper_parameters"]["loss"]]
+    numbers, name = report(data, "test", labels, answers), tested_name(checkpoint.stem)
+    for part in "", "_interval":
+        numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
     tell_better(run, checkpoint, contents["global_step"])
     facts = {"checkpoint": checkpoint.name, "step": contents["global_step"], "rows": len(labels)}
-    write(run, f"{name}.json", json.dumps({**facts, **as_json(estimates)}, indent=2, allow_nan=False) + "\n")
-    numbers = np.concatenate(data.classes.row_numbers("test")).tolist()
-    rows = zip(numbers, labels.tolist(), answers.tolist(), strict=True)
-    lines = [f"{row},{label:.0f},{format(p, '.9g') if isfinite(p) else ''}\n" for row, label, p in rows]
-    write(run, f"{name}_predictions.csv", "".join(["row,class,probability\n", *lines]))
+    write(run, f"{name}.json", json.dumps({**facts, **numbers}, indent=2, allow_nan=False) + "\n")
+    places = np.concatenate(data.classes.row_numbers("test")).tolist()
+    cells, groups = [f"{p:.9g}" if isfinite(p) else "" for p in answers.tolist()], data.classes.groups_of("test")
+    columns: dict[str, Iterable[Any]] = {"row": places, "class": labels.astype(int).tolist(), "probability": cells}
+    if groups is not None and data.split == "groups":
+        columns["group"] = groups.tolist()
+    lines = [",".join(map(str, row)) + "\n" for row in [columns, *zip(*columns.values(), strict=True)]]
+    write(run, f"{name}_predictions.csv", "".join(lines))
     if run:  # Its figures are of these data, wherever they were when it was trained.
         for path in plot(Run(run.path, run.kind, data), "png", 100, None, [name + figure for figure in TEST_FIGURES]):
             print(f"written: {path}")

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
+from project.data.split import Groups
 from project.disk import HAS_LOCKS, hold, release
 from project.errors import InputError, InputWarning, listed
 from project.figures.style import own_style
@@ -105,7 +106,8 @@ class Run:
         try:
             step = int(json.loads(numbers.read_text(encoding="utf-8"))["step"])
             table = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2, converters=lambda cell: float(cell or "nan"))
-            found = Tested(step, table[:, 1], table[:, 2])
+            groups = np.loadtxt(rows, np.int64, delimiter=",", skiprows=1, usecols=3) if table.shape[1] > 3 else None
+            found = Tested(step, table[:, 1], table[:, 2], groups)
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: missing; python -m project test writes it") from error
         except (ValueError, LookupError, TypeError) as error:
@@ -196,11 +198,15 @@ class Run:
 
 
 class Tested(NamedTuple):
-    """What ``test`` found: after how many iterations, and each row's label and probability of class 1, float64 (N,)."""
+    """What ``test`` found: after how many iterations, and each row's label and probability of class 1, float64 (N,).
+
+    Of a split by groups, the group of each row, int64 (N,), tells which rows are not independent.
+    """
 
     step: int
     labels: npt.NDArray[np.float64]
     probabilities: npt.NDArray[np.float64]
+    groups: Groups | None = None
 
 
 def tested_name(checkpoint: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project import evaluation
-from project.evaluation import Estimate, as_json, delong, evaluate, mean, reliability, wilson
+from project.evaluation import Estimate, area, as_json, design_effect, evaluate, mean, reliability, share, wilson
 
 NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
 PROBABILITY = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1.0]) | st.floats(0, 1)
@@ -68,14 +68,76 @@ def test_the_ends_of_wilsons_interval_solve_its_equation(counts: tuple[int, int]
 def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[float], list[float]]) -> None:
     negative, positive = classes
     n, m = len(negative), len(positive)
-    area, ends = sum(above(p, q) for p in positive for q in negative) / n / m, (NAN, NAN)
+    value, ends = sum(above(p, q) for p in positive for q in negative) / n / m, (NAN, NAN)
     if min(n, m) >= 2:
         of_positive = [sum(above(p, q) for q in negative) / n for p in positive]
         of_negative = [sum(above(p, q) for p in positive) / m for q in negative]
-        variance = sum((v - area) ** 2 for v in of_positive) / (m - 1) / m
-        variance += sum((v - area) ** 2 for v in of_negative) / (n - 1) / n
-        ends = max(0, area - Z * math.sqrt(variance)), min(1, area + Z * math.sqrt(variance))
-    assert same(delong(np.array(negative), np.array(positive))[:3], (area, *ends))
+        variance = sum((v - value) ** 2 for v in of_positive) / (m - 1) / m
+        variance += sum((v - value) ** 2 for v in of_negative) / (n - 1) / n
+        ends = max(0, value - Z * math.sqrt(variance)), min(1, value + Z * math.sqrt(variance))
+    found = area(np.repeat([0.0, 1.0], [n, m]), np.concatenate(classes))
+    assert same(found[:3], (value, *ends))
+
+
+T = {1: 12.7062047362, 2: 4.3026527297, 3: 3.1824463053, 4: 2.7764451052}  # scipy.stats.t.ppf(0.975, freedom)
+GROUPED = st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1]), PROBABILITY), min_size=3, max_size=30)
+
+
+def error_of(parts: list[float], groups: list[int]) -> tuple[float, float]:
+    """Return Student's t and the error of a sum, by a loop over groups, or NaN twice of a single one."""
+    sums = [sum(part for part, of in zip(parts, groups, strict=True) if of == group) for group in set(groups)]
+    if len(sums) == 1:
+        return NAN, NAN
+    return T[len(sums) - 1], math.sqrt(len(sums) / (len(sums) - 1) * sum(value**2 for value in sums))
+
+
+@given(GROUPED)
+def test_by_group_errors_are_those_of_sums_over_groups(rows: list[tuple[int, int, float]]) -> None:
+    groups, values = [group for group, _, _ in rows], [p for _, _, p in rows]
+    centre = fmean(values)
+    t, error = error_of([(value - centre) / len(rows) for value in values], groups)
+    assert same(mean(np.array(values), np.array(groups))[:3], (centre, centre - t * error, centre + t * error))
+    right = [bool(label) for _, label, _ in rows]
+    part, (value, low, high, method) = fmean(right), share(np.array(right), np.array(groups))
+    assert (value, method) == (part, "Wilson by group")
+    t, error = error_of([(one - part) / len(rows) for one in right], groups)
+    worth = float(len(set(groups)))
+    if 0 < part < 1:
+        effect = error**2 * len(rows) / part / (1 - part)
+        assert same((design_effect(np.array(right), np.array(groups)),), (effect,))
+        worth = len(rows) / max(1, effect * (t / Z) ** 2)
+    assert same((low, high), (NAN, NAN) if len(set(groups)) == 1 else wilson(part * worth, worth)[1:3])
+
+
+@given(GROUPED.filter(lambda rows: min(sum(label == one for _, label, _ in rows) for one in (0, 1)) > 1))
+def test_by_group_the_error_of_auc_is_that_of_summed_placement_values(rows: list[tuple[int, int, float]]) -> None:
+    groups, labels, probabilities = (np.array(column) for column in zip(*rows, strict=True))
+    of = {one: [p for _, label, p in rows if label == one] for one in (0, 1)}
+    value = fmean(above(p, q) for p in of[1] for q in of[0])
+    placed = [fmean(above(p, q) for q in of[0]) if label else fmean(above(q, p) for q in of[1]) for _, label, p in rows]
+    t, error = error_of([(v - value) / len(of[r[1]]) for v, r in zip(placed, rows, strict=True)], groups.tolist())
+    expected = (value, max(0, value - t * error), min(1, value + t * error)) if t > 0 else (value, NAN, NAN)
+    assert same(area(labels.astype(float), probabilities, groups)[:3], expected)
+
+
+def test_if_each_row_is_its_own_group_the_intervals_are_those_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    labels, probabilities = np.repeat([0.0, 1.0], 200), np.sort(rng.random(400))
+    by_row, by_group = (evaluate(labels, probabilities, groups) for groups in (None, np.arange(400)))
+    assert [by_group[name].value for name in by_row] == [by_row[name].value for name in by_row]
+    for name, (value, low, high, _) in by_row.items():
+        np.testing.assert_allclose(by_group[name][1:3], (low, high), atol=(high - low) / 30, err_msg=f"{name} {value}")
+
+
+def test_of_rows_in_groups_the_interval_by_group_covers_the_truth_and_wilsons_does_not() -> None:
+    """Of 15 groups of 20 rows whose shares of right answers differ: a correlation of 0.2 within a group."""
+    rng, groups, found = np.random.default_rng(0), np.repeat(np.arange(15), 20), list[tuple[bool, bool]]()
+    for chance in rng.beta(0.85 * 4, 0.15 * 4, (1000, 15)):
+        right = rng.random(300) < np.repeat(chance, 20)
+        found.append(tuple(low <= 0.85 <= high for _, low, high, _ in (share(right, groups), share(right))))  # type: ignore[arg-type]
+    by_group, by_row = (fmean(column) for column in zip(*found, strict=True))
+    assert 0.93 < by_group < 0.98
+    assert by_row < 0.75
 
 
 def test_the_bootstrap_of_a_share_has_the_quantiles_of_a_binomial_distribution() -> None:

@@ -1,4 +1,4 @@
-"""What a valid class file is: a plain ``.npy`` file that holds an (N, j) array of finite numbers."""
+"""What a valid file is: a plain ``.npy`` file that holds an (N, j) array of finite numbers, or (N,) of groups."""
 
 import ast
 import math
@@ -24,7 +24,10 @@ CHANGED = "the file changed while it was read; run the command again"
 
 
 class ArrayFile(NamedTuple):
-    """A ``.npy`` file whose header has proved true: an (N, j) array, N >= 1, j >= 1, of float16/32/64 or integers."""
+    """A ``.npy`` file whose header has proved true: an (N, j) array, N >= 1, j >= 1, of float16/32/64 or integers.
+
+    One of (N,) has the shape (N, 1).
+    """
 
     path: Path
     dtype: np.dtype[np.generic]
@@ -53,8 +56,8 @@ class ArrayFile(NamedTuple):
                 yield first, part
 
 
-def open_array(path: Path) -> ArrayFile:
-    """Read the header of a class file: C or Fortran order, either byte order.
+def open_array(path: Path, dimensions: Literal[1, 2] = 2) -> ArrayFile:
+    """Read the header of a file of an (N, j) array, or of an (N,) one: C or Fortran order, either byte order.
 
     Raises:
         InputError: if the file is not such a file; nothing is allocated and nothing is unpickled to find out.
@@ -63,7 +66,7 @@ def open_array(path: Path) -> ArrayFile:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("not a regular file; give the path of an .npy file")
         with path.open("rb") as file:
-            array = ArrayFile(path, *_read_header(file), file.tell())
+            array = ArrayFile(path, *_read_header(file, dimensions), file.tell())
             size = file.seek(0, 2) - array.offset
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give the path of an .npy file") from error
@@ -76,7 +79,7 @@ def open_array(path: Path) -> ArrayFile:
     return array
 
 
-def _read_header(file: BinaryIO) -> tuple[np.dtype[np.generic], tuple[int, int], Literal["C", "F"]]:
+def _read_header(file: BinaryIO, dimensions: int) -> tuple[np.dtype[np.generic], tuple[int, int], Literal["C", "F"]]:
     """Read dtype, shape and order from the head of a file of version 1.0 to 3.0, as numpy.lib.format describes it."""
     magic = file.read(8)
     if not magic:
@@ -106,7 +109,7 @@ def _read_header(file: BinaryIO) -> tuple[np.dtype[np.generic], tuple[int, int],
         raise ValueError("malformed header; save the array again") from error
     if len(fields) != 3 or not isinstance(fortran, bool):
         raise ValueError(f"malformed header (fortran_order {repr(fortran)[:40]}); save the array again")
-    return _checked_dtype(descr), _checked_shape(shape), "F" if fortran else "C"
+    return _checked_dtype(descr), _checked_shape(shape, dimensions), "F" if fortran else "C"
 
 
 def _checked_dtype(descr: object) -> np.dtype[np.generic]:
@@ -121,12 +124,14 @@ def _checked_dtype(descr: object) -> np.dtype[np.generic]:
     raise ValueError(f"dtype {name} is not supported; need float16/32/64 or an integer type")
 
 
-def _checked_shape(shape: object) -> tuple[int, int]:
+def _checked_shape(shape: object, dimensions: int) -> tuple[int, int]:
     if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
         raise ValueError(f"malformed header (shape {repr(shape)[:40]}); save the array again")
-    if len(shape) != 2:
-        remedy = f"reshape to {(*shape, 1)}" if len(shape) == 1 else "one row per example"
-        raise ValueError(f"shape {str(shape)[:40]} is {len(shape)}-D; need (N, j), e.g. {remedy}")
+    if len(shape) != dimensions:
+        remedy = f"need (N, j), e.g. {f'reshape to {(*shape, 1)}' if len(shape) == 1 else 'one row per example'}"
+        if dimensions == 1:
+            remedy = "need (N,), the number of a group for each row"
+        raise ValueError(f"shape {str(shape)[:40]} is {len(shape)}-D; {remedy}")
     if 0 in shape:
         raise ValueError(f"shape {shape} has no {'columns' if shape[0] else 'rows'}; need at least one")
-    return shape
+    return shape if dimensions == 2 else (*shape, 1)

@@ -173,8 +173,13 @@ def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint) -> None:
             f"{root}: the checkpoint was trained on other data (sha256 {first}..., {second}...); "
             "name its folder with --data.root"
         )
-    if trained_on != here:
+    if trained_on["seed"] != here["seed"]:
         raise InputError(
             f"--data.seed: the checkpoint was trained on split seed {trained_on['seed']} with rows "
             f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
+        )
+    if trained_on != here:
+        raise InputError(
+            f"--data.split: the checkpoint was trained on another split of {root}, with rows {trained_on['rows']}, not "
+            f"{here['rows']}; leave the data options out, and the group files as they were"
         )

@@ -16,14 +16,14 @@ from torch import Tensor
 from project.data.arrays import CHANGED, open_array
 from project.data.batches import Subset
 from project.data.checks import Features, Overlap, exact, fingerprint, survey
-from project.data.split import DROPPED, MIN_ROWS, TEST, TRAIN, VAL, split
+from project.data.groups import read_groups, split_groups
+from project.data.split import DROPPED, MIN_ROWS, SUBSETS, Groups, split
 from project.data.store import Store
 from project.errors import InputError, InputWarning
 
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
-SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
 
 MAIN_MEMORY = Store(torch.device("cpu"))
 
@@ -35,11 +35,17 @@ def as_it_is(features: Tensor) -> Tensor:
 class ClassFiles:
     """The class files of a folder, checked and split, or an InputError that says what they should be.
 
-    Every row is in one subset or, if the classes differ in size, perhaps dropped; the seed fixes which.
+    Every row is in one subset or, if the classes differ in size, perhaps dropped; the seed fixes which. Rows are split
+    one by one, or in whole groups.
     """
 
     def __init__(
-        self, root: Path, seed: int, balance: Literal["error", "downsample"], overlap_is_known: bool = False
+        self,
+        root: Path,
+        seed: int,
+        balance: Literal["error", "downsample"],
+        by_groups: bool = False,
+        overlap_is_known: bool = False,
     ) -> None:
         self.root = root
         self.files = find_files(root)
@@ -49,8 +55,12 @@ class ClassFiles:
         if self.arrays[1].shape[1] != self.num_features:
             columns = [f"{array.path} has {array.shape[1]} columns" for array in self.arrays]
             raise InputError(f"{', '.join(columns)}; need the same features in both")
-        keep = self._rows_to_keep(balance)
-        self.assignments = [split(array.shape[0], keep, seed, label) for label, array in enumerate(self.arrays)]
+        self.groups = read_groups(root, [array.shape[0] for array in self.arrays])
+        if by_groups:
+            self.assignments = split_groups(root, self.groups, seed, balance)
+        else:
+            keep = self._rows_to_keep(balance)
+            self.assignments = [split(array.shape[0], keep, seed, label) for label, array in enumerate(self.arrays)]
         self.rows = {
             name: sum(int((assignment == subset).sum()) for assignment in self.assignments)
             for name, subset in SUBSETS.items()
@@ -132,6 +142,12 @@ class ClassFiles:
     def row_numbers(self, name: str) -> list[npt.NDArray[np.int64]]:
         """Return which rows of class_0.npy and of class_1.npy, counted from 0, are in a subset, in its order."""
         return [np.flatnonzero(assignment == SUBSETS[name]) for assignment in self.assignments]
+
+    def groups_of(self, name: str) -> Groups | None:
+        """Return the groups of the rows of a subset, int64 (n,) in its order, or None if there are no group files."""
+        if self.groups is None:
+            return None
+        return np.concatenate([of[rows] for of, rows in zip(self.groups, self.row_numbers(name), strict=True)])
 
     @cached_property
     def dots(self) -> dict[str, list[Features]]:

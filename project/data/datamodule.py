@@ -13,6 +13,7 @@ from project.data.arrays import open_array
 from project.data.batches import Loader, Subset, TrainingBatches
 from project.data.checks import Fingerprint, check_same, checked_rows
 from project.data.classes import ClassFiles, as_it_is, find_files
+from project.data.groups import has_groups
 from project.data.store import FLOAT_BYTES, Store, choose
 from project.errors import InputError
 from project.options import check
@@ -26,14 +27,15 @@ class NpyDataModule(LightningDataModule):
 
     Args:
         root: Folder with class_0.npy and class_1.npy, each (N, j); null is the shipped sample.
-        batch_size: Rows per iteration, 1 to the rows in train; null is all of them (batch gradient descent).
+        batch_size: Rows per iteration, 1 to those in train; null is all (full batch).
         piece_rows: Rows computed together, at least 1; the result is the same.
         seed: Fixes the split, and nothing else does; an integer >= 0.
-        balance: What to do when the classes differ in size: refuse (error) or drop rows of the larger (downsample).
+        split: What stays whole, rows or groups; null is groups if there are group_0.npy and group_1.npy (N,).
+        balance: Where the classes differ in size, refuse (error) or drop rows of the larger (downsample).
         track_test: Also record test loss and accuracy at each validation, for comparisons only.
         predict: The rows to classify, an .npy file (N, j).
-        feature_names: Names and units of the j features, for the figures' axes: a list, or F1,F2 in one text.
-        class_names: Names of class 0 and class 1; likewise.
+        feature_names: Names and units of the features: a list, or F1,F2.
+        class_names: Names of class 0 and 1; likewise.
 
     Raises:
         ValueError: if a file or an option is not what it should be.
@@ -45,6 +47,7 @@ class NpyDataModule(LightningDataModule):
         batch_size: int | None = None,
         piece_rows: int = 16384,
         seed: int = 0,
+        split: Literal["rows", "groups"] | None = None,
         balance: Literal["error", "downsample"] = "error",
         track_test: bool = False,
         predict: Path | str | None = None,
@@ -55,13 +58,17 @@ class NpyDataModule(LightningDataModule):
         check(batch_size=batch_size, piece_rows=piece_rows, seed=seed)
         if balance not in ("error", "downsample"):
             raise ValueError(f"balance: {balance}; need error or downsample")
-        # A checkpoint must agree with these; where the data lie and what they are called may differ between machines.
-        self.save_hyperparameters("batch_size", "seed", "balance", "track_test", logger=False)
+        if split not in (None, "rows", "groups"):
+            raise ValueError(f"split: {split}; need rows or groups")
         self.root = sample.ROOT if root is None else Path(root).expanduser()
         self.is_sample = root is None
+        if split is None:  # The sample's default stays the coursework's random split.
+            split = "groups" if has_groups(self.root) and not self.is_sample else "rows"
+        # A checkpoint must agree with these; where the data lie and what they are called may differ between machines.
+        self.save_hyperparameters("batch_size", "seed", "split", "balance", "track_test", logger=False)
         self.predict_file = None if predict is None else Path(predict).expanduser()
         self.batch_size, self.piece_rows = batch_size, piece_rows
-        self.seed, self.balance, self.track_test = seed, balance, track_test
+        self.seed, self.split, self.balance, self.track_test = seed, split, balance, track_test
         feature_names, class_names = (
             names.split(",") if isinstance(names, str) else names for names in (feature_names, class_names)
         )
@@ -116,7 +123,7 @@ class NpyDataModule(LightningDataModule):
             raise InputError(f"--data.predict: {self.predict_file} has no effect here; it is for the predict command")
         self._check_names()
         # The sample's docstring tells that some of its rows stand in both classes.
-        classes = ClassFiles(self.root, self.seed, self.balance, overlap_is_known=self.is_sample)
+        classes = ClassFiles(self.root, self.seed, self.balance, self.split == "groups", self.is_sample)
         if self.batch_size is not None and self.batch_size > classes.rows["train"]:
             raise InputError(
                 f"--data.batch_size: {self.batch_size}; need 1 to {classes.rows['train']}, the rows in train"
@@ -162,6 +169,7 @@ class NpyDataModule(LightningDataModule):
         if store.scratch is not None:
             place = f"a scratch file of {self._bytes(trainer) / 1e9:.3g} GB in {store.scratch}, gone when the run ends"
         counted = f"{', '.join(counts)} rows of {self.num_features} features, half of each class 0"
+        counted += ", no group in two of them" * (self.split == "groups")
         return f"{self.root}: {counted}; copied into {place}"
 
     def train_dataloader(self) -> TrainingBatches:

@@ -4,9 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 TRAIN, VAL, TEST, DROPPED = range(4)
+SUBSETS = {"train": TRAIN, "val": VAL, "test": TEST}
 MIN_ROWS = 5  # fewer leave a 60/20/20 split with an empty subset
 
 Assignment = npt.NDArray[np.uint8]
+Groups = npt.NDArray[np.int64]  # the number of the group that each row belongs to
 
 
 def split(rows: int, keep: int, seed: int, class_index: int) -> Assignment:

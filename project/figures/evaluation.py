@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from project.evaluation import Estimate, Numbers, Reliability, wilson
+from project.evaluation import Estimate, Numbers, Reliability
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, new_figure, wrap
 
 HISTOGRAM_BINS = 20
@@ -82,8 +82,9 @@ def _draw_roc(
 
 def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
     there = found.rows > 0
-    observed, predicted, rows = (values[there] for values in (found.observed, found.predicted, found.rows))
-    ends = np.array([wilson(round(share * n), n)[1:3] for share, n in zip(observed, rows, strict=True)]).reshape(-1, 2)
+    observed, ends, predicted, rows = (
+        values[there] for values in (found.observed, found.ends, found.predicted, found.rows)
+    )
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="perfectly calibrated")
     bars, label = np.abs(ends.T - observed), "rows of a bin (95 %, Wilson)"
     ax.errorbar(predicted, observed, bars, fmt="o", color="black", capsize=3, label=label)

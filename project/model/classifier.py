@@ -32,7 +32,7 @@ class BinaryClassifier(LightningModule):
         activation: Between the layers: tanh, relu, sigmoid, ... (see project.model.net).
         lr: SGD's step size, above 0; an --optimizer has its own.
         loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
-        standardize: Scale features by the training subset's mean and deviation, kept in the model; or take them raw.
+        standardize: Scale features by mean and deviation of the training rows, kept in the model.
         network: two_layer, or one of your own (see project.model.net).
 
     Raises:

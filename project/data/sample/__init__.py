@@ -5,6 +5,8 @@ Peterson and Barney (1952), "Control methods used in a study of the vowels", J. 
 peripheral vowels (i, ae, a, o, u), ``class_1.npy`` the 760 of the central ones (the vowels of bit, bet, but, book and
 bird), each (760, 2) float64: the first two formants F1 and F2 in Hz, ordered by speaker, then vowel. One class encloses
 the other, so a straight line cannot part them; 12 points occur in both, so nothing can part them entirely.
+
+``group_0.npy`` and ``group_1.npy`` number the speakers from 0, who have ten rows of either class each.
 """
 
 from pathlib import Path
@@ -12,3 +14,4 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 FEATURE_NAMES = ("F1 (Hz)", "F2 (Hz)")
 CLASS_NAMES = ("peripheral vowel", "central vowel")
+GROUP_NAME = "speakers"
