@@ -188,10 +188,14 @@ def paired(right_a: Flags, right_b: Flags) -> tuple[float, float, float]:
 
 
 def paired_by_group(right_a: Flags, right_b: Flags, groups: Groups) -> tuple[float, float, float, float]:
-    """Return the same difference and interval, and the p value of Student's t, where whole groups are independent."""
+    """Return the same difference and interval, and the p value of Student's t, where whole groups are independent.
+
+    All arguments are (N,). Nothing is known from a single group: its interval is [-1, 1], and its p is 1.
+    """
     each = right_a.astype(np.float64) - right_b
-    difference = float(each.mean())
+    difference, freedom = float(each.mean()), len(np.unique(groups)) - 1
+    if not freedom:
+        return difference, -1.0, 1.0, 1.0
     error, quantile = clustered((each - difference) / len(each), groups)
-    freedom = len(np.unique(groups)) - 1
-    p = two_sided(difference / error, freedom) if error > 0 else float(difference == 0)
+    p = two_sided(difference / error, freedom) if error else float(difference == 0)
     return difference, max(-1.0, difference - quantile * error), min(1.0, difference + quantile * error), p

@@ -10,7 +10,8 @@ import torch
 from project import run as run_module
 from project.__main__ import main
 from project.compare import curves_of, differences, number_equal
-from project.inference import interval, mcnemar, paired
+from project.evaluation import right
+from project.inference import interval, mcnemar, p_value, paired, paired_by_group
 from project.model import BCELoss
 from project.run import Run
 
@@ -97,13 +98,14 @@ def test_two_tested_runs_of_a_split_are_compared_row_by_row(tested: Path, capsys
     assert json.loads((tested / "result" / "comparison.json").read_text())["paired_test"] == {
         "rows": 304,
         "right_in_one_only": [only_a, only_b],
-        "mcnemar_p": p,
+        "test": "exact McNemar test",
+        "p": p,
         "accuracy_difference": difference,
         "accuracy_difference_interval": [low, high],
         "speaks_of": "these two networks only",
     }
     assert (
-        f"304 test rows: {only_a} that only bce gets right, {only_b} that only mse does; exact McNemar test p " in said
+        f"304 test rows: {only_a} that only bce gets right, {only_b} that only mse does; exact McNemar test: p " in said
     )
     assert f"test accuracy: bce - mse = {interval(difference, low, high)}\n" in said
     assert "this speaks of these two networks only, not of the options that they differ in" in said
@@ -112,6 +114,23 @@ def test_two_tested_runs_of_a_split_are_compared_row_by_row(tested: Path, capsys
     ]
     assert difference == pytest.approx(accuracies[0] - accuracies[1])
     assert "McNemar" not in compared(capsys, "bce", "mse", "minibatch"), "pairs of several runs are not tested"
+
+
+def test_two_tested_runs_of_whole_groups_are_compared_group_by_group(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        options = ["--data.split", "groups", "--model.loss", {"one": "bce", "two": "mse"}[name]]
+        assert main(["fit", "--name", name, "--trainer.max_steps", "60", *options]) == 0
+        assert main(["test", name]) == 0
+    said = compared(capsys, "one", "two")
+    one, two = (Run(name).tested() for name in ("one", "two"))
+    assert one.groups is not None
+    expected = paired_by_group(right(*one[1:3]), right(*two[1:3]), one.groups)
+    found = json.loads((workplace / "result" / "comparison.json").read_text())["paired_test"]
+    assert found["test"] == "t test over 15 groups"
+    assert (found["accuracy_difference"], *found["accuracy_difference_interval"], found["p"]) == expected
+    assert f"t test over 15 groups: {p_value(expected[3])}" in said
 
 
 def test_without_tests_the_way_to_a_paired_test_is_named(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:

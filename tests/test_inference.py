@@ -16,6 +16,7 @@ from project.inference import (
     mcnemar,
     p_value,
     paired,
+    paired_by_group,
     sentence,
     simultaneous,
     student_t,
@@ -179,6 +180,27 @@ def test_the_paired_interval_covers_the_difference_of_small_samples(rows: int, a
             ways = math.comb(rows, only_a) * math.comb(rows - only_a, only_b)
             covered += (low <= a - b <= high) * ways * a**only_a * b**only_b * (1 - a - b) ** both
     assert covered > 0.94
+
+
+@given(st.integers(2, 8), st.integers(1, 5), st.data())
+def test_of_groups_of_equal_size_the_interval_is_the_t_interval_of_their_means(
+    number: int, size: int, data: st.DataObject
+) -> None:
+    flags = st.lists(st.booleans(), min_size=number * size, max_size=number * size).map(np.array)
+    right_a, right_b = data.draw(flags), data.draw(flags)
+    order = np.random.default_rng(0).permutation(number * size)
+    groups = np.repeat(np.arange(number), size) * -3
+    found = paired_by_group(right_a[order], right_b[order], groups[order])
+    means = (right_a.astype(float) - right_b).reshape(number, size).mean(1)
+    naive = corrected(means, 1, 1)  # Its naive interval is the one of independent numbers.
+    ends = (naive.mean, naive.mean) if np.ptp(means) == 0 else (naive.naive_low, naive.naive_high)
+    assert found[:3] == pytest.approx((naive.mean, max(-1, ends[0]), min(1, ends[1])), abs=1e-9)
+    if np.ptp(means) > 1e-9:
+        assert found[3] == pytest.approx(two_sided(means.mean() / means.std(ddof=1) * math.sqrt(number), number - 1))
+
+
+def test_one_group_says_nothing_of_others() -> None:
+    assert paired_by_group(np.array([True, True]), np.array([False, True]), np.array([7, 7])) == (0.5, -1, 1, 1)
 
 
 def test_sentences() -> None:

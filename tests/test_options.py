@@ -67,6 +67,7 @@ REFUSALS = {  # by option and value: the words of the line, in which @ is the op
     "--data.batch_size": AT_LEAST_1 | {"61": "@: 61; need 1 to 60"},
     "--data.piece_rows": AT_LEAST_1 | {str(2**63): "@: 9223372036854775808; need 9223372036854775807"},
     "--data.seed": {"-1": "@: -1; need at least 0", HUGE: "@: 1000 need 9223372036854775807"},
+    "--data.split": {"columns": "@ columns groups", "groups": "@: groups; no group_0.npy"},
     "--data.balance": {"upsample": "@ upsample downsample"},
     "--data.predict": {"x.npy": "x.npy"},
     "--data.class_names": {"[a, b, c]": "@: 3 need 2"},

@@ -11,7 +11,7 @@ import pytest
 from project.__main__ import main
 from project.checkpoint import load
 from project.data import NpyDataModule
-from project.evaluation import evaluate
+from project.evaluation import design_effect, evaluate, right
 from project.run import Run
 
 pytestmark = pytest.mark.process
@@ -85,6 +85,35 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     told = f"the validation loss was lower, {np.nanmin(losses):.4f}, after iteration {np.nanargmin(losses) + 1}"
     assert lines[len(NAMES)] == f"{told}: --ckpt_path best tests that"
     assert err == ""
+
+
+def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Captured) -> None:
+    """Of eight groups in random order, whose last ones are larger: of a split by rows, and of one of whole groups."""
+    of = np.random.default_rng(0).permutation(np.minimum(np.arange(50) // 5, 7))
+    for label in (0, 1):
+        np.save(f"data/group_{label}.npy", of + 2**60)
+    for name, options in {"rows": ["--data.split", "rows"], "groups": []}.items():
+        assert main(["fit", "--name", name, "--data.root", "data", "--trainer.max_steps", "20", *options]) == 0
+        assert ("no group in two of them" in capsys.readouterr().out) == (name == "groups")
+        assert main(["test", name]) == 0
+        out, numbers = capsys.readouterr().out, json.loads((Run(name).path / "test.json").read_text())
+        names, *table = cells(Run(name).path / "test_predictions.csv")
+        if name == "rows":
+            assert "an estimate for new rows of these groups; fit --data.split groups estimates for new groups\n" in out
+            assert (numbers["claim"], numbers.get("groups")) == ("new rows of these groups", None)
+            assert names == ["row", "class", "probability"]
+        else:
+            groups = np.array([int(row[3]) for row in table])
+            assert groups.tolist() == [of[int(row[0])] + 2**60 for row in table]
+            labels, probabilities = (np.array([float(row[column]) for row in table]) for column in (1, 2))
+            again, effect = evaluate(labels, probabilities, groups), design_effect(right(labels, probabilities), groups)
+            assert numbers["accuracy_interval"] == pytest.approx(again["accuracy"][1:3], abs=1e-8)
+            assert (numbers["claim"], numbers["groups"]) == ("new groups", len(np.unique(groups)))
+            assert numbers["design_effect"] == pytest.approx(effect)
+            assert f"for new groups; {len(np.unique(groups))} of them, design effect of accuracy {effect:.2f}\n" in out
+            assert "Wilson by group" in out
+    assert main(["test", "groups", "--data.split", "rows"]) == 2
+    assert "--data.split: rows conflicts with the checkpoint's groups" in capsys.readouterr().err
 
 
 def test_the_test_of_the_best_checkpoint_leaves_that_of_the_last_alone(capsys: Captured) -> None:

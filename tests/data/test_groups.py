@@ -54,7 +54,8 @@ def test_whole_groups_are_dealt_and_surplus_rows_of_a_subset_are_dropped(
     for name, subset in SUBSETS.items():
         rows = files.row_numbers(name)
         assert len(rows[0]) == len(rows[1]) == min(int((each == subset).sum()) for each in dealt) > 0
-        assert (of := files.groups_of(name)) is not None
+        of = files.groups_of(name)
+        assert of is not None
         assert of.tolist() == [*groups[0][rows[0]], *groups[1][rows[1]]]
         assert held.isdisjoint(of.tolist())
         held |= set(of.tolist())
@@ -70,7 +71,7 @@ def test_equal_groups_are_shared_out_as_60_20_20_and_by_chance(number: int, seed
     assert dealt[0].tolist() == dealt[1].tolist()
     shares = np.bincount(dealt[0], minlength=3) / 2
     assert shares.sum() == number
-    assert np.abs(shares - np.array([0.6, 0.2, 0.2]) * number).max() <= 1.2
+    assert np.abs(shares - np.array([0.6, 0.2, 0.2]) * number).max() < 1.21
     others = {deal([whole, whole], other)[0].tobytes() for other in range(seed, seed + 5)}
     assert len(others) > 1 or number < 5
 
@@ -122,7 +123,9 @@ def test_the_line_about_unequal_groups_says_what_downsample_drops(root: Path) ->
         NpyDataModule(root).setup("fit")
     surplus = str(error.value).partition("to drop ")[2].partition(",")[0]
     data = NpyDataModule(root, balance="downsample")
-    with pytest.warns(InputWarning, match=f"dropped {surplus} of 200 rows, so that each subset of whole groups is half"):
+    with pytest.warns(
+        InputWarning, match=f"dropped {surplus} of 200 rows, so that each subset of whole groups is half"
+    ):
         data.setup("fit")
     assert sum(data.classes.rows.values()) == 200 - int(surplus)
 
