@@ -83,11 +83,16 @@ class Classifiers(LightningModule):
         return torch.cat([stack.diverged for stack in self._stacks])
 
     def on_fit_start(self) -> None:
-        for stack in self._stacks:
+        rank, splits = self.trainer.global_rank, self.hparams["splits"]
+        own = [stack for stack in self._stacks if splits.index(stack.split) % self.trainer.world_size == rank]
+        self._own = (
+            own  # Each process trains the networks of some splits, and DDP brings it the gradients of the others.
+        )
+        for stack in own:
             stack.template.trainer = self.trainer
             stack.take(self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning attaches it.
         # Stacks share nothing that changes, so that threads need not wait for each other as they do inside a layer.
-        threads = min(torch.get_num_threads(), len(self._stacks)) if self.device.type == "cpu" else 1
+        threads = max(1, min(torch.get_num_threads(), len(own))) if self.device.type == "cpu" else 1
         self._workers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def on_fit_end(self) -> None:
@@ -97,15 +102,21 @@ class Classifiers(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1.0)
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Add up the gradients of all stacks, piece by piece, to which Lightning's own backward then adds nothing."""
+        """Add up the gradients of this process's stacks, piece by piece; Lightning's own backward then adds nothing.
+
+        With several processes each gradient is one process's, times their number, because Lightning averages over them.
+        """
         cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).zero_grad()
+        ranks = self.trainer.world_size
 
         def add_gradients(stack: Stack) -> None:
             for loss in stack.losses(batch):
-                loss.backward()  # type: ignore[no-untyped-call]
+                (ranks * loss).backward()  # type: ignore[no-untyped-call]
 
-        deque(self._workers.map(add_gradients, self._stacks), maxlen=0)
-        return 0 * next(self.parameters()).sum()
+        deque(self._workers.map(add_gradients, self._own), maxlen=0)
+        # DDP waits for a gradient of every weight.
+        weights = self.parameters() if ranks > 1 else [next(self.parameters())]
+        return 0 * torch.stack([each.sum() for each in weights]).sum()
 
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
@@ -115,14 +126,22 @@ class Classifiers(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._mark()
-        measured = torch.cat(list(self._workers.map(Stack.measure, self._stacks)), 2).cpu()
+        found = dict(zip(self._own, self._workers.map(Stack.measure, self._own), strict=True))
+        shape = len(EVALUATED), len(METRICS)
+        parts = [
+            found.get(stack, torch.zeros(*shape, len(stack.networks), dtype=torch.float64, device=self.device))
+            for stack in self._stacks
+        ]
+        measured = cast("Tensor", self.trainer.strategy.reduce(torch.cat(parts, 2), reduce_op="sum")).cpu()
         self.steps.append(self.trainer.global_step)
         self.curves.append(measured)
         criteria = [list(METRICS).index(network.options["loss"]) for network in self.networks]
         own = measured[0, criteria, torch.arange(len(criteria))]
         means = zip(("loss", *METRICS), [own.nanmean(), *measured[0].nanmean(1)], strict=True)
-        self.log_dict({f"val/{name}": value.item() for name, value in means})
-        self.log("step", float(self.trainer.global_step))  # Otherwise Lightning numbers the validation after 20 as 19.
+        self.log_dict({f"val/{name}": value.item() for name, value in means}, sync_dist=True)
+        self.log(
+            "step", float(self.trainer.global_step), sync_dist=True
+        )  # Otherwise Lightning numbers the validation after 20 as 19.
 
     @torch.no_grad()
     def _mark(self) -> None:

@@ -117,6 +117,33 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(
     assert "--splits: 4 conflicts with the checkpoint's 3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("launcher", "options"),
+    [
+        ([], "--trainer.devices 2"),
+        (["torch.distributed.run", "--nproc-per-node", "2", "-m"], "--splits 1 --data.batch_size 16"),
+    ],
+    ids=["devices", "torchrun, with a process that has no split"],
+)
+def test_two_processes_that_share_the_splits_leave_the_bytes_of_one(
+    workplace: str, launcher: list[str], options: str
+) -> None:
+    run(f"{SMALL} {workplace} {options} --trainer.devices 1 --name alone")
+    command = f"project {SMALL} {workplace} {options} --trainer.devices 2 --name shared"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, *command.split()],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("written: ") == 1
+    for name in "networks.csv", "curves.csv", "study.json", "checkpoints/last.ckpt", "figures/boundary.png":
+        assert Path("lightning_logs/alone", name).read_bytes() == Path("lightning_logs/shared", name).read_bytes()
+
+
 @pytest.mark.parametrize("features", [1, 5])
 def test_activations_are_compared_for_any_number_of_features(
     write_classes: Write, features: int, capsys: Captured
