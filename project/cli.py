@@ -46,6 +46,7 @@ class ProjectCLI(LightningCLI):
 
     trains = "fit"  # the command that trains, and what the folders are that it writes
     folders: type[Run] = Run
+    least = 1  # iterations that it has to train
     checkpoint: Path | None = None  # what is evaluated, or goes on, and what is in it
     recorded: dict[str, Any]
     run: Run | None = None  # where the checkpoint lies, or what is trained
@@ -92,7 +93,7 @@ class ProjectCLI(LightningCLI):
             check_agreement(options, {**fixed, **seed})
         if command == "predict":
             check_columns(options.data.predict, self.recorded["hyper_parameters"]["num_features"])
-        if self.is_training and options.trainer.max_steps <= step:
+        if self.is_training and options.trainer.max_steps < step + self.least:
             raise InputError(f"{self.checkpoint}: the run already has {step} steps; raise --trainer.max_steps")
         # The other commands have rebuilt the model; and before the first validation there is nothing to restore.
         options.ckpt_path = str(self.checkpoint) if self.is_training and step else None
@@ -199,7 +200,8 @@ class ProjectCLI(LightningCLI):
             print(self.datamodule.describe(trainer))
 
     def fit(self, **kwargs: Any) -> None:
-        train(self.trainer, self.run, self.recorded["global_step"] if self.checkpoint else None, **kwargs)
+        done = self.recorded["global_step"] if self.checkpoint else None
+        train(self.trainer, self.run, done, self.least, **kwargs)
 
     def after_fit(self) -> None:
         if self.run:

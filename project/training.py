@@ -41,21 +41,22 @@ def begin(run: Run, checkpoint: Path | None, config: str) -> Run:
     return run
 
 
-def train(trainer: Trainer, run: Run | None, done: int | None, **options: Any) -> None:
+def train(trainer: Trainer, run: Run | None, done: int | None, least: int = 1, **options: Any) -> None:
     """Train; what callbacks and plugins cannot do, they mostly say before the first iteration.
 
     Args:
         trainer: of this process.
         run: the run's folder, in its first process.
         done: how many iterations the checkpoint has that it goes on from; None if it begins.
+        least: how many more there have to be.
         options: of ``Trainer.fit``.
 
     Raises:
-        InputError: if no iteration could be trained, or if a callback of Lightning's could not do its part.
+        InputError: if too few iterations could be trained, or if a callback of Lightning's could not do its part.
     """
     try:
         trainer.fit(**options)
-        if trainer.global_step == (done or 0):
+        if trainer.global_step < (done or 0) + least:
             raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
     except (AssertionError, RuntimeError, *UNUSABLE) as error:
         began, place = trainer.global_step > (done or 0), origin(error)

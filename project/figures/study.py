@@ -34,6 +34,17 @@ class Shown(NamedTuple):
     high: float
     naive_low: float
     naive_high: float
+    level: float  # of both
+
+
+class Tried(NamedTuple):
+    """What was tried for one compared value, and how it did on validation rows."""
+
+    options: Sequence[Any]  # R numbers or texts
+    losses: Numbers  # (S, R) in each split; NaN where a network diverged
+    chosen: int  # number of the option that was chosen
+    at_edge: bool  # whether better ones may lie beyond
+    criterion: str  # which loss that is; losses of the same one share their axis
 
 
 def plain(option: Any) -> str:
@@ -70,26 +81,15 @@ def curves(steps: Numbers, bands: Mapping[str, Mapping[str, Band]], lines: Mappi
     return figure
 
 
-def choice(
-    options: Mapping[str, Numbers],
-    losses: Mapping[str, Numbers],
-    chosen: Mapping[str, Any],
-    name: str,
-    criteria: Mapping[str, str],
-) -> Figure:
-    """Draw, for each compared value, the validation loss against the option that was chosen by it.
-
-    Args:
-        options: by the compared value, (R,) numbers or texts that were tried.
-        losses: by the compared value, (S, R): in each split; NaN where a network diverged.
-        chosen: by the compared value, one of its options.
-        name: of the option.
-        criteria: by the compared value, which loss that is; losses of the same one share their axis.
-    """
-    figure, axes = new_figure(1, len(options))
+def choice(values: Mapping[str, Tried], name: str) -> Figure:
+    """Draw, by the name of each compared value, the validation loss against the option of some name that was chosen."""
+    figure, axes = new_figure(1, len(values))
     first: dict[str, Axes] = {}
-    for number, (ax, value) in enumerate(zip(axes, options, strict=True)):
-        tried, of_splits, criterion = np.asarray(options[value]), losses[value], criteria[value]
+    for number, (ax, (value, of_value)) in enumerate(zip(axes, values.items(), strict=True)):
+        tried, of_splits, criterion = np.asarray(of_value.options), of_value.losses, of_value.criterion
+        if criterion in first:
+            ax.sharey(first[criterion])
+        first.setdefault(criterion, ax)
         numeric = tried.dtype.kind in "iuf"
         places = tried if numeric else np.arange(len(tried))
         lost = np.isnan(of_splits).any(0)
@@ -97,10 +97,9 @@ def choice(
         low, high = np.quantile(of_splits, (0.1, 0.9), axis=0)
         ax.fill_between(places, low, high, color=style["color"], alpha=0.18, lw=0)
         ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
-        place = list(tried).index(chosen[value])
-        at_edge = len(tried) > 1 and place in (0, len(tried) - 1)
-        label = f"chosen: {plain(chosen[value])}" + " (at the edge of what was tried)" * at_edge
-        ax.plot(places[place], means[place], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
+        best = of_value.chosen
+        label = f"chosen: {plain(of_value.options[best])}" + " (at the edge of what was tried)" * of_value.at_edge
+        ax.plot(places[best], means[best], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
         if lost.any():
             where: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
             ax.plot(places[lost], np.full(lost.sum(), 0.98), "x", color="black", label="a network diverged", **where)
@@ -113,9 +112,6 @@ def choice(
             ax.yaxis.set_minor_formatter("")
         ax.set_xticks(places, [wrap(plain(option), 12) for option in tried.tolist()])
         ax.xaxis.minorticks_off()
-        if criterion in first:
-            ax.sharey(first[criterion])
-        first.setdefault(criterion, ax)
         ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({criterion.upper()})")
         ax.grid(alpha=0.3)
         ax.legend()
@@ -132,7 +128,7 @@ def differences(panels: Mapping[str, Sequence[Shown]]) -> Figure:
             heights = height + 0.12 + 0.16 * (np.arange(len(row.values)) % 5) / 4  # Equal ones would hide each other.
             ax.plot(row.values, heights, "o", ms=4, color=colour, alpha=0.7, label="a split" if not number else "")
             for offset, low, high, width, words in (
-                (0, row.low, row.high, 4, "interval of the mean"),
+                (0, row.low, row.high, 4, f"{100 * row.level:.3g} % interval of the mean"),
                 (-0.14, row.naive_low, row.naive_high, 1, "naive interval, as if splits shared no rows"),
             ):
                 ax.plot([low, high], [height + offset] * 2, lw=width, color=colour, label=words if not number else "")

@@ -27,7 +27,7 @@ class Classifiers(LightningModule):
         combined: The combinations of a classifier's options.
         baselines: More of them, which are for comparison only.
         splits: Seeds of the data's split.
-        seeds: Seeds of the initial weights and of the order of rows.
+        seeds: Seeds of the initial weights and of the order of rows, those of one split after those of another.
         kind: The class of the models.
 
     Raises:

@@ -39,6 +39,7 @@ class StudyCLI(ProjectCLI):
 
     trains = "study"
     folders = Study
+    least = 0  # One that ended while it wrote down what it found goes on with just that.
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -51,7 +52,7 @@ class StudyCLI(ProjectCLI):
                 action._typehint = list[action._typehint] | action._typehint  # type: ignore[name-defined]
         for name, values in VALUES.items():
             parser.set_defaults({f"model.{name}": values})
-        seeds = "Initial weights of each: seed_everything, seed_everything + 1, ..."
+        seeds = "Initial weights in each split, other ones: seed_everything, seed_everything + 1, ..."
         parser.add_argument("--splits", type=int, default=10, help="Splits of the data: data.seed, data.seed + 1, ...")
         parser.add_argument("--seeds", type=int, default=3, help=seeds)
         parser.add_argument("--compare", default="model.loss", help="The option whose values are compared.")
@@ -84,7 +85,7 @@ class StudyCLI(ProjectCLI):
         options = self._options()[1]
         options.model = self.lists
         splits = range(options.data.seed, options.data.seed + options.splits)
-        seeds = range(int(options.seed_everything), int(options.seed_everything) + options.seeds)
+        seeds = range(int(options.seed_everything), int(options.seed_everything) + options.splits * options.seeds)
         studied = self.asked, baselines_of(self.asked, roles_of(options)["compare"])
         given = dict(options.data.items())
         with self._refusing():

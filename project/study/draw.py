@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from project.figures.boundary import grid
 from project.figures.ensemble import ensemble
-from project.figures.study import Band, Shown, choice, curves, differences, plain, slopes, wrong_label_slopes
+from project.figures.study import Band, Shown, Tried, choice, curves, differences, plain, slopes, wrong_label_slopes
 from project.model.loss import METRICS
 from project.plot import answers_in, choose_plane, evaluating
 from project.study.answer import TEST, VAL, WORDS, Answer, Numbers, by_split
@@ -44,21 +44,18 @@ def draw_curves(answer: Answer) -> Figure:
 
 
 def draw_choice(answer: Answer) -> Figure:
-    values = answer.values.items()
-    return choice(
-        {name: np.array(each.options) for name, each in values},
-        {name: each.losses for name, each in values},
-        {name: each.option for name, each in values},
-        answer.choose,
-        {name: each.loss for name, each in values},
-    )
+    values = {
+        name: Tried(each.options, each.losses, each.chosen, each.at_edge, each.loss)
+        for name, each in answer.values.items()
+    }
+    return choice(values, answer.choose)
 
 
 def draw_differences(answer: Answer) -> Figure:
     panels: dict[str, list[Shown]] = {}
     for each in answer.comparisons:
         found = each.found
-        ends = (found.low, found.high, found.naive_low, found.naive_high)
+        ends = (found.low, found.high, found.naive_low, found.naive_high, found.level)
         shown = Shown(f"{each.value} - {each.against}", each.each, found.mean, *ends)
         panels.setdefault(WORDS.get(each.metric, each.metric), []).append(shown)
     return differences(panels)

@@ -37,9 +37,18 @@ def baselines_of(combined: Sequence[Options], compare: str) -> list[Options]:
 def networks_of(
     combined: Sequence[Options], baselines: Sequence[Options], splits: Sequence[int], seeds: Sequence[int]
 ) -> list[Network]:
-    """Return the networks of a study; a baseline is trained once a split: its end hardly depends on the seed."""
-    each = [*itertools.product(combined, seeds), *itertools.product(baselines, seeds[:1])]
-    return [Network(split, seed, options) for split in splits for options, seed in each]
+    """Return the networks of a study; a baseline is trained once a split: its end hardly depends on the seed.
+
+    Each split has as many seeds, and its own ones. Those of another split would make what is special about their
+    initial weights look like what splits agree on.
+    """
+    each = len(seeds) // len(splits)
+    networks = []
+    for number, split in enumerate(splits):
+        own = seeds[number * each : (number + 1) * each]
+        drawn = [*itertools.product(combined, own), *itertools.product(baselines, own[:1])]
+        networks += [Network(split, seed, options) for options, seed in drawn]
+    return networks
 
 
 def stacks_of(networks: Sequence[Network]) -> list[list[Network]]:

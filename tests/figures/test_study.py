@@ -14,6 +14,7 @@ from project.figures.study import (
     Band,
     Numbers,
     Shown,
+    Tried,
     choice,
     curves,
     differences,
@@ -64,13 +65,9 @@ def test_curves_show_means_and_bands(values: int, steps: int) -> None:
 )
 def test_choice_marks_what_was_chosen_and_says_if_it_is_at_the_edge(options: list[Any], scale: str) -> None:
     losses = np.random.default_rng(0).uniform(0.3, 0.4, (5, len(options)))
-    figure = choice(
-        {"bce": np.array(options), "mse": np.array(options)},
-        {"bce": losses, "mse": losses[:1]},
-        {"bce": options[-1], "mse": options[0]},
-        "lr",
-        {"bce": "bce", "mse": "mse"},
-    )
+    last = len(options) - 1
+    values = {"bce": Tried(options, losses, last, True, "bce"), "mse": Tried(options, losses[:1], 0, False, "mse")}
+    figure = choice(values, "lr")
     for ax, of_splits, place in zip(drawn(figure), (losses, losses[:1]), (-1, 0), strict=True):
         assert ax.get_xscale() == scale
         x = options if not isinstance(options[0], str) else [0, 1]
@@ -78,7 +75,7 @@ def test_choice_marks_what_was_chosen_and_says_if_it_is_at_the_edge(options: lis
         marked = line(ax, "chosen")
         np.testing.assert_allclose(marked.get_xydata(), [[x[place], of_splits.mean(0)[place]]])
         assert marked.get_label().startswith(f"chosen: {plain(options[place])}")
-        assert ("edge" in marked.get_label()) == (len(options) > 1)
+        assert ("edge" in marked.get_label()) == (place == -1)
         assert [text.get_text() for text in ax.get_xticklabels()] == [plain(option) for option in options]
 
 
@@ -86,9 +83,21 @@ def test_choice_marks_what_was_chosen_and_says_if_it_is_at_the_edge(options: lis
 def test_choice_says_where_a_network_diverged(lost: int) -> None:
     losses = np.array([[0.5, 0.4, 90.0], [0.5, 0.4, 70.0]])
     losses[0, -lost:] = np.nan
-    tried = np.array([1.0, 2.0, 40.0])
-    (ax,) = drawn(choice({"bce": tried}, {"bce": losses}, {"bce": 1.0}, "lr", {"bce": "bce"}))
-    assert line(ax, "a network diverged").get_xdata().tolist() == tried[-lost:].tolist()
+    tried = [1.0, 2.0, 40.0]
+    (ax,) = drawn(choice({"bce": Tried(tried, losses, 0, True, "bce")}, "lr"))
+    assert line(ax, "a network diverged").get_xdata().tolist() == tried[-lost:]
+
+
+def test_losses_of_one_criterion_share_an_axis_also_a_logarithmic_one() -> None:
+    small, large = np.array([[0.001, 0.4], [0.002, 0.4]]), np.array([[0.5, 0.6], [0.5, 0.9]])
+    values = {
+        name: Tried([1.0, 2.0], losses, 0, True, loss)
+        for name, losses, loss in (("a", small, "bce"), ("b", large, "bce"), ("c", large, "mse"))
+    }
+    for figure in (choice(values, "lr"), choice(dict(reversed(values.items())), "lr")):
+        axes = {ax.get_title(): ax for ax in drawn(figure)}
+        assert axes["a"].get_ylim() == axes["b"].get_ylim() != axes["c"].get_ylim()
+        assert [axes[name].get_yscale() for name in "abc"] == ["log", "log", "linear"]
 
 
 @pytest.mark.parametrize(("values", "splits"), [(1, 1), (1, 10), (11, 30)])
@@ -97,7 +106,7 @@ def test_differences_show_each_split_and_both_intervals(values: int, splits: int
     panels: dict[str, list[Shown]] = {}
     for metric in ("test accuracy", "log loss", "Brier score"):
         for i in range(values):
-            ends = [np.nan] * 4 if splits == 1 else [-0.1, 0.1, -0.05, 0.05]
+            ends = [*([np.nan] * 4 if splits == 1 else [-0.1, 0.1, -0.05, 0.05]), 0.95]
             panels.setdefault(metric, []).append(Shown(f"{LONG}{i}", rng.normal(0, 0.1, splits), 0.01, *ends))
     for ax, (metric, rows) in zip(drawn(differences(panels)), panels.items(), strict=True):
         assert ax.get_title() == metric
@@ -111,6 +120,7 @@ def test_differences_show_each_split_and_both_intervals(values: int, splits: int
             np.testing.assert_array_equal(naive.get_xdata(), [row.naive_low, row.naive_high])
             assert interval.get_linewidth() > naive.get_linewidth()
             assert mean.get_xdata()[0] == row.mean
+            assert i or interval.get_label() == "95 % interval of the mean"
         assert ax.lines[0].get_xdata() == [0, 0]
 
 

@@ -112,6 +112,10 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(
     run("study --ckpt_path last --threads 1")
     for name in "networks.csv", "curves.csv", "study.json", "checkpoints/last.ckpt":
         assert Path("lightning_logs/whole", name).read_bytes() == Path("lightning_logs/cut", name).read_bytes()
+    Path("lightning_logs/cut/figures/boundary.png").unlink()
+    run("study --ckpt_path last")  # It has all its iterations, and only says and draws what it found.
+    for name in "study.json", "checkpoints/last.ckpt", "figures/boundary.png":
+        assert Path("lightning_logs/whole", name).read_bytes() == Path("lightning_logs/cut", name).read_bytes()
     capsys.readouterr()
     run("study --ckpt_path last --splits 4", status=2)
     assert "--splits: 4 conflicts with the checkpoint's 3" in capsys.readouterr().err

@@ -17,15 +17,18 @@ def test_the_baseline_is_the_first_value_without_a_hidden_layer_unless_that_is_s
     assert baselines_of(combinations({"loss": "bce", "activation": ["identity"]}), "loss") == []
 
 
-def test_a_baseline_has_one_seed_and_all_others_each() -> None:
-    found = networks_of([{"lr": 1}], [{"lr": 2}], [0, 1], [5, 6])
-    each = [(5, {"lr": 1}), (6, {"lr": 1}), (5, {"lr": 2})]
-    assert found == [Network(split, seed, options) for split in (0, 1) for seed, options in each]
+def test_each_split_has_seeds_of_its_own_of_which_a_baseline_has_one() -> None:
+    found = networks_of([{"lr": 1}], [{"lr": 2}], [0, 1], [5, 6, 7, 8])
+    assert found == [
+        Network(split, seed, {"lr": rate})
+        for split, seeds in ((0, (5, 6)), (1, (7, 8)))
+        for seed, rate in ((seeds[0], 1), (seeds[1], 1), (seeds[0], 2))
+    ]
 
 
 def test_stacks_are_of_one_split_and_shape_and_not_too_large() -> None:
     combined = combinations({"lr": [1, 2], "activation": ["tanh", "relu"]})
-    networks = networks_of(combined, [], [0, 1], list(range(20)))
+    networks = networks_of(combined, [], [0, 1], list(range(40)))
     stacks = stacks_of(networks)
     assert sorted(map(len, stacks)) == [40 - MOST_TOGETHER] * 4 + [MOST_TOGETHER] * 4
     assert all(network in networks for stack in stacks for network in stack)
