@@ -22,7 +22,7 @@ from lightning.pytorch.core.optimizer import _init_optimizers_and_lr_schedulers
 from torch import Tensor
 
 from project.disk import write_whole
-from project.errors import DivergedError, InputError
+from project.errors import DivergedError, InputError, spelled
 from project.model import BinaryClassifier
 
 DIGEST_BYTES = 64
@@ -107,7 +107,7 @@ def load(path: Path, kind: Callable[..., LightningModule] = BinaryClassifier) ->
         InputError: if it is missing, damaged, or not one of ours.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; name a file with --ckpt_path, or run fit first")
+        raise InputError(f"{path}: no such checkpoint; name a file with {spelled('ckpt_path')}, or run fit first")
     others = [path.with_name(name) for name in ("best.ckpt", "last.ckpt") if name != path.name]
     remedy = next((f"use {other}" for other in others if other.exists()), "use another one")
     data = path.read_bytes()
@@ -208,9 +208,11 @@ def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: Lightnin
             ),
         }
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"--ckpt_path: its training state cannot be resumed: {error}") from error
+        raise InputError(f"{spelled('ckpt_path')}: its training state cannot be resumed: {error}") from error
     if wrong := [what for what, is_wrong in refused.items() if is_wrong]:
-        raise InputError(f"--ckpt_path: {' and '.join(wrong)} contradict the rest of it; it cannot be resumed")
+        raise InputError(
+            f"{spelled('ckpt_path')}: {' and '.join(wrong)} contradict the rest of it; it cannot be resumed"
+        )
 
 
 def rebuild(contents: Mapping[str, Any], kind: type[BinaryClassifier], initial: bool = False) -> BinaryClassifier:

@@ -193,6 +193,8 @@ class ProjectCLI(LightningCLI):
             check_resumes(self.recorded, trainer, self.model)
         logger.repeat_from(self.recorded["global_step"] + 1 if options.ckpt_path else 0)
         if trainer.is_global_zero:
+            for name, value in self.datamodule.hparams.items():  # A default that suits the data becomes what it was.
+                options.data[name] = value
             with self._refusing("--trainer"):
                 config = config_of(self._parser(self.trains), options)
             self.run = begin(self.run or self.folders.claim(self.logs, options.name), self.checkpoint, config)

@@ -1,8 +1,12 @@
 """The failures and warnings that name a file or an option, its value and the remedy."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+IS_COMMAND = ContextVar("IS_COMMAND", default=False)  # whether messages are read by who has given a command
 
 
 class InputError(ValueError):
@@ -30,6 +34,25 @@ class InterruptedRunError(Exception):
             f"python -m project {command} --ckpt_path {run / 'checkpoints' / 'last.ckpt'}"
         )
         self.signal = number
+
+
+@contextmanager
+def as_command() -> Iterator[None]:
+    """Let messages name options as the command line does."""
+    token = IS_COMMAND.set(True)
+    try:
+        yield
+    finally:
+        IS_COMMAND.reset(token)
+
+
+def spelled(option: str, value: object = None) -> str:
+    """Return an option by the name that its user knows: "--data.balance downsample", in Python balance='downsample'."""
+    if IS_COMMAND.get():
+        words = str(value).lower() if isinstance(value, bool) else value
+        return f"--{option}" if value is None else f"--{option} {words}"
+    name = option.rpartition(".")[2]
+    return name if value is None else f"{name}={value!r}"
 
 
 def listed(items: Sequence[object], most: int = 10) -> str:

@@ -17,7 +17,15 @@ from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 
-from project.errors import DivergedError, InputError, InputWarning, InterruptedRunError, LostRankError
+from project.errors import (
+    DivergedError,
+    InputError,
+    InputWarning,
+    InterruptedRunError,
+    LostRankError,
+    as_command,
+    spelled,
+)
 
 # Libraries raise these on options that they cannot use.
 UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, ImportError)
@@ -30,7 +38,7 @@ LONGEST_LINE = 500  # characters, so that a value of any length leaves the messa
 
 def exit_status(command: Callable[[], None], debug: bool) -> int:
     """Run a command and return 0, or print one line and return the status of its failure."""
-    with warnings.catch_warnings(), quiet_threads(), ending_on_signals():
+    with warnings.catch_warnings(), quiet_threads(), ending_on_signals(), as_command():
         warnings.showwarning = show_each_once()
         warnings.simplefilter("always", InputWarning)
         # Lightning calls what this torch deprecates: Lightning-AI/pytorch-lightning#21326.
@@ -66,7 +74,7 @@ def losing_no_rank() -> Iterator[None]:
         several = dist.is_available() and dist.is_initialized()
         if several and re.search("peer|Broken pipe|NCCL|[Tt]imed out", str(error)):
             raise LostRankError(
-                "another process of this run has ended; go on from its checkpoint with --ckpt_path last"
+                f"another process of this run has ended; go on from its checkpoint with {spelled('ckpt_path', 'last')}"
             ) from error
         raise
 

@@ -16,7 +16,7 @@ from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
 from project.data.split import Groups
 from project.disk import HAS_LOCKS, hold, release
-from project.errors import InputError, InputWarning, listed
+from project.errors import InputError, InputWarning, listed, spelled
 from project.figures.style import own_style
 from project.model import BinaryClassifier
 from project.options import load_yaml
@@ -160,7 +160,8 @@ class Run:
         number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
         while True:
             run = cls(logs / (name or f"{cls.prefix}_{number}"))
-            taken = f"--name: {run.path} exists; choose another name, or resume it with --ckpt_path {run.last}"
+            remedy = f"choose another, or resume it with {spelled('ckpt_path', str(run.last))}"
+            taken = f"{spelled('name')}: {run.path} exists; {remedy}"
             try:
                 run.path.mkdir()
             except FileExistsError as error:

@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from project.disk import release, write_whole
-from project.errors import DivergedError, InputError
+from project.errors import DivergedError, InputError, spelled
 from project.failures import UNUSABLE, origin
 from project.run import Run
 
@@ -67,7 +67,7 @@ def train(trainer: Trainer, run: Run | None, done: int | None, least: int = 1, *
         if run and done is None and not began:  # A run that cannot begin leaves no folder.
             shutil.rmtree(run.path)
         kind = "" if type(error) is ValueError else f"{type(error).__name__} in {place}: "
-        raise InputError(f"--trainer: {kind}{str(error) or 'it gives no reason'}") from error
+        raise InputError(f"{spelled('trainer')}: {kind}{str(error) or 'it gives no reason'}") from error
     finally:
         if run:
             release(run.path)

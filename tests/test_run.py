@@ -30,7 +30,7 @@ def test_claims_count_upwards_and_never_take_what_is_there(tmp_path: Path) -> No
     assert Run.claim(tmp_path, "mine").path == mine.path, "it has no checkpoint, and begins again"
     mine.last.parent.mkdir()
     mine.last.touch()
-    with pytest.raises(InputError, match=r"--name.*mine exists.*--ckpt_path"):
+    with pytest.raises(InputError, match=r"^name.*mine exists.*ckpt_path="):
         Run.claim(tmp_path, "mine")
 
 

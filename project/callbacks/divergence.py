@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.checkpoint import diverged
-from project.errors import InputWarning
+from project.errors import InputWarning, spelled
 from project.model.loss import METRICS
 from project.run import Run
 
@@ -52,7 +52,10 @@ class Divergence(Callback):
         mean, std = trainer.datamodule.statistics  # type: ignore[attr-defined]  # Lightning attaches it.
         reach = (mean.abs() + 2 * std).max().item()
         if not options["standardize"] and reach > 10:
-            return f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
+            return (
+                f"the features reach {reach:.3g}, which saturates the network; try {spelled('model.standardize', True)}"
+            )
         if sure:
-            return f"the network is sure and wrong; try a smaller --model.lr than {options['lr']}"
-        return "the classes may look alike, or --model.lr and --trainer.max_steps may be too small"
+            return f"the network is sure and wrong; try a smaller {spelled('model.lr')} than {options['lr']}"
+        small = f"{spelled('model.lr')} and {spelled('trainer.max_steps')}"
+        return f"the classes may look alike, or {small} may be too small"

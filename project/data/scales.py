@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from project.data.arrays import ArrayFile
-from project.errors import InputWarning, columns, listed
+from project.errors import InputWarning, columns, listed, spelled
 
 FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits
 VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
@@ -80,9 +80,9 @@ def tell_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequenc
         return
     if lost := torch.nonzero((std > 0) & (std <= FEW_DIGITS * mean.abs()))[:, 0].tolist():
         what = f"{columns(lost)}: float32 has few digits for what varies about so large a mean"
-        _warn(f"{what}; use --model.standardize true")
+        _warn(f"{what}; use {spelled('model.standardize', True)}")
     if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
-        _warn(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
+        _warn(f"columns differ in scale by {ratio:.0e}; consider {spelled('model.standardize', True)}")
 
 
 def _warn(message: str) -> None:

@@ -1,6 +1,7 @@
 """``python -m tests.benchmarks``: measures the project beside its yardsticks, side by side, and prints a table.
 
-project  the command itself for whole processes (lines 1, 5 and 8), ours.py for the iterations alone
+project  the command itself for whole processes (lines 1, 5, 8 and 10), ours.py for the iterations alone
+many     many.py, the networks of a study, whose seconds are those of one of them
 raw      raw.py, plain PyTorch as a student would write it
 stock    stock.py, the usual Lightning tutorial
 sklearn  sklearn_mlp.py, MLPClassifier; pip install 'project[bench]', or name another interpreter that has it with
@@ -303,7 +304,36 @@ def parts(bench: Bench) -> Iterator[Row]:
         before = result.time
 
 
-FUNCTIONS = [whole_process, loop, full_batch, mini_batches, memory, out_of_core, linearity, start_up, parts]
+def study(bench: Bench) -> Iterator[Row]:
+    """Line 10: what a network of a study costs beside one that is trained alone, and the default study as a whole."""
+    for work, options, of_raw, of_sklearn in (
+        ("of 100, full batch", [], "<= 0.35", ">= 3"),
+        ("of 100, batches of 256", ["--batch-size", 256], "<= 0.15", ">= 1.5"),
+    ):
+        window = ["--warmup", 20, "--iterations", 100 if bench.options.quick else 1000, *options]
+        scripts = {"many": bench.job("many", *window, "--networks", 100), "sklearn": bench.job("sklearn_mlp", *window)}
+        results = bench.measure(**scripts, raw=bench.job("raw", *window), stock=bench.job("stock", *window))
+        yield ratio(10, f"a network {work}", results, "many", "raw", of_raw)
+        yield ratio(10, f"a network {work}", results, "sklearn", "many", of_sklearn)
+        yield ratio(10, f"a network {work}", results, "stock", "many", ">= 20")
+    window = ["--warmup", 5, "--iterations", 20, "--networks"]
+    counts = (1, 10, 100, 1000)
+    results = bench.measure(**{f"{count} networks": bench.job("many", *window, count) for count in counts})
+    if failures := [f"{name}: {result.failure}" for name, result in results.items() if result.failure]:
+        yield Row(10, "cost of a network, 10 to 1000 at once: largest growth", "", "<= 1.2", "no", failures[0])
+    else:
+        costs = [result.time for result in results.values()]
+        medians = ", ".join(f"{name} {result.time * 50:.3g} ms" for name, result in results.items())
+        growth = max(costs[2] / costs[1], costs[3] / min(costs[1:3]))
+        yield row(10, "cost of a network, 10 to 1000 at once: largest growth", growth, "<= 1.2", medians)
+    results = bench.measure(study=Job([sys.executable, "-m", "project", "study"], whole=True))
+    if failure := results["study"].failure:
+        yield Row(10, "the default study, seconds", "", "<= 60", "no", failure)
+    else:
+        yield row(10, "the default study, seconds", results["study"].time, "<= 60", "280 networks, all figures")
+
+
+FUNCTIONS = [whole_process, loop, full_batch, mini_batches, memory, out_of_core, linearity, start_up, parts, study]
 LINES = dict(enumerate(FUNCTIONS, start=1))
 
 

@@ -108,7 +108,7 @@ def root(write_classes: Write) -> Path:
         (TENS, np.array([None] * 100), "group_1.npy: holds Python objects"),
         (TENS // 5, TENS // 5, "2 groups leave no row of class 0 for test; need three groups of each class"),
         (TENS, TENS // 5, "10 groups leave no row of class 1 for (val|test); need three groups of each class"),
-        (TENS, np.arange(100) // 9, r"unequal rows of class 0 and 1 \(train .* use --data.balance downsample to drop"),
+        (TENS, np.arange(100) // 9, r"unequal rows of class 0 and 1 \(train .* use balance='downsample' to drop"),
     ],
 )
 def test_groups_that_give_no_split_are_one_line(root: Path, zeros: Numbers, ones: Numbers | None, words: str) -> None:
@@ -132,7 +132,7 @@ def test_the_line_about_unequal_groups_says_what_downsample_drops(root: Path) ->
 
 def test_groups_are_the_default_where_they_are_and_rows_of_the_sample(root: Path) -> None:
     assert NpyDataModule(root).split == "rows"
-    with pytest.raises(InputError, match=r"--data.split: groups; .* has no group_0.npy and group_1.npy"):
+    with pytest.raises(InputError, match=r"^split: groups; .* has no group_0.npy and group_1.npy"):
         NpyDataModule(root, split="groups").setup("fit")
     without = NpyDataModule(root)
     without.setup("fit")
@@ -142,7 +142,7 @@ def test_groups_are_the_default_where_they_are_and_rows_of_the_sample(root: Path
     for data in rows, whole:
         data.setup("fit")
     assert rows.fingerprint == without.fingerprint, "groups do not change a split by rows"
-    with pytest.raises(InputError, match=r"--data.split: the checkpoint was trained on another split .* with rows"):
+    with pytest.raises(InputError, match=r"^split: the checkpoint was trained on another split .* with rows"):
         rows.check_fingerprint(whole.fingerprint)
     assert NpyDataModule().split == "rows"
     speakers = NpyDataModule(split="groups")
