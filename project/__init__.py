@@ -1,17 +1,21 @@
 """Two ``.npy`` files in, one per class; an honest binary classifier, its figures and its numbers out."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from project.data import NpyDataModule
+    from project.model import BCELoss, BinaryClassifier, NNet
+    from project.python import fit
     from project.run import Run
 
-__all__ = ["Run"]
+__all__ = ["BCELoss", "BinaryClassifier", "NNet", "NpyDataModule", "Run", "fit"]
+
+HOMES = {"NpyDataModule": "data", "Run": "run", "fit": "python"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import Run when it is asked for: ``project --help`` need not wait for numpy."""
-    if name == "Run":
-        from project.run import Run  # noqa: PLC0415
-
-        return Run
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a name when it is asked for: ``project --help`` need not wait for torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"project.{HOMES.get(name, 'model')}"), name)

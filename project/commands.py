@@ -3,7 +3,8 @@
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,14 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     export(checkpoint, output or (run.path if run else Path()) / "model.onnx", kind)
 
 
-def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> None:
+def run_trainer(arguments: list[str], kind: type[BinaryClassifier]) -> ProjectCLI:
+    """Run a command that needs a trainer, and return what its arguments have become."""
     set_loader("yaml", load_yaml, (yaml.YAMLError,))
     cli, own = ProjectCLI, dict[str, Any]()
     if arguments[0] == StudyCLI.trains:
         cli, own = StudyCLI, {"trainer_class": StudyTrainer, "auto_configure_optimizers": False}
     with losing_no_rank():
-        cli(
+        return cli(
             kind,
             NpyDataModule,
             **own,
@@ -108,6 +110,24 @@ def allow(packages: Sequence[str]) -> None:
             raise InputError(f"--allow-import: {package} cannot be imported ({error})") from error
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep libraries from saying "GPU available", "Seed set to" and the like; a profiler's report is wanted."""
+    levels = {"lightning.pytorch.profilers": logging.INFO, "torch.onnx": logging.ERROR}
+    for package in "lightning.pytorch", "lightning.fabric":
+        names = (package, f"{package}.utilities.rank_zero", f"{package}.utilities.seed")
+        levels |= dict.fromkeys(names, logging.WARNING)
+    loggers = {logging.getLogger(name): level for name, level in levels.items()}
+    previous = {logger: logger.level for logger in loggers}
+    for logger, level in loggers.items():
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, level in previous.items():
+            logger.setLevel(level)
+
+
 COMMANDS = {"compare": run_compare, "plot": run_plot, "export": run_export}
 
 
@@ -118,12 +138,6 @@ def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassi
         argv: the command and its options.
         kind: the class of the model; a subclass brings its own options.
     """
-    for package in "lightning.pytorch", "lightning.fabric":  # These say "GPU available", "Seed set to" and the like.
-        logging.getLogger(package).setLevel(logging.WARNING)
-        logging.getLogger(f"{package}.utilities.rank_zero").setLevel(logging.WARNING)
-        logging.getLogger(f"{package}.utilities.seed").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # A profiler's report is wanted.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # It says "torchvision is not installed".
 
     def run() -> None:
         arguments, packages = take_packages([argument for argument in argv if argument != "--debug"])
@@ -131,4 +145,5 @@ def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassi
         arguments = name_the_run(arguments)
         COMMANDS.get(arguments[0], run_trainer)(arguments, kind)
 
-    return exit_status(run, debug="--debug" in argv)
+    with quiet():
+        return exit_status(run, debug="--debug" in argv)

@@ -38,14 +38,7 @@ LONGEST_LINE = 500  # characters, so that a value of any length leaves the messa
 
 def exit_status(command: Callable[[], None], debug: bool) -> int:
     """Run a command and return 0, or print one line and return the status of its failure."""
-    with warnings.catch_warnings(), quiet_threads(), ending_on_signals(), as_command():
-        warnings.showwarning = show_each_once()
-        warnings.simplefilter("always", InputWarning)
-        # Lightning calls what this torch deprecates: Lightning-AI/pytorch-lightning#21326.
-        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-        # LightningCLI warns whenever --optimizer does what it is for.
-        warnings.filterwarnings("ignore", ".*configure_optimizers. will be overridden by", UserWarning)
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # It is drawn as a box.
+    with in_few_words(), ending_on_signals(), as_command():
         try:
             command()
         except InterruptedRunError as interrupted:
@@ -60,6 +53,20 @@ def exit_status(command: Callable[[], None], debug: bool) -> int:
                 raise
             return fail(error)
     return 0
+
+
+@contextmanager
+def in_few_words() -> Iterator[None]:
+    """Print each warning as one line, and once; those that nobody can do anything about, never."""
+    with warnings.catch_warnings(), quiet_threads():
+        warnings.showwarning = show_each_once()
+        warnings.simplefilter("always", InputWarning)
+        # Lightning calls what this torch deprecates: Lightning-AI/pytorch-lightning#21326.
+        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+        # LightningCLI warns whenever --optimizer does what it is for.
+        warnings.filterwarnings("ignore", ".*configure_optimizers. will be overridden by", UserWarning)
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # It is drawn as a box.
+        yield
 
 
 @contextmanager
@@ -121,7 +128,7 @@ def refusing(options: Iterable[str], what: str = "options") -> Iterator[None]:
         message = str(error)
         named = message.partition(":")[0]
         full = next((option for option in options if named in (option, option.rpartition(".")[2])), None)
-        prefix = f"--{full}{message.removeprefix(named)}" if full else f"{what}: {message}"
+        prefix = f"{spelled(full)}{message.removeprefix(named)}" if full else f"{what}: {message}"
         raise InputError(prefix) from error
 
 
@@ -143,7 +150,7 @@ def fail(error: Exception) -> int:
 
 def one_line(message: str) -> str:
     """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
-    message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
+    message = re.sub(r'^Parser key "([^"]*)":', lambda found: f"{spelled(found[1])}:", message)
     message = re.sub(r"^Subcommand '\w+' does not accept option '([^']*)'", r"--\1: no such option", message)
     message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
     subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)

@@ -2,8 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from project.figures.plane import Plane, of_components, of_features
 from project.figures.scatter import describe, scatter
 from project.figures.style import Numbers, own_style, to_file
 from project.model import BinaryClassifier
+from project.model.net import evaluating
 from project.run import Run
 
 GRID_POINTS = 200  # an axis, or fewer where the hidden layer is wide
@@ -105,19 +105,6 @@ def draw_models(
         drawn = sum(len(rows) for classes in shown.values() for rows in classes)
         note = describe(drawn, sum(data.classes.rows[name] for name in subsets))
         return boundary(panels, where, shown, seen["train"], plane.names, data.class_names, note)
-
-
-@contextmanager
-def evaluating(models: Iterable[BinaryClassifier]) -> Iterator[None]:
-    """Let models answer as they are when not training, so that a picture changes no statistics and draws no dropout."""
-    modes = {module: module.training for model in models for module in model.modules()}
-    for module in modes:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def answers(model: BinaryClassifier, rows: Numbers) -> Numbers:

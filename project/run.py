@@ -52,7 +52,7 @@ class Run:
         self.kind, self._data = kind, data
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        return f"Run({str(self.path)!r}: {f'{self.table.rows} iterations' if self.trained else 'not trained'})"
 
     @property
     def trained(self) -> bool:
@@ -102,9 +102,9 @@ class Run:
 
     def tested(self, name: str = "last", wanted: int | None = None) -> "Tested":
         """Return what ``test`` found of last.ckpt, or of best or another by its name, after a wanted iteration."""
-        numbers, rows = self.path / f"{tested_name(name)}.json", self.path / f"{tested_name(name)}_predictions.csv"
+        rows = self.path / f"{tested_name(name)}_predictions.csv"
         try:
-            step = int(json.loads(numbers.read_text(encoding="utf-8"))["step"])
+            step = int(self.numbers(name)["step"])
             table = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2, converters=lambda cell: float(cell or "nan"))
             groups = np.loadtxt(rows, np.int64, delimiter=",", skiprows=1, usecols=3) if table.shape[1] > 3 else None
             found = Tested(step, table[:, 1], table[:, 2], groups)
@@ -115,6 +115,16 @@ class Run:
         if wanted not in (None, step):
             raise InputError(f"{self.path}: its test is of iteration {step}; test the checkpoint of {wanted}")
         return found
+
+    def test(self, name: str = "last") -> dict[str, Any]:
+        """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
+        from project.python import call  # noqa: PLC0415 (commands take a Run)
+
+        return call(["test", "--ckpt_path", str(self.last.with_name(f"{name}.ckpt"))]).numbers(name)
+
+    def numbers(self, name: str = "last") -> dict[str, Any]:
+        """Return what ``test`` wrote of last.ckpt, or of best or another by its name, as JSON holds it."""
+        return dict(json.loads((self.path / f"{tested_name(name)}.json").read_text(encoding="utf-8")))
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""

@@ -76,6 +76,16 @@ class NpyDataModule(LightningDataModule):
         self._class_names = list(sample.CLASS_NAMES) if class_names is None and self.is_sample else class_names
         self._stores: dict[tuple[torch.device, int], Store] = {}
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}: {self._counts()})"
+
+    __str__ = __repr__
+
+    def _counts(self) -> str:
+        rows = ", ".join(f"{name} {rows}" for name, rows in self.classes.rows.items())
+        counts = f"{rows} rows of {self.num_features} features, half of each class 0"
+        return counts + ", no group in two of them" * (self.split == "groups")
+
     @property
     def num_features(self) -> int:
         """The number of columns j, read from the file's header alone."""
@@ -103,8 +113,8 @@ class NpyDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Check and split the data, once; ``predict`` loads only the file to classify."""
-        if stage != "predict" and not hasattr(self, "classes"):
-            self.classes = self._load_classes()
+        if stage != "predict":
+            _ = self.classes
         if stage == "predict" and self.predict_file is not None:  # Lightning sets up the data of an earlier fit, too.
             self._check_names()
             parts = [torch.from_numpy(values) for _, values in checked_rows(open_array(self.predict_file))]
@@ -118,7 +128,9 @@ class NpyDataModule(LightningDataModule):
             if len(names) != count:
                 raise InputError(f"{spelled(f'data.{option}')}: {len(names)} names given; need {count}, one each")
 
-    def _load_classes(self) -> ClassFiles:
+    @cached_property
+    def classes(self) -> ClassFiles:
+        """The class files, read, checked and split when they are asked for."""
         if self.predict_file is not None:
             raise InputError(
                 f"{spelled('data.predict')}: {self.predict_file} has no effect here; it is for the predict command"
@@ -165,14 +177,11 @@ class NpyDataModule(LightningDataModule):
 
     def describe(self, trainer: Trainer) -> str:
         """One line that counts the rows of each subset, and says where they are kept."""
-        counts = [f"{name} {rows}" for name, rows in self.classes.rows.items()]
         store = self._store(trainer)
         place = "memory"
         if store.scratch is not None:
             place = f"a scratch file of {self._bytes(trainer) / 1e9:.3g} GB in {store.scratch}, gone when the run ends"
-        counted = f"{', '.join(counts)} rows of {self.num_features} features, half of each class 0"
-        counted += ", no group in two of them" * (self.split == "groups")
-        return f"{self.root}: {counted}; copied into {place}"
+        return f"{self.root}: {self._counts()}; copied into {place}"
 
     def train_dataloader(self) -> TrainingBatches:
         trainer, train = self.trainer, self._prepared("train")

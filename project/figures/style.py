@@ -27,6 +27,13 @@ Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float32 | np.float64]
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows as it would be saved."""
+
+    def _repr_png_(self) -> bytes:
+        return to_file(self, "png")
+
+
 def dot_scale(rows: int) -> float:
     """Return by how much the area of so many dots shrinks: where there are many, they would hide each other."""
     return min(1.0, max(0.1, 2000 / max(rows, 1)))
@@ -57,7 +64,7 @@ def wrap(text: str, width: int, lines: int = 3) -> str:
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """Return a figure of 640x480 pixels a panel, and its panels."""
-    figure = Figure(figsize=(6.4 * columns, 4.8 * rows), dpi=100, layout="constrained")
+    figure = Drawing(figsize=(6.4 * columns, 4.8 * rows), dpi=100, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)

@@ -13,7 +13,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from project.data.batches import Piece
 from project.data.scales import moments_of, tell_odd_scales
 from project.model.loss import CRITERIA, METRICS
-from project.model.net import NETWORKS
+from project.model.net import NETWORKS, evaluating
 from project.options import check, look_up
 
 Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
@@ -67,6 +67,24 @@ class BinaryClassifier(LightningModule):
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
         return cast("Tensor", self.net(self.standardized(torch.as_tensor(features, device=self.mean.device))))
+
+    @torch.no_grad()
+    def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the probability of class 0 and of class 1, float64 (N, 2), for raw features (N, j), as scikit-learn.
+
+        Raises:
+            ValueError: if the features are not numbers, or not (N, j).
+        """
+        rows = np.asarray(features)
+        if rows.dtype.kind not in "fiu":
+            raise ValueError(f"features of dtype {rows.dtype}; need numbers")
+        with evaluating([self]):
+            ones = self(torch.from_numpy(rows.astype(np.float64))).double().cpu().numpy()
+        return np.concatenate([1 - ones, ones], 1)
+
+    def predict(self, features: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the label 0 or 1, int64 (N,), of raw features (N, j): 1 where its probability is at least 0.5."""
+        return (self.predict_proba(features)[:, 1] >= 0.5).astype(np.int64)
 
     def standardized(self, features: Tensor) -> Tensor:
         """Return raw features as the network sees them, float32 (N, num_features)."""

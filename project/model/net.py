@@ -1,4 +1,7 @@
-"""The two-layer network."""
+"""The two-layer network, and how networks answer."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
@@ -51,3 +54,16 @@ class NNet(nn.Module):
 
 # Networks of one's own take the same arguments, and rows (N, in_features) to probabilities (N, 1).
 NETWORKS: dict[str, type[nn.Module]] = {"two_layer": NNet}
+
+
+@contextmanager
+def evaluating(models: Iterable[nn.Module]) -> Iterator[None]:
+    """Let models answer as they are when not training, so that a picture changes no statistics and draws no dropout."""
+    modes = {module: module.training for model in models for module in model.modules()}
+    for module in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

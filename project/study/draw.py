@@ -10,7 +10,8 @@ from project.figures.boundary import grid
 from project.figures.ensemble import ensemble
 from project.figures.study import Band, Shown, Tried, choice, curves, differences, plain, slopes, wrong_label_slopes
 from project.model.loss import METRICS
-from project.plot import answers_in, choose_plane, evaluating
+from project.model.net import evaluating
+from project.plot import answers_in, choose_plane
 from project.study.answer import TEST, VAL, WORDS, Answer, Numbers, by_split
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE

@@ -1,0 +1,110 @@
+"""Training, testing and predicting from Python: the command's own results, and errors in Python's words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import project
+from project import BinaryClassifier, NpyDataModule, Run, fit
+from project.__main__ import main
+from project.errors import InputError
+
+pytestmark = pytest.mark.process
+TYPES = ["float16", "float32", "float64", "int8", "int64", "uint16", "uint64", ">f8"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_name_is_there() -> None:
+    assert all(callable(getattr(project, name)) for name in project.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = project.nothing
+
+
+def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit(blobs, name="python", seed_everything=3, max_steps=40, hidden_features=4, loss="mse", batch_size=16)
+    numbers = run.test()
+    options = "--seed_everything 3 --trainer.max_steps 40 --model.hidden_features 4 --model.loss mse"
+    command = ["fit", "--data.root", str(blobs), "--name", "command", "--data.batch_size", "16", *options.split()]
+    assert (main(command), main(["test", "command"])) == (0, 0)
+    there = Run("command")
+    for name in "history.csv", "checkpoints/last.ckpt", "config.yaml", "test.json", "figures/boundary.png":
+        assert (run.path / name).read_bytes() == (there.path / name).read_bytes()
+    assert numbers == json.loads((run.path / "test.json").read_text()) == there.numbers()
+    assert run.test("best")["checkpoint"] == "best.ckpt"
+    assert (repr(run), repr(Run("none"))) == (
+        "Run('lightning_logs/python': 40 iterations)",
+        "Run('lightning_logs/none': not trained)",
+    )
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"lr": -1}, InputError, "^lr: -1.0; need a number above 0"),
+        ({"loss": "hinge"}, InputError, r"^loss: hinge; need one of bce, mse; a package of your own adds others$"),
+        ({"hidden_features": "many"}, InputError, "^hidden_features: Expected a int"),
+        ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
+        ({"root": "nowhere"}, InputError, "^nowhere: class_0.npy and class_1.npy missing; root names the folder"),
+        ({"batch_size": 913}, InputError, "^batch_size: 913; need 1 to 912"),
+        ({"momentum": 0.9}, TypeError, "no option momentum; see help"),
+        ({"num_features": 3}, TypeError, "no option num_features"),
+    ],
+)
+def test_errors_speak_of_arguments(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as raised:
+        fit(**options)
+    assert "--" not in str(raised.value)
+    assert not Path("lightning_logs").exists()
+
+
+def test_a_warning_is_one_line(blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(blobs, max_steps=20, lr=1e-6, standardize=False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: training did not beat guessing: ")
+    assert "lr and max_steps may be too small" in line
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_predictions_of_numbers_of_any_type(kind: str) -> None:
+    model, rows = BinaryClassifier(3), np.random.default_rng(0).uniform(0, 90, (7, 3)).astype(kind)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(rows.astype(np.float64))).double().numpy()[:, 0]
+    found = model.predict_proba(rows)
+    assert (found.shape, found.dtype) == ((7, 2), np.float64)
+    np.testing.assert_array_equal(found, np.stack([1 - expected, expected], 1))
+    labels = model.predict(rows.tolist())
+    assert (labels.shape, labels.dtype) == ((7,), np.int64)
+    assert labels.tolist() == (expected >= 0.5).astype(int).tolist()
+    assert model.training, "the model is left as it was"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (np.zeros((4, 3)), r"features \(4, 3\); need \(N, 2\)"),
+        (np.zeros(2), r"features \(2,\); need \(N, 2\)"),
+        ([["a", "b"]], "features of dtype <U1; need numbers"),
+        (np.zeros((4, 2), bool), "features of dtype bool; need numbers"),
+    ],
+)
+def test_rows_of_another_shape_or_type_are_one_clear_error(rows: Any, words: str) -> None:
+    model = BinaryClassifier(2)
+    for method in model.predict_proba, model.predict:
+        with pytest.raises(ValueError, match=words):
+            method(rows)
+
+
+def test_data_say_what_they_are_and_need_no_setup() -> None:
+    data = NpyDataModule()
+    assert data.train.features.shape == (912, 2)
+    assert repr(data).endswith("train 912, val 304, test 304 rows of 2 features, half of each class 0)")
+    assert str(NpyDataModule(split="groups")).endswith(", no group in two of them)")
