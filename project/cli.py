@@ -207,7 +207,7 @@ class ProjectCLI(LightningCLI):
 
     def after_fit(self) -> None:
         if self.run:
-            tell_result(self.trainer, self.run)
+            tell_result(self.trainer, Run(self.run.path, self.run.kind, self.datamodule))
 
     def validate(self, **kwargs: Any) -> None:
         self.trainer.validate(**kwargs, verbose=False)

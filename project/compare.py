@@ -10,7 +10,7 @@ import torch
 
 from project.checkpoint import rebuild
 from project.disk import write_whole
-from project.errors import InputError
+from project.errors import InputError, listed
 from project.evaluation import right
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import SUBSETS, running_mean, window
@@ -18,6 +18,8 @@ from project.figures.style import own_style, to_file
 from project.inference import interval, mcnemar, p_value, paired, paired_by_group
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
+from project.options import flatten
+from project.report import Section, number, pictures, render
 from project.run import Run
 
 THESE_ONLY = (
@@ -51,7 +53,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
                 "folder": str(run.path),
                 "step": checkpoint["global_step"],
                 "options": differing,
-                "final": final(run),
+                "final": run.final(),
             }
             for name, run, checkpoint, differing in zip(names, runs, checkpoints, options, strict=True)
         ],
@@ -62,23 +64,40 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
         figure = comparison(dict(zip(names, curves, strict=True)))
         write_whole(output / "comparison.png", to_file(figure, "png"))
     write_whole(output / "comparison.json", (json.dumps(report, indent=2) + "\n").encode())
-    print(format_table(report))
-    if is_pair:
-        print(words_of(test, names))
-    print(f"written: {output / 'comparison.png'} and comparison.json")
+    said = words_of(test, names) if is_pair else ""
+    print("\n".join(filter(None, [format_table(report), said])))
+    tell(output, report, said)
+    print(f"written: {output / 'comparison.png'}, comparison.json and report.html")
+
+
+def tell(output: Path, report: Mapping[str, Any], said: str) -> None:
+    """Write report.html from what is in comparison.json, and what was printed of a paired test."""
+    runs = report["runs"]
+    names = list(dict.fromkeys(name for run in runs for name in (*run["options"], *run["final"])))
+    facts = [run["options"] | {name: number(value) for name, value in run["final"].items()} for run in runs]
+    rows = [
+        (run["name"], run["step"], *(each.get(name, "") for name in names))
+        for run, each in zip(runs, facts, strict=True)
+    ]
+    texts = [same_words(report), *said.splitlines()]
+    section = Section(
+        "Comparison",
+        texts,
+        ("run", "iterations", *names),
+        rows,
+        pictures(output, {"comparison": "the curves of these runs over each other"}),
+    )
+    render(output, f"Comparison of {listed([run['name'] for run in runs])}", "", [section])
+
+
+def same_words(report: Mapping[str, Any]) -> str:
+    same = ["the same" if report[key] else "different" for key in ("same_split", "same_initial_weights")]
+    return f"split: {same[0]}; initial weights: {same[1]}"
 
 
 def number_equal(names: Sequence[str]) -> list[str]:
     """Tell names that are equal apart by a number, as in "a" and "a (2)"."""
     return [name + f" ({names[: i + 1].count(name)})" * (name in names[:i]) for i, name in enumerate(names)]
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested options by their full names, as in {"model.loss": "bce"}."""
-    flat = {}
-    for name, value in config.items():
-        flat.update(flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return flat
 
 
 def differences(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -90,12 +109,6 @@ def differences(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def same_weights(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def final(run: Run) -> dict[str, float]:
-    """Return the last value of each column of history.csv."""
-    columns = {name: values[~np.isnan(values)] for name, values in run.history().items() if name != "step"}
-    return {name: float(values[-1]) for name, values in columns.items() if values.size}
 
 
 def paired_test(runs: Sequence[Run], steps: Sequence[int]) -> dict[str, Any] | None:
@@ -184,5 +197,4 @@ def format_table(report: Mapping[str, Any]) -> str:
         rows.append([run["name"], str(run["step"]), *(str(run["options"][name]) for name in options), *finals])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    same = ["the same" if report[key] else "different" for key in ("same_split", "same_initial_weights")]
-    return "\n".join([*lines, f"split: {same[0]}; initial weights: {same[1]}"])
+    return "\n".join([*lines, same_words(report)])

@@ -96,6 +96,14 @@ def load_yaml(text: str) -> Any:
     return value
 
 
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options by their full names, as in {"model.loss": "bce"}."""
+    flat = {}
+    for name, value in config.items():
+        flat.update(flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat
+
+
 def check(**options: float | None) -> None:
     """Refuse, by a ValueError, numbers outside their option's range; None stands for a default that suits the data."""
     for name, value in options.items():

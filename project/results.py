@@ -15,6 +15,7 @@ from project.errors import InputWarning, listed
 from project.evaluation import Numbers, as_json, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
 from project.plot import TEST_FIGURES, plot
+from project.report import write_report
 from project.run import Run, tested_name
 
 WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (mse)"}
@@ -78,7 +79,9 @@ def write_test(
     lines = [",".join(map(str, row)) + "\n" for row in [columns, *zip(*columns.values(), strict=True)]]
     write(run, f"{name}_predictions.csv", "".join(lines))
     if run:  # Its figures are of these data, wherever they were when it was trained.
-        for path in plot(Run(run.path, run.kind, data), "png", 100, None, [name + figure for figure in TEST_FIGURES]):
+        run = Run(run.path, run.kind, data)
+        drawn = plot(run, "png", 100, None, [name + figure for figure in TEST_FIGURES])
+        for path in [*drawn, write_report(run)]:
             print(f"written: {path}")
 
 

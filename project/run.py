@@ -116,6 +116,11 @@ class Run:
             raise InputError(f"{self.path}: its test is of iteration {step}; test the checkpoint of {wanted}")
         return found
 
+    def final(self) -> dict[str, float]:
+        """Return the last value of each column of history.csv."""
+        columns = {name: values[~np.isnan(values)] for name, values in self.history().items() if name != "step"}
+        return {name: float(values[-1]) for name, values in columns.items() if values.size}
+
     def test(self, name: str = "last") -> dict[str, Any]:
         """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
         from project.python import call  # noqa: PLC0415 (commands take a Run)

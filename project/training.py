@@ -9,9 +9,10 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
-from project.disk import release, write_whole
+from project.disk import release, tolerated, write_whole
 from project.errors import DivergedError, InputError, spelled
 from project.failures import UNUSABLE, origin
+from project.report import write_report
 from project.run import Run
 
 
@@ -83,4 +84,5 @@ def tell_result(trainer: Trainer, run: Run) -> None:
         print(
             f"validation loss {metrics['val/loss']:.4f}, accuracy {metrics['val/accuracy']:.4f} after iteration {step}"
         )
-    print(f"figures: {run.figures}")
+    with tolerated(run.path):
+        print(f"figures: {run.figures}, and all in one: {write_report(run)}")

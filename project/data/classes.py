@@ -65,8 +65,8 @@ class ClassFiles:
             name: sum(int((assignment == subset).sum()) for assignment in self.assignments)
             for name, subset in SUBSETS.items()
         }
-        self.moments, overlap = survey(self.arrays, self.assignments)
-        self._tell(overlap, overlap_is_known)
+        self.moments, self.overlap = survey(self.arrays, self.assignments)
+        self._tell(self.overlap, overlap_is_known)
         self.fingerprint = fingerprint(self.files, self.assignments, seed, self.rows)
 
     def _rows_to_keep(self, balance: str) -> int:

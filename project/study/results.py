@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from project.disk import write_whole
 from project.errors import listed
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
+from project.report import Section, number, of_options, pictures, render
 from project.run import STUDIES, Run
 from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
 from project.study.classifiers import Classifiers
@@ -18,6 +20,15 @@ from project.study.draw import SHARES, band, figures_of
 from project.study.networks import BASELINE
 from project.study.splits import Splits
 from project.study.stack import EVALUATED
+
+# What the figures show, for those who cannot see them.
+WORDS = {
+    "curves": "the mean accuracy of the compared values in the course of training, with the middle 80 % of splits",
+    "choice": "the validation loss of each compared value against the option that was chosen by it",
+    "differences": "how the values differ in each split, the interval of the mean, and the naive one",
+    "boundary": "the mean probability of class 1 over the networks of one split, and where these networks disagree",
+    "slopes": "how strongly either loss pulls on the logit of a wrong answer",
+}
 
 
 class Study(Run):
@@ -39,7 +50,7 @@ def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
         "chosen": {name: each.option for name, each in answer.values.items()},
         "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
         "diverged": int(model.diverged.sum()),
-        "test_accuracy": {name: number(answer.accuracy(each).mean()) for name, each in answer.values.items()},
+        "test_accuracy": {name: finite(answer.accuracy(each).mean()) for name, each in answer.values.items()},
         "baselines": {
             "majority": {"test_accuracy": 0.5},
             **({BASELINE: baseline_facts(answer, answer.baseline)} if answer.baseline else {}),
@@ -50,7 +61,7 @@ def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
 
 
 def baseline_facts(answer: Answer, baseline: Compared) -> dict[str, Any]:
-    return {answer.choose: baseline.option, "test_accuracy": number(answer.accuracy(baseline).mean())}
+    return {answer.choose: baseline.option, "test_accuracy": finite(answer.accuracy(baseline).mean())}
 
 
 def networks_csv(answer: Answer, model: Classifiers) -> str:
@@ -91,20 +102,40 @@ def write_study(study: Run, answer: Answer, model: Classifiers, data: Splits, pl
     """Print what was found, and write tables, study.json and figures into the study's folder."""
     write_whole(study.path / "networks.csv", networks_csv(answer, model).encode())
     write_whole(study.path / "curves.csv", curves_csv(answer).encode())
-    text = json.dumps(report(answer, model), indent=2, allow_nan=False) + "\n"
-    write_whole(study.path / "study.json", text.encode())
-    for line in sentences(answer):
-        print(line)
-    if lost := int(model.diverged.sum()):
-        print(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
+    facts, said = report(answer, model), sentences(answer)
+    write_whole(study.path / "study.json", (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode())
+    if lost := facts["diverged"]:
+        said.append(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
+    print("\n".join(said))
     figures = figures_of(answer, model, data, plane)
     for name, draw in figures.items():
         with own_style():
             write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
-    print(f"written: networks.csv, curves.csv, study.json and figures ({listed(list(figures))}) in {study.path}")
+    tell(study, facts, said)
+    parts = "networks.csv, curves.csv, study.json, report.html"
+    print(f"written: {parts} and figures ({listed(list(figures))}) in {study.path}")
 
 
-def number(value: float) -> float | None:
+def tell(study: Run, facts: Mapping[str, Any], said: Sequence[str]) -> None:
+    """Write report.html from what is in study.json, and what was printed."""
+    header = ("", "against", "in", "difference", "from", "to", "splits")
+    rows = [
+        (
+            each["value"],
+            each["against"],
+            each["metric"],
+            *map(number, (each["mean"], *each["interval"])),
+            each["splits"],
+        )
+        for each in facts["differences"]
+    ]
+    answer = Section("Answer", said, header if rows else (), rows, pictures(study.figures, WORDS))
+    again = Section("Again", commands=[f"python -m project study --config {quote(str(study.config))}"])
+    subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
+    render(study.path, f"Study {study.path.name}", subtitle, [answer, of_options(study), again])
+
+
+def finite(value: float) -> float | None:
     """Return a number as JSON can hold it."""
     return value if math.isfinite(value) else None
 
@@ -118,10 +149,10 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
     return {
         **facts,
-        "mean": number(found.mean),
-        **{name: [number(end) for end in pair] for name, pair in ends.items()},
+        "mean": finite(found.mean),
+        **{name: [finite(end) for end in pair] for name, pair in ends.items()},
         "level": found.level,
-        "p": number(found.p),
-        "holm_p": None if comparison.p is None else number(comparison.p),
+        "p": finite(found.p),
+        "holm_p": None if comparison.p is None else finite(comparison.p),
         "splits": found.splits,
     }
