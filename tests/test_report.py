@@ -23,11 +23,11 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 # A page that shows a report in a frame of 360 pixels, and then says by how much it is too wide, and how high it is.
 NARROW = """<!DOCTYPE html><title>frame</title><iframe width="360" height="800" style="border: 0"></iframe><script>
 const frame = document.querySelector("iframe");
-frame.onload = () => {
+setInterval(() => {
     const {scrollWidth, clientWidth, scrollHeight} = frame.contentDocument.documentElement;
     const loaded = [...frame.contentDocument.images].filter(image => image.naturalWidth > 0).length;
     document.title = `${scrollWidth - clientWidth} ${scrollHeight} ${loaded}`;
-};
+}, 50);
 frame.srcdoc = %s;
 </script>"""
 
