@@ -94,7 +94,7 @@ def of_data(run: Run) -> Section:
         return Section("Data", [f"The data are not where they were: {error}"])
     classes = data.classes
     rows: list[Sequence[Any]] = [
-        ("folder", str(data.root)),
+        ("folder", str(data.root.absolute())),
         *(
             (f"{name} ({file.name})", digest)
             for name, file, digest in zip(data.class_names, classes.files, classes.fingerprint["sha256"], strict=True)
@@ -129,7 +129,10 @@ def of_options(run: Run) -> Section:
 
 
 def of_training(run: Run) -> Section:
-    rows = [(name, number(value)) for name, value in run.final().items()]
+    try:
+        rows = [(name, number(value)) for name, value in run.final().items()]
+    except InputError as error:
+        return Section("Training", [f"What was recorded of it is not there: {error}"])
     texts = []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: best.ckpt.")

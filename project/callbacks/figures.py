@@ -21,8 +21,8 @@ AT_START = ("scatter",)
 class Figures(Callback):
     """Draws the data when training starts, and all figures of the run folder when the fit has ended.
 
-    TensorBoard also gets the boundary at the start and the 1st, 4th, 16th, ... validation: its slider shows it move,
-    of more than two features always in the plane of their principal components.
+    TensorBoard also gets the boundary at the start, the 1st, 4th, 16th, ... validation and the end: its slider shows it
+    move, of more than two features always in the plane of their principal components.
     """
 
     run: Run | None = None  # once training has started
@@ -41,13 +41,19 @@ class Figures(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
-        validations = trainer.global_step / (trainer.val_check_batch or 1)
-        if validations >= 1 and math.log(validations, 4).is_integer():
+        if self._is_shown(trainer):
             self._draw(trainer, "boundary during training", pl_module)
+
+    def _is_shown(self, trainer: Trainer) -> bool:
+        """Whether TensorBoard gets the boundary of this iteration."""
+        validations = trainer.global_step / (trainer.val_check_batch or 1)
+        return validations >= 1 and math.log(validations, 4).is_integer()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw what the folder holds once training has ended, and with it all that others write at its end."""
         if trainer.is_global_zero and self.run:
+            if not self._is_shown(trainer):
+                self._draw(trainer, "boundary during training", pl_module)
             for name in [name for name in FIGURES if name not in AT_START]:
                 self._draw(trainer, name)
 
@@ -60,7 +66,8 @@ class Figures(Callback):
             pixels = to_pixels(
                 draw_models(self.run, panels, wanted="components") if model is not None else self.run.figure(name)
             )
-            tell(trainer, lambda logger: logger.experiment.add_image(name, pixels[:, :, :3], step, dataformats="HWC"))
+            tag = f"views/{name}"  # TensorBoard shows groups in the order of their names, and scalars shall be first.
+            tell(trainer, lambda logger: logger.experiment.add_image(tag, pixels[:, :, :3], step, dataformats="HWC"))
             if model is None:
                 with tolerated(self.run.path):
                     write_whole(self.run.figures / f"{name}.png", to_png(pixels))

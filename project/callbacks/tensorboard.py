@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from project.disk import tolerated
 from project.errors import InterruptedRunError
+from project.run import Run
 
 CURVES = {"loss": ["train/loss", "val/loss"], "accuracy": ["val/accuracy", "test/accuracy"]}
+RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value
 CHARTS = {name: ["Multiline", curves] for name, curves in CURVES.items()}
 
 
@@ -73,22 +78,48 @@ def tell(trainer: Trainer, what: Callable[[TensorBoardLogger], object]) -> None:
                 what(logger)
 
 
+class Whole(torch.nn.Module):
+    """A classifier as the graph shows it: raw features, their standardization, the network, the probability."""
+
+    def __init__(self, model: LightningModule) -> None:
+        super().__init__()
+        self.scaled: Any = model.scaled
+        self.net = model.net
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cast("Tensor", self.net(self.scaled(features)))  # type: ignore[operator]
+
+
 class TensorBoard(Callback):
-    """Hands over chart layout and graph when training starts, the options and what they led to when it ends."""
+    """Hands over chart layout, config and graph when training starts, the options and what they led to when it ends."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step > 0:  # A resumed run has told them.
             return
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
-        tell(trainer, lambda logger: logger.experiment.add_custom_scalars({"learning": CHARTS}))
-        tell(trainer, lambda logger: logger.experiment.add_graph(pl_module.net, row))
+        config = Run.of_trainer(trainer).config
+        text = f"`python -m project fit --config {quote(str(config))}`\n\n```yaml\n{config.read_text()}```"
+
+        def begin(logger: TensorBoardLogger) -> None:
+            logger.experiment.add_custom_scalars({"learning": CHARTS})
+            logger.experiment.add_text("config", text)
+            logger.experiment.add_graph(Whole(pl_module), row)
+
+        tell(trainer, begin)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         options = {**pl_module.hparams, **datamodule.hparams, "seed_everything": torch.initial_seed()}
-        metrics = [(name, v) for name, v in trainer.callback_metrics.items() if name.startswith(("val/", "test/"))]
-        final = {f"hp/{name.replace('/', '_')}": value.item() for name, value in metrics}
-        tell(trainer, lambda logger: logger.log_hyperparams(options, final, trainer.global_step))
+        plain = {name: v if isinstance(v, (int, float)) else str(v) for name, v in options.items()}
+        from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 (no other command needs TensorBoard)
+
+        summaries = cast("Any", hparams)({"lr": plain.pop("lr"), **plain}, dict.fromkeys(RESULTS))
+
+        def end(logger: TensorBoardLogger) -> None:
+            for summary in summaries:
+                logger.experiment._get_file_writer().add_summary(summary)
+
+        tell(trainer, end)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, InterruptedRunError):

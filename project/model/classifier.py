@@ -89,6 +89,10 @@ class BinaryClassifier(LightningModule):
     def standardized(self, features: Tensor) -> Tensor:
         """Return raw features as the network sees them, float32 (N, num_features)."""
         self._check_width(features)
+        return self.scaled(features)
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Do the same without a look at the shape, which a trace could not follow."""
         return ((features - self.mean) * self.scale if self.standardize else features).to(self.dtype)
 
     def _check_width(self, features: Tensor) -> None:

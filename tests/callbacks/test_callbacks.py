@@ -38,9 +38,10 @@ def small(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def contents(run: Run) -> dict[str, bytes]:
-    """Return what a run has written, but for the events, which hold the time."""
+    """Return what a run has written, but for the events, which hold the time, and its name, which the report tells."""
     files = [file for file in run.path.rglob("*") if file.is_file() and "tfevents" not in file.name]
-    return {str(file.relative_to(run.path)): file.read_bytes() for file in files}
+    written = {str(file.relative_to(run.path)): file.read_bytes() for file in files}
+    return {name: data.replace(run.path.name.encode(), b"NAME") for name, data in written.items()}
 
 
 def train(kinds: Sequence[type[Callback]], name: str) -> list[dict[str, bytes]]:
@@ -61,7 +62,9 @@ def test_any_order_gives_the_same_bytes_with_and_without_a_signal() -> None:
     """Checkpoints hold the states of callbacks in the order of the list, and even they are the same."""
     whole, stopped, resumed = train(CALLBACKS, "usual")
     assert whole == resumed
-    assert len(whole) == len(["config.yaml", "history.csv", "best.ckpt", "last.ckpt"]) + 4, "and the figures"
+    assert len(whole) == len(["config.yaml", "history.csv", "best.ckpt", "last.ckpt", "report.html"]) + 4, (
+        "and the figures"
+    )
     assert stopped["history.csv"].count(b"\n") == 48
     for i, order in enumerate(ORDERS):
         assert train(order, str(i)) == [whole, stopped, resumed], order
@@ -125,14 +128,21 @@ def test_tensorboard_shows_scalars_layout_graph_and_figures(get: Get, shipped: P
         np.testing.assert_allclose(values, history[column][filled], rtol=1e-6)
     charts = [chart for category in get("custom_scalars/layout")["category"] for chart in category["chart"]]
     assert ["train/loss", "val/loss"] in [chart["multiline"]["tag"] for chart in charts]
-    assert set(get("images/tags")["bce"]) == {"scatter", "loss", "accuracy", "boundary", "boundary during training"}
-    frames = get(f"images/images?run=bce&tag={quote('boundary during training')}&sample=0")
-    assert [frame["step"] for frame in frames] == [0, 20, 80, 320]
+    names = {"scatter", "loss", "accuracy", "boundary", "boundary during training"}
+    assert set(get("images/tags")["bce"]) == {f"views/{name}" for name in names}
+    scalars = sorted(tag for tag in get("scalars/tags")["bce"] if not tag.startswith("test/"))
+    assert scalars[0] == "train/loss", "scalars come first, and the first is that of training"
+    assert max(scalars) < "views/"
+    frames = get(f"images/images?run=bce&tag={quote('views/boundary during training', safe='')}&sample=0")
+    assert [frame["step"] for frame in frames] == [0, 20, 80, 320, 1000]
     pictures = [get(f"images/individualImage?{frame['query']}") for frame in frames]
     assert len({picture for picture in pictures if picture.startswith(b"\x89PNG")}) == len(frames)
     assert get("graphs/info")["bce"]["run_graph"]
     graph = get("graphs/graph?run=bce&limit_attr_size=1024&large_attrs_key=_large_attrs")
-    assert all(name in graph.decode() for name in ("Linear", "Tanh", "Sigmoid"))
+    assert all(name in graph.decode() for name in ("sub", "mul", "Linear", "Tanh", "Sigmoid")), "and standardization"
+    (text,) = get("text/text?run=bce&tag=config%2Ftext_summary")
+    assert "fit --config" in text["text"]
+    assert "hidden_features" in text["text"]
 
 
 def test_an_interrupted_and_resumed_run_has_no_gap_and_nothing_twice(
@@ -149,12 +159,14 @@ def test_an_interrupted_and_resumed_run_has_no_gap_and_nothing_twice(
     steps = {tag: [step for other, step in tags if other == tag] for tag, _ in tags}
     assert steps.pop("train/loss") == list(range(1, 101))
     assert all(steps.pop(f"val/{name}") == [20, 40, 60, 80, 100] for name in ("loss", "accuracy", "bce", "mse"))
-    assert steps.pop("boundary during training") == [0, 20, 80]
-    assert set(steps) > {"scatter", "loss", "accuracy", "boundary", "custom_scalars__config__", "__run_graph__"}
+    assert steps.pop("views/boundary during training") == [0, 20, 80, 100]
+    views = {f"views/{name}" for name in ("scatter", "loss", "accuracy", "boundary")}
+    assert set(steps) > {*views, "custom_scalars__config__", "config/text_summary"}
     assert all(len(times) == 1 for times in steps.values()), steps
     assert "hp_metric" not in steps
     shown = EventAccumulator(str(Run("a").path)).Reload()
-    assert shown.Scalars("hp/val_accuracy")[0].value == pytest.approx(Run("a").history()["val_accuracy"][-1])
+    assert shown.Scalars("val/accuracy")[-1].value == pytest.approx(Run("a").history()["val_accuracy"][-1])
+    assert b"val/accuracy" in shown.SummaryMetadata("_hparams_/experiment").plugin_data.content
     options = shown.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     assert all(word in options for word in (b"loss", b"mse", b"hidden_features", b"batch_size"))
     Run("a").last.write_bytes(early)  # as if the machine had lost the newest checkpoint, but not the events
