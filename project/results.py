@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from project.data import NpyDataModule, sample
-from project.disk import write_whole
+from project.disk import tolerated, write_whole
 from project.errors import InputWarning, listed
 from project.evaluation import Numbers, as_json, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
@@ -78,11 +78,25 @@ def write_test(
         columns["group"] = groups.tolist()
     lines = [",".join(map(str, row)) + "\n" for row in [columns, *zip(*columns.values(), strict=True)]]
     write(run, f"{name}_predictions.csv", "".join(lines))
-    if run:  # Its figures are of these data, wherever they were when it was trained.
+    if run:
+        show(run, name, {**facts, **numbers})
+        # Its figures are of these data, wherever they were when it was trained.
         run = Run(run.path, run.kind, data)
         drawn = plot(run, "png", 100, None, [name + figure for figure in TEST_FIGURES])
         for path in [*drawn, write_report(run)]:
             print(f"written: {path}")
+
+
+def show(run: Run, name: str, numbers: Mapping[str, Any]) -> None:
+    """Add what a test found to the run's events, if it has some, so that TensorBoard's HPARAMS lists it."""
+    if not any(run.path.glob("events*")):
+        return
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (no other command needs it)
+
+    with tolerated(run.path), SummaryWriter(str(run.path)) as writer:
+        for metric in "accuracy", "loss":
+            if numbers[metric] is not None:
+                writer.add_scalar(f"{name}/{metric}", numbers[metric], numbers["step"])
 
 
 def write_predictions(run: Run | None, data: NpyDataModule, probabilities: Numbers) -> None:

@@ -42,7 +42,9 @@ def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFix
         for figure, data in drawn.items():
             np.testing.assert_array_equal(to_pixels(run.figure(figure)), Image.open(io.BytesIO(data)))
     assert pictures(run) == drawn
-    assert capsys.readouterr().out == "".join(f"written: {run.figures / name}.png\n" for name in NAMES)
+    assert capsys.readouterr().out == "".join(
+        f"written: {path}\n" for path in [*(run.figures / f"{name}.png" for name in NAMES), run.path / "report.html"]
+    )
     test = run.data().test
     with torch.no_grad():
         right = (run.model()(test.features) >= 0.5) == test.labels

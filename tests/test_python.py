@@ -105,6 +105,10 @@ def test_rows_of_another_shape_or_type_are_one_clear_error(rows: Any, words: str
 
 def test_data_say_what_they_are_and_need_no_setup() -> None:
     data = NpyDataModule()
+    assert repr(data).endswith("/sample': class_0.npy (760, 2) and class_1.npy (760, 2))")
     assert data.train.features.shape == (912, 2)
     assert repr(data).endswith("train 912, val 304, test 304 rows of 2 features, half of each class 0)")
-    assert str(NpyDataModule(split="groups")).endswith(", no group in two of them)")
+    assert str(NpyDataModule("nowhere")) == "NpyDataModule('nowhere': no class files)"
+    whole = NpyDataModule(split="groups")
+    whole.setup("fit")
+    assert str(whole).endswith(", no group in two of them)")

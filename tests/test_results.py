@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project.__main__ import main
 from project.checkpoint import load
@@ -83,6 +84,10 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert [line.rpartition("; ")[2] for line in lines[:3]] == counts
     losses = run.history()["val_loss"]
     told = f"the validation loss was lower, {np.nanmin(losses):.4f}, after iteration {np.nanargmin(losses) + 1}"
+    shown = EventAccumulator(str(run.path)).Reload()
+    assert [(each.step, each.value) for each in shown.Scalars("test/accuracy")] == [
+        (301, pytest.approx(numbers["accuracy"]))
+    ]
     assert lines[len(NAMES)] == f"{told}: --ckpt_path best tests that"
     assert err == ""
 

@@ -18,6 +18,7 @@ from project.run import Run
 
 CURVES = {"loss": ["train/loss", "val/loss"], "accuracy": ["val/accuracy", "test/accuracy"]}
 RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value
+LEFT_OUT = ("balance", "num_features", "track_test")  # HPARAMS shows the first five names, of which lr shall be one.
 CHARTS = {name: ["Multiline", curves] for name, curves in CURVES.items()}
 
 
@@ -110,10 +111,10 @@ class TensorBoard(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         options = {**pl_module.hparams, **datamodule.hparams, "seed_everything": torch.initial_seed()}
-        plain = {name: v if isinstance(v, (int, float)) else str(v) for name, v in options.items()}
+        plain = {n: v if isinstance(v, (int, float)) else str(v) for n, v in options.items() if n not in LEFT_OUT}
         from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415 (no other command needs TensorBoard)
 
-        summaries = cast("Any", hparams)({"lr": plain.pop("lr"), **plain}, dict.fromkeys(RESULTS))
+        summaries = cast("Any", hparams)(plain, dict.fromkeys(RESULTS))
 
         def end(logger: TensorBoardLogger) -> None:
             for summary in summaries:

@@ -1,5 +1,6 @@
 """How batches reach the trainer: two class files are loaded, split and handed over."""
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -77,7 +78,11 @@ class NpyDataModule(LightningDataModule):
         self._stores: dict[tuple[torch.device, int], Store] = {}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.root)!r}: {self._counts()})"
+        """Tell the subsets once they are known; until then, at no cost, what the class files seem to hold."""
+        what = self._counts() if "classes" in self.__dict__ else ""
+        with suppress(InputError):
+            what = what or " and ".join(f"{file.name} {open_array(file).shape}" for file in find_files(self.root))
+        return f"{type(self).__name__}({str(self.root)!r}: {what or 'no class files'})"
 
     __str__ = __repr__
 
