@@ -2,10 +2,11 @@
 
 It is believed because it rebuilds: its bytes match their digest, they hold nothing but numbers, text and tensors, and
 the classifier that its options describe wants tensors of just these names, shapes and types. The digest tells damage,
-not authorship: who made a checkpoint with a true digest has chosen its weights and what an optimizer remembers, though
-not its options, which are compared with yours. Of a run folder that you received, commands take numbers and names, and
-never a class or a path to write to; URLs are not fetched. ``fit --config FILE`` executes what the file names, from torch,
-lightning, project and what ``--allow-import PACKAGE`` adds, and refuses any other package before it is imported.
+not authorship: who made a checkpoint with a true digest has chosen its weights and what an optimizer remembers,
+though not its options, which are compared with yours. Of a run folder that you received, commands take numbers and
+names, and never a class or a path to write to; URLs are not fetched. ``fit --config FILE`` executes what the file
+names, from torch, lightning, project and what ``--allow-import PACKAGE`` adds, and refuses any other package before
+it is imported.
 """
 
 import copy

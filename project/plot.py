@@ -13,7 +13,7 @@ from project.checkpoint import load, rebuild
 from project.disk import write_whole
 from project.errors import InputError
 from project.evaluation import area, reliability, roc
-from project.figures.boundary import boundary, grid
+from project.figures.boundary import boundary, draw_units, grid
 from project.figures.curves import SUBSETS, accuracy, loss
 from project.figures.evaluation import evaluation
 from project.figures.plane import Plane, of_components, of_features
@@ -38,10 +38,34 @@ def draw_scatter(run: Run) -> Figure:
     return scatter(seen, rows, plane.names, data.class_names, len(names))
 
 
+def draw_accuracy(run: Run) -> Figure:
+    batches = run.accuracies.read() if run.accuracies.path.exists() else None
+    return accuracy(run.history(), batches, title_of(run))
+
+
+def title_of(run: Run) -> str:
+    """Return the name of a run's data, which is that of their folder."""
+    root = (run.options().get("data") or {}).get("root")
+    return Path(root).name if root else "the shipped sample"
+
+
 def draw_boundary(run: Run) -> Figure:
     contents = run.checkpoint()
     before, after = (rebuild(contents, run.kind, initial) for initial in (True, False))
     return draw_models(run, {"before training": before, f"after {contents['global_step']} iterations": after})
+
+
+def draw_hidden(run: Run) -> Figure:
+    """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
+    contents = run.checkpoint()
+    model = rebuild(contents, run.kind)
+    words = "thin lines: the hidden units, the darker the more they weigh"
+    figure = draw_models(run, {f"after {contents['global_step']} iterations\n{words}": model}, ("train",))
+    with torch.no_grad():
+        sums = model.net.hidden(model.standardized(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))).double().numpy()
+        weights = model.net.output.weight[0].abs().double().numpy()
+    draw_units(figure.axes[0], sums[0], (sums[1:] - sums[0]).T, weights / weights.max())
+    return figure
 
 
 def draw_test(run: Run, name: str) -> Figure:
@@ -65,12 +89,23 @@ def draw_test_boundary(run: Run, name: str) -> Figure:
 # A line here, and its function, is all that a figure needs to be drawn by fit and plot.
 FIGURES: dict[str, Callable[[Run], Figure]] = {
     "scatter": draw_scatter,
-    "loss": lambda run: loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"]),
-    "accuracy": lambda run: accuracy(run.history()),
+    "loss": lambda run: loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"], title_of(run)),
+    "accuracy": draw_accuracy,
     "boundary": draw_boundary,
+    "hidden": draw_hidden,
 }
 # The same for a test, whose figures are named after its file, test.json or test-best.json.
 TEST_FIGURES: dict[str, Callable[[Run, str], Figure]] = {"": draw_test, "-boundary": draw_test_boundary}
+
+
+def figures_of(run: Run) -> list[str]:
+    """Return the names of the FIGURES that a run has: lines of hidden units are for the network of two features."""
+    try:
+        options = run.checkpoint()["hyper_parameters"]
+    except InputError:
+        options = {}
+    has_lines = (options.get("num_features"), options.get("network")) == (2, "two_layer")
+    return [name for name in FIGURES if has_lines or name != "hidden"]
 
 
 def draw_models(

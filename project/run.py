@@ -49,6 +49,7 @@ class Run:
         self.best = self.path / "checkpoints" / "best.ckpt"  # the state of the lowest validation loss
         self.figures = self.path / "figures"
         self.table = Table(self.path / "history.csv")
+        self.accuracies = Table(self.path / "train_accuracy.csv")  # of the batches of validated iterations
         self.kind, self._data = kind, data
 
     def __repr__(self) -> str:
@@ -133,10 +134,10 @@ class Run:
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""
-        from project.plot import FIGURES, TEST_FIGURES  # noqa: PLC0415 (its functions take a Run)
+        from project.plot import TEST_FIGURES, figures_of  # noqa: PLC0415 (its functions take a Run)
 
         tests = sorted(path.stem for path in self.path.glob("test*.json"))
-        return [*FIGURES, *(test + name for test in tests for name in TEST_FIGURES)]
+        return [*figures_of(self), *(test + name for test in tests for name in TEST_FIGURES)]
 
     def figure(self, name: str) -> Figure:
         """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""

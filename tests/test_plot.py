@@ -23,7 +23,7 @@ from project.figures.style import to_pixels
 from tests.figures.test_figures import ODD
 from tests.test_interruption import signal_at
 
-NAMES = ("scatter", "loss", "accuracy", "boundary")
+NAMES = ("scatter", "loss", "accuracy", "boundary", "hidden")
 BAD = ("--dpi 9", "--width 0", "--format gif", "history.csv", "config.yaml", "last.ckpt", "data")
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("workplace")]
 

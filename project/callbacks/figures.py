@@ -12,7 +12,7 @@ from project.callbacks.tensorboard import tell
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning
 from project.figures.style import to_pixels, to_png
-from project.plot import FIGURES, draw_models
+from project.plot import draw_models, figures_of
 from project.run import Run
 
 AT_START = ("scatter",)
@@ -54,7 +54,7 @@ class Figures(Callback):
         if trainer.is_global_zero and self.run:
             if not self._is_shown(trainer):
                 self._draw(trainer, "boundary during training", pl_module)
-            for name in [name for name in FIGURES if name not in AT_START]:
+            for name in [name for name in figures_of(self.run) if name not in AT_START]:
                 self._draw(trainer, name)
 
     def _draw(self, trainer: Trainer, name: str, model: Any = None) -> None:

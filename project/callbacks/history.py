@@ -23,6 +23,7 @@ class History(Callback):
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
         self._rows: list[list[float | None]] = []  # what is not on the disk yet
+        self._accuracies: list[list[float]] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = Run.of_trainer(trainer)
@@ -31,15 +32,19 @@ class History(Callback):
         self.metrics = [f"{subset}/{name}" for subset in subsets for name in ("loss", *METRICS)]
         self._losses.clear()
         self._rows.clear()
+        self._accuracies.clear()
         if not trainer.is_global_zero:
             return
-        table, step = self.run.table, trainer.global_step
+        table, step, grid = self.run.table, trainer.global_step, trainer.val_check_batch or 1
         if step == 0:
+            self.run.accuracies.create(["step", "train_accuracy"])
             table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
         elif table.path.exists():
             table.truncate(step)
-            if step % (trainer.val_check_batch or 1):  # It was the last iteration then, and is none of the grid's now.
+            if step % grid:  # It was the last iteration then, and is none of the grid's now.
                 table.forget_last(columns=2)
+        if step and self.run.accuracies.path.exists():
+            self.run.accuracies.truncate(step - (step % grid > 0))
         if table.rows != step:
             found = f"has {table.rows} rows, the checkpoint {step}" if table.path.exists() else "missing"
             raise InputError(f"{table.path}: {found}; a run resumes only with its history beside it")
@@ -49,6 +54,8 @@ class History(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            if "train/accuracy" in trainer.callback_metrics:
+                self._accuracies.append([trainer.global_step, trainer.callback_metrics["train/accuracy"].item()])
             self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -71,3 +78,5 @@ class History(Callback):
         with tolerated(self.run.path):
             self.run.table.append(self._rows)
             self._rows.clear()
+            self.run.accuracies.append(self._accuracies)
+            self._accuracies.clear()

@@ -1,8 +1,8 @@
 """Where prepared rows are kept: in memory, or over a scratch file where memory cannot hold them.
 
-Rows are copied once, standardized: into memory if they fit into half of what is free, else into a scratch file that no
-one but the run can see, and ``fit`` says which and how large. From then on the class files may change. A mini-batch's rows are
-random in either case; from the scratch file each costs a page.
+Rows are copied once, standardized: into memory if they fit into half of what is free, else into a scratch file that
+no one but the run can see, and ``fit`` says which and how large. From then on the class files may change. A
+mini-batch's rows are random in either case; from the scratch file each costs a page.
 """
 
 import os

@@ -134,6 +134,19 @@ def draw_line(ax: Axes, where: Grid, probability: Numbers, colour: str, width: f
         ax.contour(where.x, where.y, values, [0.5], colors=colour, linewidths=width)
 
 
+def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) -> None:
+    """Draw over a plane where offset + slopes * place is 0, for offsets (H,), slopes (H, 2) and weights (H,) in [0, 1].
+
+    What of a line lies in the panel is shown; a unit whose slopes are 0 has none.
+    """
+    for offset, slope, weight in zip(offsets, slopes, weights, strict=True):
+        steep = float(slope @ slope)
+        if steep > 0:
+            nearest = -offset * slope / steep  # the line's point that is nearest to the origin
+            ends = nearest, nearest + np.array([-slope[1], slope[0]]) / np.sqrt(steep)
+            ax.axline(*map(tuple, ends), color="black", lw=1, alpha=float(weight))
+
+
 def _draw_curve(ax: Axes, where: Grid, probability: Numbers) -> None:
     ax.plot(where.x, probability, color="black", lw=2, label="probability")
     ax.axhline(0.5, color="black", lw=1, ls=":", label="decision boundary (0.5)")

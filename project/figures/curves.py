@@ -7,12 +7,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from project.figures.style import LINE_COLOURS, new_figure
+from project.figures.style import LINE_COLOURS, new_figure, wrap
 
 History = Mapping[str, npt.NDArray[np.float64]]  # history.csv's columns
 
 WINDOWS = 50  # means of training losses that a chart shows
-NOISY = 0.02  # of the range of the training losses, that one differs from the next in the mean
+BATCHES = 5  # validated iterations whose batches a chart takes a mean of
+NOISY = 5  # times their range that values go up and down in all, from which on a mean is drawn over them
 LOGARITHMIC = 100  # times the smallest loss, from which on the axis is logarithmic
 
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the beginning of a column's name
@@ -31,7 +32,7 @@ def running_mean(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.f
     return means
 
 
-def loss(history: History, criterion: str) -> Figure:
+def loss(history: History, criterion: str, title: str = "") -> Figure:
     """Draw the loss of every iteration and of every validation, and mark the lowest of these.
 
     Where single batches make the training loss jump, it is pale under its running mean.
@@ -39,31 +40,52 @@ def loss(history: History, criterion: str) -> Figure:
     figure, (ax,) = new_figure()
     steps, train, val = history["step"], history["train_loss"], history["val_loss"]
     _draw(ax, history, "loss")
-    most = window(len(train))
-    if most > 1 and np.abs(np.diff(train)).mean() > NOISY * np.ptp(train):
-        ax.lines[0].set_alpha(0.3)
-        ax.plot(steps, running_mean(train, most), color=LINE_COLOURS[0], label=f"training, mean of the last {most}")
-    if not np.isnan(val).all():
-        lowest = int(np.nanargmin(val))
-        label = f"lowest validation loss, {val[lowest]:.3g} after {steps[lowest]:.0f}"
-        ax.plot(steps[lowest], val[lowest], "D", mfc="none", mec="black", ms=8, label=label)
+    _calm(ax, steps, train, window(len(train)))
+    _mark(ax, history, "loss")
     shown = np.concatenate([train, val[~np.isnan(val)]])
     if shown.min() > 0 and shown.max() > LOGARITHMIC * shown.min():
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
-    ax.set(xlabel="iteration", ylabel=f"loss ({criterion.upper()})")
+    ax.set(xlabel="iteration", ylabel=f"loss ({criterion.upper()})", title=wrap(title, 60))
     ax.legend()
     return figure
 
 
-def accuracy(history: History) -> Figure:
-    """Draw the validation accuracy, and the accuracy of guessing."""
+def accuracy(history: History, batches: History | None = None, title: str = "") -> Figure:
+    """Draw the accuracy of every validation, and of the training batch before it, and that of guessing.
+
+    Args:
+        history: history.csv's columns.
+        batches: ``step`` and ``train_accuracy`` of the batches, (V,) each, by the weights before their update.
+        title: stands above.
+    """
     figure, (ax,) = new_figure()
+    if batches is not None:
+        _draw(ax, batches, "accuracy")
+        _calm(ax, batches["step"], batches["train_accuracy"], BATCHES)
     _draw(ax, history, "accuracy")
+    _mark(ax, history, "accuracy")
     ax.axhline(0.5, color="grey", ls=":", lw=1, label="guessing")
-    ax.set(xlabel="iteration", ylabel="accuracy")
+    ax.set(xlabel="iteration", ylabel="accuracy", title=wrap(title, 60))
     ax.legend()
     return figure
+
+
+def _calm(ax: Axes, steps: npt.NDArray[np.float64], values: npt.NDArray[np.float64], most: int) -> None:
+    """Where the first line's values, (N,), jump, draw it pale, and over it the mean of the last so many."""
+    if most > 1 and np.abs(np.diff(values)).sum() > NOISY * np.ptp(values):
+        ax.lines[0].set_alpha(0.3)
+        ax.plot(steps, running_mean(values, most), color=LINE_COLOURS[0], label=f"training, mean of the last {most}")
+
+
+def _mark(ax: Axes, history: History, metric: str) -> None:
+    """Mark the iteration of the lowest validation loss."""
+    steps, losses, values = history["step"], history["val_loss"], history[f"val_{metric}"]
+    if not np.isnan(losses).all():
+        lowest = int(np.nanargmin(losses))
+        words = f", {values[lowest]:.3g}" if metric == "loss" else f": {metric} {values[lowest]:.3g}"
+        label = f"lowest validation loss{words} after {steps[lowest]:.0f}"
+        ax.plot(steps[lowest], values[lowest], "D", mfc="none", mec="black", ms=8, label=label)
 
 
 def _draw(ax: Axes, history: History, metric: str) -> None:

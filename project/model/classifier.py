@@ -62,6 +62,7 @@ class BinaryClassifier(LightningModule):
             self.register_buffer(name, torch.full((num_features,), value, dtype=torch.float64))
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
         self._losses: list[Tensor] = []
+        self._accuracy: Tensor | None = None  # of the last batch before a validation, by the weights before its update
         self._sums: list[Tensor] = []
         self._answers: list[Tensor] = []
 
@@ -148,14 +149,19 @@ class BinaryClassifier(LightningModule):
         """
         optimizer = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False))
         optimizer.zero_grad()
-        loss = torch.zeros((), device=self.device)
+        loss, right = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        validated = (self.trainer.global_step + 1) % (self.trainer.val_check_batch or 1) == 0
         for x, y, weight in self.pieces(batch):
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
             y_hat = self.net(x)
             loss = loss.detach() + weight * self.trainer.world_size * self.criterion(y, y_hat)
+            if validated:  # Elsewhere nobody asks, and it would cost some microseconds in every iteration.
+                right += weight * self.trainer.world_size * METRICS["accuracy"](y, y_hat.detach())
         if not loss.requires_grad:  # This process has no row of the batch, and the others wait for its gradients.
             loss = 0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
+        if validated:
+            self._accuracy = self.trainer.strategy.reduce(right, reduce_op="mean")
         return {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
 
     def optimizer_zero_grad(self, *args: Any) -> None:
@@ -204,6 +210,8 @@ class BinaryClassifier(LightningModule):
             self.log("step", float(self.trainer.global_step), sync_dist=True)
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
+            if self._accuracy is not None:
+                self.log("train/accuracy", self._accuracy, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         self._log_means("test")

@@ -62,9 +62,8 @@ def test_any_order_gives_the_same_bytes_with_and_without_a_signal() -> None:
     """Checkpoints hold the states of callbacks in the order of the list, and even they are the same."""
     whole, stopped, resumed = train(CALLBACKS, "usual")
     assert whole == resumed
-    assert len(whole) == len(["config.yaml", "history.csv", "best.ckpt", "last.ckpt", "report.html"]) + 4, (
-        "and the figures"
-    )
+    names = ["config.yaml", "history.csv", "train_accuracy.csv", "best.ckpt", "last.ckpt", "report.html"]
+    assert len(whole) == len(names) + 5, "and the figures"
     assert stopped["history.csv"].count(b"\n") == 48
     for i, order in enumerate(ORDERS):
         assert train(order, str(i)) == [whole, stopped, resumed], order
@@ -128,7 +127,7 @@ def test_tensorboard_shows_scalars_layout_graph_and_figures(get: Get, shipped: P
         np.testing.assert_allclose(values, history[column][filled], rtol=1e-6)
     charts = [chart for category in get("custom_scalars/layout")["category"] for chart in category["chart"]]
     assert ["train/loss", "val/loss"] in [chart["multiline"]["tag"] for chart in charts]
-    names = {"scatter", "loss", "accuracy", "boundary", "boundary during training"}
+    names = {"scatter", "loss", "accuracy", "boundary", "hidden", "boundary during training"}
     assert set(get("images/tags")["bce"]) == {f"views/{name}" for name in names}
     scalars = sorted(tag for tag in get("scalars/tags")["bce"] if not tag.startswith("test/"))
     assert scalars[0] == "train/loss", "scalars come first, and the first is that of training"
@@ -160,7 +159,7 @@ def test_an_interrupted_and_resumed_run_has_no_gap_and_nothing_twice(
     assert steps.pop("train/loss") == list(range(1, 101))
     assert all(steps.pop(f"val/{name}") == [20, 40, 60, 80, 100] for name in ("loss", "accuracy", "bce", "mse"))
     assert steps.pop("views/boundary during training") == [0, 20, 80, 100]
-    views = {f"views/{name}" for name in ("scatter", "loss", "accuracy", "boundary")}
+    views = {f"views/{name}" for name in ("scatter", "loss", "accuracy", "boundary", "hidden")}
     assert set(steps) > {*views, "custom_scalars__config__", "config/text_summary"}
     assert all(len(times) == 1 for times in steps.values()), steps
     assert "hp_metric" not in steps

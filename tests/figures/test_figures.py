@@ -23,7 +23,7 @@ from matplotlib.patches import StepPatch
 from PIL import Image
 
 from project.figures import style
-from project.figures.boundary import NEAR, PALEST, Grid, boundary, grid, nearness
+from project.figures.boundary import NEAR, PALEST, Grid, boundary, draw_units, grid, nearness
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
@@ -149,9 +149,16 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
     lines |= {label: ([lowest + 1], columns["val_loss"][[lowest]])}
     assert_lines(losses, {"training": (columns["step"], columns["train_loss"]), **lines}, legend_texts(losses))
     lines = {name: ([20, 40], columns[f"{subset}_accuracy"][[19, 39]]) for name, subset in subsets.items()}
+    best = columns["val_accuracy"][lowest]
+    lines |= {f"lowest validation loss: accuracy {best:.3g} after {lowest + 1}": ([lowest + 1], [best])}
     assert_lines(accuracies, lines | {"guessing": ([0, 1], [0.5, 0.5])}, legend_texts(accuracies))
+    batches = {"step": np.array([20.0, 40.0]), "train_accuracy": np.array([0.6, 0.7])}
+    (both,) = panels_of(accuracy(columns, batches, "their name")).values()
+    own = {"training": ([20, 40], [0.6, 0.7])}
+    assert_lines(both, own | lines | {"guessing": ([0, 1], [0.5, 0.5])}, legend_texts(both))
+    assert both.get_title() == "their name"
     assert accuracies.lines[-1].get_transform() == accuracies.get_yaxis_transform()
-    for own, same in zip(losses.lines[1:-1], accuracies.lines[:-1], strict=True):
+    for own, same in zip(losses.lines[1:-1], accuracies.lines[:-2], strict=True):
         assert same_color(own.get_color(), same.get_color())
     # A line through two points does not tell where they are; one through every iteration needs no marks.
     assert losses.lines[1].get_marker() == "."
@@ -162,6 +169,20 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
         assert len(next(iter(panels_of(figure).values())).lines[line].get_xydata()) == 0
 
 
+def test_lines_of_hidden_units_are_where_their_sums_are_0() -> None:
+    rng = np.random.default_rng(0)
+    offsets, slopes, weights = rng.normal(size=5), rng.normal(size=(5, 2)) * [1, 1e-3], np.linspace(0, 1, 5)
+    slopes[2] = 0
+    figure, (ax,) = new_figure()
+    draw_units(ax, offsets, slopes, weights)
+    lines = cast("list[Any]", list(ax.lines))
+    assert [line.get_alpha() for line in lines] == [0, 0.25, 0.75, 1], "a unit that looks at nothing has no line"
+    for line, offset, slope in zip(lines, offsets[[0, 1, 3, 4]], slopes[[0, 1, 3, 4]], strict=True):
+        for point in line._xy1, line._xy2:
+            assert abs(offset + slope @ point) < 1e-9
+    assert to_pixels(figure).std() > 0
+
+
 def test_noise_is_pale_under_its_mean_and_a_wide_range_is_logarithmic() -> None:
     rng, steps = np.random.default_rng(0), np.arange(1.0, 501)
     smooth = {"step": steps, "train_loss": np.exp(-steps / 50), "val_loss": np.where(steps % 20 == 0, 0.5, np.nan)}
@@ -170,6 +191,12 @@ def test_noise_is_pale_under_its_mean_and_a_wide_range_is_logarithmic() -> None:
     (ax,), (log,) = (panels_of(loss(columns, "bce")).values() for columns in (noisy, smooth))
     assert (ax.lines[0].get_alpha(), ax.get_yscale(), log.get_yscale()) == (0.3, "linear", "log")
     np.testing.assert_allclose(ax.lines[2].get_ydata(), means)
+    batches = {"step": steps[:50], "train_accuracy": rng.uniform(0.5, 1, 50)}
+    validations = smooth | {"val_accuracy": smooth["val_loss"]}
+    (ax,) = panels_of(accuracy(validations, batches)).values()
+    assert (ax.lines[0].get_alpha(), ax.lines[1].get_label()) == (0.3, "training, mean of the last 5")
+    (ax,) = panels_of(accuracy(validations, batches | {"train_accuracy": steps[:50] / 100})).values()
+    assert ax.lines[0].get_alpha() is None
     assert len(log.lines) == 3, "what is smooth needs no mean"
     assert to_pixels(log.figure).std() > 0, "it can be drawn"
     assert all("$" not in tick.get_text() for tick in log.get_yticklabels())
