@@ -85,4 +85,5 @@ def tell_result(trainer: Trainer, run: Run) -> None:
             f"validation loss {metrics['val/loss']:.4f}, accuracy {metrics['val/accuracy']:.4f} after iteration {step}"
         )
     with tolerated(run.path):
-        print(f"figures: {run.figures}, and all in one: {write_report(run)}")
+        print(f"report: {write_report(run)}")
+    print(f"figures: {run.figures}")

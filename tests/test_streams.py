@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_a_run_is_complete_whoever_listens(whole: Path, redirections: str, statu
         done = subprocess.run(command, cwd=tmp_path, stdout=pipe, stderr=-1, text=True, timeout=120, check=False)
     reason = os.strerror(errno.ENOSPC if "full" in redirections else errno.EPIPE)
     assert (done.returncode, done.stderr) == (status, f"error: standard output: {reason}\n" * status)
-    files = [path.relative_to(whole) for path in whole.rglob("*.*") if "tfevents" not in path.name]
+    files = [path.relative_to(whole) for path in whole.rglob("*.*") if not re.search("tfevents|report.html", path.name)]
     assert len(files) >= 8
     assert all(
         (tmp_path / "lightning_logs" / "run" / file).read_bytes() == (whole / file).read_bytes() for file in files
