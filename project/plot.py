@@ -99,12 +99,18 @@ TEST_FIGURES: dict[str, Callable[[Run, str], Figure]] = {"": draw_test, "-bounda
 
 
 def figures_of(run: Run) -> list[str]:
-    """Return the names of the FIGURES that a run has: lines of hidden units are for the network of two features."""
+    """Return the names of the FIGURES that a run has: there are lines of hidden units if two features reach them."""
     try:
-        options = run.checkpoint()["hyper_parameters"]
+        net = rebuild(run.checkpoint(), run.kind).net
     except InputError:
-        options = {}
-    has_lines = (options.get("num_features"), options.get("network")) == (2, "two_layer")
+        net = None
+    hidden, output = getattr(net, "hidden", None), getattr(net, "output", None)
+    has_lines = (
+        isinstance(hidden, torch.nn.Linear)
+        and isinstance(output, torch.nn.Linear)
+        and hidden.in_features == 2
+        and output.weight.shape == (1, hidden.out_features)
+    )
     return [name for name in FIGURES if has_lines or name != "hidden"]
 
 
