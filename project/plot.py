@@ -59,8 +59,8 @@ def draw_hidden(run: Run) -> Figure:
     """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
     contents = run.checkpoint()
     model = rebuild(contents, run.kind)
-    words = "thin lines: the hidden units, the darker the more they weigh"
-    figure = draw_models(run, {f"after {contents['global_step']} iterations\n{words}": model}, ("train",))
+    title = f"after {contents['global_step']} iterations; thin lines: hidden units"
+    figure = draw_models(run, {title: model}, ("train",))
     with torch.no_grad():
         sums = model.net.hidden(model.standardized(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))).double().numpy()
         weights = model.net.output.weight[0].abs().double().numpy()

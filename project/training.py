@@ -75,7 +75,10 @@ def train(trainer: Trainer, run: Run | None, done: int | None, least: int = 1, *
 
 
 def tell_result(trainer: Trainer, run: Run) -> None:
-    """Print loss and accuracy of the final weights, where the loss was lower if it was, and where the figures are."""
+    """Print loss and accuracy of the final weights, where the loss was lower if it was, and where the figures are.
+
+    The run's report is written before the last line is printed.
+    """
     step, metrics = trainer.global_step, trainer.callback_metrics
     if (lowest := run.lowest(step)) is not None:
         where = f"after iteration {lowest[0]}, in best.ckpt"
@@ -85,5 +88,5 @@ def tell_result(trainer: Trainer, run: Run) -> None:
             f"validation loss {metrics['val/loss']:.4f}, accuracy {metrics['val/accuracy']:.4f} after iteration {step}"
         )
     with tolerated(run.path):
-        print(f"report: {write_report(run)}")
+        write_report(run)
     print(f"figures: {run.figures}")

@@ -120,10 +120,10 @@ def test_only_the_figure_of_a_test_shows_test_rows(blobs: Path, monkeypatch: pyt
 
     monkeypatch.setattr("project.plot.boundary", spy)
     assert main(["fit", "--name", "run", "--data.root", str(blobs), "--trainer.max_steps", "80"]) == 0
-    assert (len(drawn), main(["test"]), len(drawn)) == (4, 0, 5)
+    assert (len(drawn), main(["test"]), len(drawn)) == (5, 0, 6)
     data = Run("run").data()
     for i, (shown, train) in enumerate(drawn):
-        assert list(shown) == (["training", "validation"] if i < 4 else ["test"])
+        assert list(shown) == [*[["training", "validation"]] * 4, ["training"], ["test"]][i]
         for name, parts in {**shown, "training": train}.items():
             subset = {"training": data.train, "validation": data.val, "test": data.test}[name]
             for label, rows in enumerate(parts):

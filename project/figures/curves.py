@@ -73,7 +73,7 @@ def accuracy(history: History, batches: History | None = None, title: str = "") 
 
 def _calm(ax: Axes, steps: npt.NDArray[np.float64], values: npt.NDArray[np.float64], most: int) -> None:
     """Where the first line's values, (N,), jump, draw it pale, and over it the mean of the last so many."""
-    if most > 1 and np.abs(np.diff(values)).sum() > NOISY * np.ptp(values):
+    if len(values) > 1 < most and np.abs(np.diff(values)).sum() > NOISY * np.ptp(values):
         ax.lines[0].set_alpha(0.3)
         ax.plot(steps, running_mean(values, most), color=LINE_COLOURS[0], label=f"training, mean of the last {most}")
 

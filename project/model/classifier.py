@@ -211,7 +211,7 @@ class BinaryClassifier(LightningModule):
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
             if self._accuracy is not None:
-                self.log("train/accuracy", self._accuracy, sync_dist=True)
+                self.log("train/accuracy", self._accuracy, logger=False, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         self._log_means("test")
