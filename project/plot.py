@@ -58,13 +58,15 @@ def draw_boundary(run: Run) -> Figure:
 def draw_hidden(run: Run) -> Figure:
     """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
     contents = run.checkpoint()
-    model = rebuild(contents, run.kind)
-    title = f"after {contents['global_step']} iterations; thin lines: hidden units"
-    figure = draw_models(run, {title: model}, ("train",))
-    with torch.no_grad():
-        sums = model.net.hidden(model.standardized(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))).double().numpy()
-        weights = model.net.output.weight[0].abs().double().numpy()
-    draw_units(figure.axes[0], sums[0], (sums[1:] - sums[0]).T, weights / weights.max())
+    before, after = (rebuild(contents, run.kind, initial) for initial in (True, False))
+    titles = "hidden units before training", f"after {contents['global_step']} iterations"
+    figure = draw_models(run, dict(zip(titles, (before, after), strict=True)), ("train",))
+    corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    for ax, model in zip(figure.axes, (before, after), strict=False):
+        with torch.no_grad():
+            sums = model.net.hidden(model.standardized(corners)).double().numpy()
+            weights = model.net.output.weight[0].abs().double().numpy()
+        draw_units(ax, sums[0], (sums[1:] - sums[0]).T, weights / weights.max())
     return figure
 
 

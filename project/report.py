@@ -31,7 +31,8 @@ FIGURES = {
     "accuracy": "the validation accuracy in the course of training, against guessing at 0.5",
     "boundary": f"{PLANE}, before and after training, with the rows of the training and validation subsets; pale where "
     "no training row is near",
-    "hidden": f"{PLANE}, with the line where each hidden unit changes sides, the darker the more it weighs",
+    "hidden": f"{PLANE}, before and after training, with the line where each hidden unit changes "
+    "sides, the darker the more it weighs",
 }
 TEST_FIGURES = {
     "": "confusion matrix, ROC curve, reliability and the probabilities of either class, on test rows",

@@ -88,7 +88,7 @@ def test_an_interrupted_run_is_drawn() -> None:
         assert main(["fit", "--name", "run"]) == 143
     run = Run("run")
     assert [file.name for file in run.figures.iterdir()] == ["scatter.png"]
-    assert (main(["plot"]), len(pictures(run))) == (0, 4)
+    assert (main(["plot"]), len(pictures(run))) == (0, len(NAMES))
     assert list(run.figure("loss").axes[0].lines[0].get_xdata()) == list(range(1, 14))
     assert [ax.get_title() for ax in run.figure("boundary").axes[:2]] == ["before training", "after 13 iterations"]
 
@@ -167,4 +167,4 @@ def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(
     assert stderr.count("\n") == 1
     assert (run.checkpoint()["global_step"], run.table.rows) == (30, 30)
     assert not (run.figures / f"{name}.png").exists()
-    assert (main(stderr.split()[-2:]), len(pictures(run))) == (0, 4)
+    assert (main(stderr.split()[-2:]), len(pictures(run))) == (0, len(NAMES))

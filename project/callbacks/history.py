@@ -24,6 +24,7 @@ class History(Callback):
         self._losses: list[Tensor] = []
         self._rows: list[list[float | None]] = []  # what is not on the disk yet
         self._accuracies: list[list[float]] = []
+        self._accuracy: Tensor | None = None  # of the newest batch, by the weights before its update
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = Run.of_trainer(trainer)
@@ -52,11 +53,12 @@ class History(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         self._losses.append(outputs["batch_loss"])
+        self._accuracy = outputs.get("batch_accuracy")  # There is one before a validation.
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            if "train/accuracy" in trainer.callback_metrics:
-                self._accuracies.append([trainer.global_step, trainer.callback_metrics["train/accuracy"].item()])
+            if self._accuracy is not None:
+                self._accuracies.append([trainer.global_step, self._accuracy.item()])
             self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

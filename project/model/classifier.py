@@ -62,7 +62,6 @@ class BinaryClassifier(LightningModule):
             self.register_buffer(name, torch.full((num_features,), value, dtype=torch.float64))
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
         self._losses: list[Tensor] = []
-        self._accuracy: Tensor | None = None  # of the last batch before a validation, by the weights before its update
         self._sums: list[Tensor] = []
         self._answers: list[Tensor] = []
 
@@ -160,9 +159,10 @@ class BinaryClassifier(LightningModule):
                 right += weight * self.trainer.world_size * METRICS["accuracy"](y, y_hat.detach())
         if not loss.requires_grad:  # This process has no row of the batch, and the others wait for its gradients.
             loss = 0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
+        outputs = {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
         if validated:
-            self._accuracy = self.trainer.strategy.reduce(right, reduce_op="mean")
-        return {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
+            outputs["batch_accuracy"] = self.trainer.strategy.reduce(right, reduce_op="mean")
+        return outputs
 
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
@@ -210,8 +210,6 @@ class BinaryClassifier(LightningModule):
             self.log("step", float(self.trainer.global_step), sync_dist=True)
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
-            if self._accuracy is not None:
-                self.log("train/accuracy", self._accuracy, logger=False, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         self._log_means("test")
