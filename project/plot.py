@@ -59,7 +59,7 @@ def draw_hidden(run: Run) -> Figure:
     """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
     contents = run.checkpoint()
     before, after = (rebuild(contents, run.kind, initial) for initial in (True, False))
-    titles = "hidden units before training", f"after {contents['global_step']} iterations"
+    titles = "hidden units before", f"after {contents['global_step']} iterations"
     figure = draw_models(run, dict(zip(titles, (before, after), strict=True)), ("train",))
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     for ax, model in zip(figure.axes, (before, after), strict=False):

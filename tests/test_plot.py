@@ -56,13 +56,14 @@ def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
 @pytest.mark.parametrize(("dpi", "width"), [(100, None), (50, 3.2)])
 def test_files_have_the_size_asked_for(form: str, dpi: int, width: float | None) -> None:
-    """A figure keeps its shape, of which the boundary has two panels; a point of an svg or pdf is a 72nd of an inch."""
+    """A figure keeps its shape, of which some have two panels; a point of an svg or pdf is a 72nd of an inch."""
     options = ["--dpi", str(dpi), "--width", str(width)] if width else []
     assert main(["plot", *options, "--format", form]) == 0
     pattern = rb'width="([\d.]+)pt" height="([\d.]+)pt"' if form == "svg" else rb"MediaBox \[ 0 0 (\S+) (\S+) "
     for name, data in pictures(Run("bce"), form).items():
-        across = width or (12.8 if name == "boundary" else 6.4)
-        inches = across, across * (0.375 if name == "boundary" else 0.75)
+        double = name in ("boundary", "hidden")
+        across = width or (12.8 if double else 6.4)
+        inches = across, across * (0.375 if double else 0.75)
         if form == "png":
             assert Image.open(io.BytesIO(data)).size == tuple(int(side * dpi + 1e-9) for side in inches)
         else:

@@ -144,7 +144,8 @@ def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) ->
         if steep > 0:
             nearest = -offset * slope / steep  # the line's point that is nearest to the origin
             ends = nearest, nearest + np.array([-slope[1], slope[0]]) / np.sqrt(steep)
-            ax.axline(*map(tuple, ends), color="black", lw=1, alpha=float(weight))
+            line = ax.axline(*map(tuple, ends), color="black", lw=1, alpha=float(weight))
+            line.set_in_layout(False)  # It has no end, and takes no room beside the panel.
 
 
 def _draw_curve(ax: Axes, where: Grid, probability: Numbers) -> None:

@@ -83,8 +83,9 @@ def _mark(ax: Axes, history: History, metric: str) -> None:
     steps, losses, values = history["step"], history["val_loss"], history[f"val_{metric}"]
     if not np.isnan(losses).all():
         lowest = int(np.nanargmin(losses))
-        words = f", {values[lowest]:.3g}" if metric == "loss" else f": {metric} {values[lowest]:.3g}"
-        label = f"lowest validation loss{words} after {steps[lowest]:.0f}"
+        label = f"at the lowest validation loss: {values[lowest]:.3g}"
+        if metric == "loss":
+            label = f"lowest validation loss, {values[lowest]:.3g} after {steps[lowest]:.0f}"
         ax.plot(steps[lowest], values[lowest], "D", mfc="none", mec="black", ms=8, label=label)
 
 

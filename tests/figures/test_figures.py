@@ -150,7 +150,7 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
     assert_lines(losses, {"training": (columns["step"], columns["train_loss"]), **lines}, legend_texts(losses))
     lines = {name: ([20, 40], columns[f"{subset}_accuracy"][[19, 39]]) for name, subset in subsets.items()}
     best = columns["val_accuracy"][lowest]
-    lines |= {f"lowest validation loss: accuracy {best:.3g} after {lowest + 1}": ([lowest + 1], [best])}
+    lines |= {f"at the lowest validation loss: {best:.3g}": ([lowest + 1], [best])}
     assert_lines(accuracies, lines | {"guessing": ([0, 1], [0.5, 0.5])}, legend_texts(accuracies))
     batches = {"step": np.array([20.0, 40.0]), "train_accuracy": np.array([0.6, 0.7])}
     (both,) = panels_of(accuracy(columns, batches, "their name")).values()
