@@ -38,9 +38,9 @@ class History(Callback):
             return
         table, step, grid = self.run.table, trainer.global_step, trainer.val_check_batch or 1
         if step == 0:
+            table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
             with tolerated(self.run.path):
                 self.run.accuracies.create(["step", "train_accuracy"])
-            table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
         elif table.path.exists():
             table.truncate(step)
             if step % grid:  # It was the last iteration then, and is none of the grid's now.
