@@ -4,7 +4,7 @@ import base64
 import io
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
@@ -61,7 +61,6 @@ class Section:
     rows: Sequence[Sequence[Any]] = ()
     figures: Sequence[Picture] = ()
     commands: Sequence[str] = ()
-    marked: Sequence[str] = field(default=(FOUND,))
 
 
 def write_report(run: Run) -> Path:
@@ -70,8 +69,7 @@ def write_report(run: Run) -> Path:
     What is missing, as data that have moved, is said to be so.
     """
     name, step = run.path.name, run.table.rows
-    tests = sorted(path.stem for path in run.path.glob("test*.json"))
-    sections = [of_data(run), of_options(run), of_training(run), *(of_test(run, test) for test in tests)]
+    sections = [of_data(run), of_options(run), of_training(run), *(of_test(run, test) for test in run.tests)]
     sections += [leaks(run), again(run)]
     return render(run.path, f"Run {name}", f"{step} iterations of a binary classifier", sections)
 
@@ -83,7 +81,7 @@ def render(folder: Path, title: str, subtitle: str, sections: Sequence[Section])
     )
     versions = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)])
     text = environment.get_template("report.html").render(
-        title=title, subtitle=subtitle, sections=sections, versions=f"Written with {versions}."
+        title=title, subtitle=subtitle, sections=sections, marked=FOUND, versions=f"Written with {versions}."
     )
     write_whole(folder / "report.html", text.encode())
     return folder / "report.html"

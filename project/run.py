@@ -132,12 +132,16 @@ class Run:
         """Return what ``test`` wrote of last.ckpt, or of best or another by its name, as JSON holds it."""
         return dict(json.loads((self.path / f"{tested_name(name)}.json").read_text(encoding="utf-8")))
 
+    @property
+    def tests(self) -> list[str]:
+        """The names of the tests that there were, "test" of last.ckpt and "test-best" of best.ckpt."""
+        return sorted(path.stem for path in self.path.glob("test*.json"))
+
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""
         from project.plot import TEST_FIGURES, figures_of  # noqa: PLC0415 (its functions take a Run)
 
-        tests = sorted(path.stem for path in self.path.glob("test*.json"))
-        return [*figures_of(self), *(test + name for test in tests for name in TEST_FIGURES)]
+        return [*figures_of(self), *(test + name for test in self.tests for name in TEST_FIGURES)]
 
     def figure(self, name: str) -> Figure:
         """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
