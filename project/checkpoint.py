@@ -151,8 +151,11 @@ def check_rebuilds(contents: Mapping[str, Any], kind: Callable[..., LightningMod
     with torch.device("meta"):
         model = kind(**contents["hyper_parameters"])
     check_form(contents["hyper_parameters"].keys(), model.hparams.keys(), "hyper_parameters")
-    for name, wanted in ("state_dict", model.state_dict()), ("initial", dict(model.named_parameters())):
-        tensors = contents[name]
+    state, parameters, steps = model.state_dict(), dict(model.named_parameters()), contents.get("snapshot_steps", [])
+    check_form(steps, [0] * len(steps), "snapshot_steps")
+    taken = {name: weights.expand(len(steps), *weights.shape) for name, weights in parameters.items() if steps}
+    for name, wanted in ("state_dict", state), ("initial", parameters), ("snapshots", taken):
+        tensors = contents.get(name, {})
         check_form(tensors.keys(), wanted.keys(), name)
         for key, tensor in tensors.items():
             # A tensor that is not contiguous can claim more numbers than the file holds.
@@ -220,8 +223,20 @@ def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: Lightnin
         )
 
 
-def rebuild(contents: Mapping[str, Any], kind: type[BinaryClassifier], initial: bool = False) -> BinaryClassifier:
-    """Return the model of a checkpoint, ready to predict: as it was saved, or as it was before the first iteration."""
+def rebuild(
+    contents: Mapping[str, Any], kind: type[BinaryClassifier], parameters: Mapping[str, Tensor] | None = None
+) -> BinaryClassifier:
+    """Return the model of a checkpoint, ready to predict, as it was saved, or with other parameters in it."""
     model = kind(**contents["hyper_parameters"])
-    model.load_state_dict({**contents["state_dict"], **(contents["initial"] if initial else {})})
+    model.load_state_dict({**contents["state_dict"], **(parameters or {})})
     return model.eval()
+
+
+def snapshots(contents: Mapping[str, Any], kind: type[BinaryClassifier]) -> dict[int, BinaryClassifier]:
+    """Return by iteration the model before training, where snapshots were taken, and as it was saved."""
+    taken = {
+        step: {name: weights[place] for name, weights in contents["snapshots"].items()}
+        for place, step in enumerate(contents["snapshot_steps"])
+    }
+    course = {0: contents["initial"], **taken, contents["global_step"]: None}
+    return {step: rebuild(contents, kind, parameters) for step, parameters in course.items()}

@@ -85,7 +85,7 @@ def tell(output: Path, report: Mapping[str, Any], said: str) -> None:
         texts,
         ("run", "iterations", *names),
         rows,
-        pictures(output, {"comparison": "the curves of these runs over each other"}),
+        figures=pictures(output, {"comparison": "the curves of these runs over each other"}),
     )
     render(output, f"Comparison of {listed([run['name'] for run in runs])}", "", [section])
 
@@ -180,7 +180,7 @@ def initial(run: Run, checkpoint: dict[str, Any], subsets: Iterable[str]) -> dic
         held = {subset: getattr(data, subset) for subset in subsets}
     except InputError:
         return {}
-    model, found = rebuild(checkpoint, run.kind, initial=True), dict[str, float]()
+    model, found = rebuild(checkpoint, run.kind, checkpoint["initial"]), dict[str, float]()
     with torch.no_grad():
         for subset, rows in held.items():
             answers = model(rows.features)

@@ -17,10 +17,11 @@ from PIL import Image
 from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import InputError, columns
+from project.figures.style import reduced, spread
 from project.options import flatten
 from project.run import Run
 
-COLOURS = 256  # of a picture in a report, which shall stay below 1 MB
+MOST_BYTES = 600_000  # of a film: the whole report shall stay below 1 MB
 LIBRARIES = ("torch", "lightning", "numpy", "matplotlib", "tensorboard")
 FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
 PLANE = "the probability of class 1 over a plane of the features"
@@ -53,12 +54,13 @@ class Picture:
 
 @dataclass
 class Section:
-    """A part of a report: texts, then a table, then figures, then commands, as far as it has them."""
+    """A part of a report: texts, a table, a film that a slider moves, figures, commands, as far as it has them."""
 
     title: str
     texts: Sequence[str] = ()
     header: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
+    film: Sequence[Picture] = ()
     figures: Sequence[Picture] = ()
     commands: Sequence[str] = ()
 
@@ -136,8 +138,11 @@ def of_training(run: Run) -> Section:
     texts = []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: best.ckpt.")
-    shown = {name: words for name, words in FIGURES.items() if name != "scatter"}
-    return Section("Training", texts, ("", "at the end"), rows, pictures(run.figures, shown))
+    moving = film(run.figures / "boundary.gif", f"{PLANE}, in the course of training, and the losses")
+    shown = {
+        name: words for name, words in FIGURES.items() if name != "scatter" and not (moving and name == "boundary")
+    }
+    return Section("Training", texts, ("", "at the end"), rows, moving, pictures(run.figures, shown))
 
 
 def of_test(run: Run, test: str) -> Section:
@@ -148,7 +153,7 @@ def of_test(run: Run, test: str) -> Section:
     claims = [f"An estimate for {numbers['claim']}."] if "claim" in numbers else []
     header = ("", "value", "95 % from", "to")
     shown = {f"{test}{name}": words for name, words in TEST_FIGURES.items()}
-    return Section(test.capitalize(), [about, *claims], header, rows, pictures(run.figures, shown))
+    return Section(test.capitalize(), [about, *claims], header, rows, figures=pictures(run.figures, shown))
 
 
 def number(value: float | None) -> str:
@@ -204,7 +209,24 @@ def pictures(folder: Path, words: Mapping[str, str]) -> list[Picture]:
     for name, text in words.items():
         if (path := folder / f"{name}.png").exists():
             with Image.open(path) as image:
-                small, buffer = image.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE), io.BytesIO()
-            small.save(buffer, "png", optimize=True)
-            found.append(Picture(name, text, base64.b64encode(buffer.getvalue()).decode(), *small.size))
+                found.append(picture(name, text, image))
+    return found
+
+
+def picture(name: str, words: str, image: Image.Image) -> Picture:
+    small, buffer = reduced(image), io.BytesIO()
+    small.save(buffer, "png")
+    return Picture(name, words, base64.b64encode(buffer.getvalue()).decode(), *small.size)
+
+
+def film(path: Path, words: str) -> list[Picture]:
+    """Return the pictures of a GIF file, or as many of them as have room in a report."""
+    if not path.exists():
+        return []
+    found = list[Picture]()
+    with Image.open(path) as image:
+        count: int = image.n_frames  # type: ignore[attr-defined]
+        for place in spread(range(count), max(2, count * MOST_BYTES // path.stat().st_size)):
+            image.seek(place)
+            found.append(picture(f"picture {place + 1} of {count}", words, image))
     return found

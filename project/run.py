@@ -90,7 +90,8 @@ class Run:
 
     def model(self, initial: bool = False) -> BinaryClassifier:
         """Return the model of last.ckpt, ready to predict; or as it was before the first iteration."""
-        return rebuild(self.checkpoint(), self.kind, initial)
+        contents = self.checkpoint()
+        return rebuild(contents, self.kind, contents["initial"] if initial else None)
 
     def data(self, contents: dict[str, Any] | None = None) -> NpyDataModule:
         """Return the data that the run was trained on, set up; ``contents`` are last.ckpt's, if at hand already."""

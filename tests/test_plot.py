@@ -11,15 +11,16 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from project import Run
 from project.__main__ import main
+from project.checkpoint import snapshots
 from project.data import NpyDataModule, classes
 from project.errors import InputError
-from project.figures.boundary import Classes, boundary
-from project.figures.style import to_pixels
+from project.figures.boundary import Classes, Grid, Scene, nearness
+from project.figures.style import Numbers, to_pixels
+from project.model import BinaryClassifier
 from tests.figures.test_figures import ODD
 from tests.test_interruption import signal_at
 
@@ -36,21 +37,46 @@ def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
 def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """So does Python, where a run also gives its parts; the settings of a user change no pixel."""
     drawn = pictures(run := Run(name))
+    film = (run.figures / "boundary.gif").read_bytes()
     shutil.rmtree(run.figures)
     with mpl.rc_context(ODD):
         assert main(["plot", name]) == 0
         for figure, data in drawn.items():
             np.testing.assert_array_equal(to_pixels(run.figure(figure)), Image.open(io.BytesIO(data)))
     assert pictures(run) == drawn
-    assert capsys.readouterr().out == "".join(
-        f"written: {path}\n" for path in [*(run.figures / f"{name}.png" for name in NAMES), run.path / "report.html"]
-    )
+    assert (run.figures / "boundary.gif").read_bytes() == film
+    written = [*(run.figures / f"{name}.png" for name in NAMES), run.figures / "boundary.gif", run.path / "report.html"]
+    assert capsys.readouterr().out == "".join(f"written: {path}\n" for path in written)
     test = run.data().test
     with torch.no_grad():
         right = (run.model()(test.features) >= 0.5) == test.labels
     assert right.double().mean().item() == pytest.approx(run.history()["test_accuracy"][-1])
     with pytest.raises(ValueError, match="no such figure; need one of scatter, loss"):
         run.figure("confusion")
+
+
+def test_the_film_shows_the_models_of_shorter_runs() -> None:
+    """After validations 1, 2, 3, 4, 6, 8, 12, ...; the file is small, and its pictures differ."""
+    odd_parts = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 50)
+    models = snapshots(Run("bce").checkpoint(), BinaryClassifier)
+    assert list(models) == [20 * validation for validation in odd_parts]
+    for steps in 20, 60:
+        assert main(["fit", "--name", str(steps), "--trainer.max_steps", str(steps)]) == 0
+        torch.testing.assert_close(models[steps].state_dict(), Run(str(steps)).model().state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(models[0].state_dict(), Run("bce").model(initial=True).state_dict(), rtol=0, atol=0)
+    file = Run("bce").figures / "boundary.gif"
+    assert file.stat().st_size < 2_000_000
+    with Image.open(file) as film:
+        frames = [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(film)]
+        assert (film.size, len(set(frames))) == ((1280, 480), len(odd_parts))
+
+
+def test_a_network_of_very_many_parameters_has_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("project.callbacks.snapshots.MOST", 128)
+    assert main(["fit", "--name", "run", "--trainer.max_steps", "20"]) == 0
+    assert Run("run").checkpoint()["snapshots"] == {}
+    assert main(["plot", "run"]) == 0
+    assert not (Run("run").figures / "boundary.gif").exists()
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
@@ -112,20 +138,28 @@ def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkey
 
 
 def test_only_the_figure_of_a_test_shows_test_rows(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not those that fit draws at its start, its first and fourth validation and its end; all have all other rows."""
-    drawn: list[tuple[Mapping[str, Classes], Classes]] = []
+    """Not the pictures of the boundary, of hidden units and of the film that fit draws; they have all other rows."""
+    drawn, vouching = list[Mapping[str, Classes]](), list[Numbers]()
 
-    def spy(*arguments: Any) -> Figure:
-        drawn.append(arguments[2:4])
-        return boundary(*arguments)
+    def scene(where: Grid, shown: Mapping[str, Classes], *others: Any) -> Scene:
+        drawn.append(shown)
+        return Scene(where, shown, *others)
 
-    monkeypatch.setattr("project.plot.boundary", spy)
+    def near(where: Grid, train: Numbers) -> Numbers | None:
+        vouching.append(train)
+        return nearness(where, train)
+
+    monkeypatch.setattr("project.view.Scene", scene)
+    monkeypatch.setattr("project.view.nearness", near)
     assert main(["fit", "--name", "run", "--data.root", str(blobs), "--trainer.max_steps", "80"]) == 0
-    assert (len(drawn), main(["test"]), len(drawn)) == (5, 0, 6)
+    assert (len(drawn), main(["test"]), len(drawn)) == (3, 0, 4)
     data = Run("run").data()
-    for i, (shown, train) in enumerate(drawn):
-        assert list(shown) == [*[["training", "validation"]] * 4, ["training"], ["test"]][i]
-        for name, parts in {**shown, "training": train}.items():
+    rows, labels = data.train.features, data.train.labels[:, 0]
+    vouchers = torch.cat([rows[labels == 0], rows[labels == 1]])
+    for i, (shown, train) in enumerate(zip(drawn, vouching, strict=True)):
+        assert list(shown) == [["training", "validation"], ["training"], ["training", "validation"], ["test"]][i]
+        np.testing.assert_array_equal(train.astype(np.float32), vouchers)
+        for name, parts in shown.items():
             subset = {"training": data.train, "validation": data.val, "test": data.test}[name]
             for label, rows in enumerate(parts):
                 expected = subset.features[subset.labels[:, 0] == label]

@@ -8,6 +8,16 @@ from project.callbacks.figures import Figures
 from project.callbacks.history import History
 from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
+from project.callbacks.snapshots import Snapshots
 from project.callbacks.tensorboard import TensorBoard
 
-CALLBACKS: tuple[type[Callback], ...] = (Interrupt, Divergence, History, Figures, TensorBoard, Progress, Checkpoints)
+CALLBACKS: tuple[type[Callback], ...] = (
+    Interrupt,
+    Divergence,
+    History,
+    Snapshots,
+    Figures,
+    TensorBoard,
+    Progress,
+    Checkpoints,
+)

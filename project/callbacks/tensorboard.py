@@ -101,10 +101,19 @@ class TensorBoard(Callback):
         config = Run.of_trainer(trainer).config
         text = f"`python -m project fit --config {quote(str(config))}`\n\n```yaml\n{config.read_text()}```"
 
+        # No other command needs TensorBoard.
+        from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+        from tensorboard.plugins.scalar.metadata import create_summary_metadata  # noqa: PLC0415
+
+        criterion = create_summary_metadata("", f"criterion: {pl_module.hparams['loss']}")
+        losses = [Summary.Value(tag=f"{subset}/loss", metadata=criterion) for subset in ("train", "val", "test")]
+
         def begin(logger: TensorBoardLogger) -> None:
             logger.experiment.add_custom_scalars({"learning": CHARTS})
             logger.experiment.add_text("config", text)
             logger.experiment.add_graph(Whole(pl_module), row)
+            # A chart of runs of several criteria says which is whose; in val/bce and val/mse, they can be compared.
+            logger.experiment._get_file_writer().add_summary(Summary(value=losses))
 
         tell(trainer, begin)
 

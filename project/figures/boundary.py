@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -23,6 +24,7 @@ from project.figures.style import (
 MARGIN = 0.05  # of each axis' own range
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
 PALEST = 0.2  # opacity of the colour far from any training row
+LINE = "decision boundary (0.5)"
 
 Classes = Sequence[Numbers]
 Names = Sequence[str]
@@ -49,48 +51,75 @@ def grid(low: Numbers, high: Numbers, n: int) -> Grid:
     return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0])
 
 
-def boundary(
-    panels: Mapping[str, Numbers],
-    where: Grid,
-    shown: Mapping[str, Classes],
-    train: Classes,
-    axis_names: Names,
-    class_names: Names,
-    note: str = "",
-) -> Figure:
-    """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the grid's places.
+class Scene(NamedTuple):
+    """What is the same under all answers: where they are asked for, and what is drawn over them.
 
     Args:
-        panels: what a model answers, by title.
         where: the grid.
         shown: by the name of a subset, where the rows of class 0 and class 1 are seen, (N, 1) or (N, 2); they are
             filled dots in the first subset, and hollow ones in any other.
-        train: the same of the training rows: the farther from them, the paler is the colour.
+        opacity: of the colours, (n, n) in [0, 1]: the farther from the training rows, the paler; None of one feature.
         axis_names: what is across, and upwards.
         class_names: of class 0 and class 1.
         note: stands above.
     """
+
+    where: Grid
+    shown: Mapping[str, Classes]
+    opacity: Numbers | None
+    axis_names: Names
+    class_names: Names
+    note: str = ""
+
+    @property
+    def probability(self) -> str:
+        return f"probability of {self.class_names[1]}"
+
+
+def boundary(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
+    """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the places of a scene."""
     figure, axes = new_figure(1, len(panels), sharex=True, sharey=True)
-    scale = dot_scale(sum(len(places) for classes in shown.values() for places in classes))
-    plane, probability = where.y.size > 0, f"probability of {class_names[1]}"
-    opacity = nearness(where, np.concatenate(list(train))) if plane else None
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
-        if opacity is not None:
-            draw_plane(ax, where, values, opacity)
-        else:
-            _draw_curve(ax, where, values)
-        for hollow, (subset, classes) in enumerate(shown.items()):
-            for label, places in enumerate(classes):
-                _draw_dots(ax, places, label, hollow > 0, f"{wrap(class_names[label], 20)}, {subset}", scale)
-        ax.set(title=wrap(title, 60), xlabel=wrap(axis_names[0], 70), xlim=(where.x[0], where.x[-1]))
-    axes[0].set_ylabel(wrap(axis_names[1] if plane else probability, 60))
-    if plane:
-        add_bar(figure, axes, probability)
-    if note:
-        figure.suptitle(wrap(note, 60 * len(panels)), fontsize="medium")
-    columns = 5 if plane and len(panels) > 1 else 1 + len(panels)
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+        draw_scene(ax, scene)
+        draw_answers(ax, scene, values)
+        ax.set_title(wrap(title, 60))
+        ax.set_ylabel(ax.get_ylabel() if ax is axes[0] else "")
+    finish(figure, axes, scene)
     return figure
+
+
+def draw_scene(ax: Axes, scene: Scene) -> None:
+    """Draw rows, axes and the entries of the legend."""
+    if scene.opacity is None:
+        upwards, limits = scene.probability, (-0.12, 1.12)
+        ax.plot([], [], color="black", lw=2, label="probability")
+        ax.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
+    else:
+        upwards, limits = scene.axis_names[1], (scene.where.y[0], scene.where.y[-1])
+        ax.plot([], [], color="black", lw=2, label=LINE)
+    ax.set(xlabel=wrap(scene.axis_names[0], 70), ylabel=wrap(upwards, 60))
+    ax.set(xlim=(scene.where.x[0], scene.where.x[-1]), ylim=limits)
+    scale = dot_scale(sum(len(places) for classes in scene.shown.values() for places in classes))
+    for hollow, (subset, classes) in enumerate(scene.shown.items()):
+        for label, places in enumerate(classes):
+            _draw_dots(ax, places, label, hollow > 0, f"{wrap(scene.class_names[label], 20)}, {subset}", scale)
+
+
+def draw_answers(ax: Axes, scene: Scene, values: Numbers) -> list[Artist]:
+    """Draw probabilities under a scene, and return what would have to go before others are drawn."""
+    if scene.opacity is None:
+        return [*ax.plot(scene.where.x, values, color="black", lw=2)]
+    return draw_plane(ax, scene.where, values, scene.opacity)
+
+
+def finish(figure: Figure, axes: list[Axes], scene: Scene) -> None:
+    """Add what stands around the panels of a scene: the bar of colours, the note and the legend."""
+    if scene.opacity is not None:
+        add_bar(figure, axes, scene.probability)
+    if scene.note:
+        figure.suptitle(wrap(scene.note, 60 * len(axes)), fontsize="medium")
+    columns = 5 if scene.opacity is not None and len(axes) > 1 else 1 + len(axes)
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
 def add_bar(figure: Figure, axes: Axes | list[Axes], probability: str) -> None:
@@ -100,11 +129,14 @@ def add_bar(figure: Figure, axes: Axes | list[Axes], probability: str) -> None:
     figure.colorbar(bar, ax=axes, label=words, ticks=[0, 0.25, 0.5, 0.75, 1])
 
 
-def nearness(where: Grid, train: Numbers) -> Numbers:
+def nearness(where: Grid, train: Numbers) -> Numbers | None:
     """Return how much training rows, seen at (N, 2), vouch for the colour of each cell, (n, n) in [PALEST, 1].
 
-    Each spreads a bell of deviation NEAR around it; the colour is full up to one deviation from a single row.
+    Each spreads a bell of deviation NEAR around it; the colour is full up to one deviation from a single row. Of one
+    feature there are no cells, but a curve.
     """
+    if not where.y.size:
+        return None
     n = len(where.x)
     bins = [np.linspace(axis[0], axis[-1], n + 1) for axis in (where.y, where.x)]
     there = np.histogram2d(train[:, 1], train[:, 0], bins)[0] > 0
@@ -114,24 +146,24 @@ def nearness(where: Grid, train: Numbers) -> Numbers:
     return result
 
 
-def draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) -> None:
+def draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) -> list[Artist]:
     """Draw probabilities, (n * n,), as colours of an opacity, (n, n), and the line where they are one half."""
     values = probability.reshape(len(where.y), len(where.x))
     colours = PROBABILITY_MAP(values)
     colours[..., :3] = 1 - opacity[..., None] * (1 - colours[..., :3])
     half = (where.x[1] - where.x[0]) / 2, (where.y[1] - where.y[0]) / 2
     extent = (where.x[0] - half[0], where.x[-1] + half[0], where.y[0] - half[1], where.y[-1] + half[1])
-    ax.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
-    draw_line(ax, where, probability, "black", 2)
-    ax.plot([], [], color="black", lw=2, label="decision boundary (0.5)")
-    ax.set_ylim(where.y[0], where.y[-1])
+    image = ax.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+    ax.set(xlim=(where.x[0], where.x[-1]), ylim=(where.y[0], where.y[-1]))  # imshow has set the limits of its cells.
+    return [image, *draw_line(ax, where, probability, "black", 2)]
 
 
-def draw_line(ax: Axes, where: Grid, probability: Numbers, colour: str, width: float) -> None:
+def draw_line(ax: Axes, where: Grid, probability: Numbers, colour: str, width: float) -> list[Artist]:
     """Draw the line where probabilities, (n * n,), are one half."""
-    if probability.min() < 0.5 < probability.max():  # Where there is no line, matplotlib would warn.
-        values = probability.reshape(len(where.y), len(where.x))
-        ax.contour(where.x, where.y, values, [0.5], colors=colour, linewidths=width)
+    if not probability.min() < 0.5 < probability.max():  # Where there is no line, matplotlib would warn.
+        return []
+    values = probability.reshape(len(where.y), len(where.x))
+    return [ax.contour(where.x, where.y, values, [0.5], colors=colour, linewidths=width)]
 
 
 def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) -> None:
@@ -146,12 +178,6 @@ def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) ->
             ends = nearest, nearest + np.array([-slope[1], slope[0]]) / np.sqrt(steep)
             line = ax.axline(*map(tuple, ends), color="black", lw=1, alpha=float(weight))
             line.set_in_layout(False)  # It has no end, and takes no room beside the panel.
-
-
-def _draw_curve(ax: Axes, where: Grid, probability: Numbers) -> None:
-    ax.plot(where.x, probability, color="black", lw=2, label="probability")
-    ax.axhline(0.5, color="black", lw=1, ls=":", label="decision boundary (0.5)")
-    ax.set_ylim(-0.12, 1.12)
 
 
 def _draw_dots(ax: Axes, places: Numbers, label: int, hollow: bool, name: str, scale: float) -> None:

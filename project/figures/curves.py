@@ -33,11 +33,17 @@ def running_mean(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.f
 
 
 def loss(history: History, criterion: str, title: str = "") -> Figure:
+    """Draw the losses in a figure of their own."""
+    figure, (ax,) = new_figure()
+    draw_loss(ax, history, criterion, title)
+    return figure
+
+
+def draw_loss(ax: Axes, history: History, criterion: str, title: str) -> None:
     """Draw the loss of every iteration and of every validation, and mark the lowest of these.
 
     Where single batches make the training loss jump, it is pale under its running mean.
     """
-    figure, (ax,) = new_figure()
     steps, train, val = history["step"], history["train_loss"], history["val_loss"]
     _draw(ax, history, "loss")
     _calm(ax, steps, train, window(len(train)))
@@ -48,7 +54,6 @@ def loss(history: History, criterion: str, title: str = "") -> Figure:
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
     ax.set(xlabel="iteration", ylabel=f"loss ({criterion.upper()})", title=wrap(title, 60))
     ax.legend()
-    return figure
 
 
 def accuracy(history: History, batches: History | None = None, title: str = "") -> Figure:

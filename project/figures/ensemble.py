@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from project.figures.boundary import Classes, Grid, Names, add_bar, draw_line, draw_plane, nearness
+from project.figures.boundary import LINE, Classes, Grid, Names, add_bar, draw_line, draw_plane, nearness
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Numbers, dot_scale, new_figure, wrap
 
 CAUTION = "agreement far from the dots is no evidence: there, networks are as sure and as much of one mind as near them"
@@ -32,11 +32,12 @@ def ensemble(
     figure, axes = new_figure(1, 2, sharex=True, sharey=plane)
     mean, deviation = probabilities.mean(0), probabilities.std(0)
     probability = f"probability of {class_names[1]}"
-    if plane:
+    opacity = nearness(where, np.concatenate(list(shown)))
+    if opacity is not None:
         for values in probabilities:
             draw_line(axes[0], where, values, "0.35", 0.7)
         axes[0].plot([], [], color="0.35", lw=0.7, label="of each network")
-        draw_plane(axes[0], where, mean, nearness(where, np.concatenate(list(shown))))
+        draw_plane(axes[0], where, mean, opacity)
         add_bar(figure, axes[0], probability)
         extent = (*axes[0].get_xlim(), *axes[0].get_ylim())
         _draw_deviation(figure, axes[1], deviation.reshape(len(where.y), len(where.x)), extent)
@@ -44,7 +45,7 @@ def ensemble(
         axes[0].plot(where.x, probabilities.T, color="0.4", lw=0.7)
         axes[0].plot([], [], color="0.4", lw=0.7, label="each network")
         axes[0].plot(where.x, mean, color="black", lw=2, label="mean")
-        axes[0].axhline(0.5, color="black", lw=1, ls=":", label="decision boundary (0.5)")
+        axes[0].axhline(0.5, color="black", lw=1, ls=":", label=LINE)
         axes[0].set(ylim=(-0.12, 1.12), ylabel=wrap(probability, 60))
         axes[1].plot(where.x, deviation, color="black", lw=2, label="deviation over networks")
         axes[1].set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))

@@ -2,9 +2,9 @@
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from PIL import Image
 
 # From ColorBrewer's RdBu, which colour-blind eyes tell apart: its strong ends for the points of each class, its pale
 # middle for the probability behind them, white at 0.5.
@@ -23,6 +24,10 @@ PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "
 # Okabe and Ito (2008), "Color universal design", for lines that stand for no class.
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
+COLOURS = 256  # of a picture in a GIF file or a report
+FRAME, LAST_FRAME = 500, 2000  # milliseconds that a picture is shown
+
+T = TypeVar("T")
 Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float32 | np.float64]
 
@@ -84,6 +89,25 @@ def to_png(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
     imsave(buffer, pixels, format="png")
     return buffer.getvalue()
+
+
+def to_gif(pictures: Sequence[Pixels]) -> bytes:
+    """Encode pictures as a GIF file that shows each for a while, the last one longer, and begins again."""
+    small = [reduced(Image.fromarray(picture)) for picture in pictures]
+    durations, buffer = [FRAME] * (len(small) - 1) + [LAST_FRAME], io.BytesIO()
+    small[0].save(buffer, "gif", save_all=True, append_images=small[1:], duration=durations, loop=0, optimize=False)
+    return buffer.getvalue()
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Return so many items at most, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def reduced(picture: Image.Image) -> Image.Image:
+    """Return a picture of 256 colours at most, which takes a third of the room and looks the same."""
+    return picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
 
 
 def to_file(figure: Figure, kind: str) -> bytes:

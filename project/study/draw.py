@@ -11,11 +11,11 @@ from project.figures.ensemble import ensemble
 from project.figures.study import Band, Shown, Tried, choice, curves, differences, plain, slopes, wrong_label_slopes
 from project.model.loss import METRICS
 from project.model.net import evaluating
-from project.plot import answers_in, choose_plane
 from project.study.answer import TEST, VAL, WORDS, Answer, Numbers, by_split
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE
 from project.study.splits import Splits
+from project.view import answers_in, choose_plane
 
 GRID_POINTS = 150  # an axis of a boundary
 LOGITS = np.linspace(-6, 6, 481)

@@ -129,7 +129,7 @@ def tell(study: Run, facts: Mapping[str, Any], said: Sequence[str]) -> None:
         )
         for each in facts["differences"]
     ]
-    answer = Section("Answer", said, header if rows else (), rows, pictures(study.figures, WORDS))
+    answer = Section("Answer", said, header if rows else (), rows, figures=pictures(study.figures, WORDS))
     again = Section("Again", commands=[f"python -m project study --config {quote(str(study.config))}"])
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
     render(study.path, f"Study {study.path.name}", subtitle, [answer, of_options(study), again])

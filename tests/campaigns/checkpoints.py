@@ -198,6 +198,7 @@ def huge(features: int, hidden: int) -> Build:
     def build(original: Original) -> bytes:
         options = {**original.contents[OPTIONS], "num_features": features, "hidden_features": hidden}
         parts = {OPTIONS: options, "initial": weights, "state_dict": {**weights, **buffers}}
+        parts |= {"snapshots": {}, "snapshot_steps": []}
         return saved({**original.contents, **parts})
 
     return build
@@ -232,6 +233,10 @@ UNFIT = {
         "state_dict/scale": [torch.tensor([1.0, INF], dtype=torch.float64)],
         "initial": [GONE, {}, []],
         "initial/net.hidden.bias": [GONE, torch.ones(3)],
+        "snapshots": [GONE, {}, []],
+        "snapshots/net.hidden.bias": [GONE, torch.ones(3), torch.ones(8), torch.ones(1).expand(1, 8)],
+        "snapshots/net.4.weight": [torch.ones(1)],
+        "snapshot_steps": [GONE, [], "20", [-20], [NAN], [20, 40], torch.tensor([20])],
         OPTIONS: [GONE, [2, 8]],
         f"{OPTIONS}/dtype": ["float64"],
         f"{OPTIONS}/class_path": ["os.system"],

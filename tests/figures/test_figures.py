@@ -23,7 +23,7 @@ from matplotlib.patches import StepPatch
 from PIL import Image
 
 from project.figures import style
-from project.figures.boundary import NEAR, PALEST, Grid, boundary, draw_units, grid, nearness
+from project.figures.boundary import NEAR, PALEST, Grid, Scene, boundary, draw_units, grid, nearness
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import accuracy, loss
 from project.figures.scatter import scatter
@@ -229,7 +229,8 @@ def draw(j: int) -> tuple[Figure, dict[str, Axes], Grid, dict[str, Array], dict[
     both, rng = np.concatenate([*subsets["training"], *subsets["validation"]]), np.random.default_rng(2)
     where = grid(both.min(0), both.max(0), 21)
     answers = {title: rng.random(21**j, np.float32) for title in ("before training", "after 1000 iterations")}
-    figure = boundary(answers, where, subsets, subsets["training"], FEATURES[:j], CLASSES, "a note")
+    near = nearness(where, np.concatenate(subsets["training"]))
+    figure = boundary(answers, Scene(where, subsets, near, FEATURES[:j], CLASSES, "a note"))
     return figure, panels_of(figure), where, answers, subsets
 
 
@@ -241,7 +242,7 @@ X, Y = SQUARE.places().T
 def contours(*answers: Array) -> list[list[QuadContourSet]]:
     """Draw probabilities over the square, without any rows, and return each panel's contours."""
     panels = {str(i): answer for i, answer in enumerate(answers)}
-    figure = boundary(panels, SQUARE, {}, [np.empty((0, 2))], FEATURES, CLASSES)
+    figure = boundary(panels, Scene(SQUARE, {}, np.ones((21, 21)), FEATURES, CLASSES))
     return [artists(ax, QuadContourSet) for ax in panels_of(figure).values()]
 
 
@@ -359,7 +360,7 @@ def test_the_first_subset_is_filled_and_the_other_hollow(j: int) -> None:
                 assert 1 < height < high if label else low < height < 0
         if j == 1:
             assert len({dot[1] for each in dots.values() for dot in np.asarray(each.get_offsets())}) == 4
-            curve, half = ax.lines
+            _, half, curve = ax.lines  # The first one is the legend's.
             np.testing.assert_array_equal(curve.get_data(), (where.x, answers[title]))
             assert list(np.asarray(half.get_ydata())) == [0.5, 0.5]
             assert len(ax.figure.axes) == 2, "no colour bar: there is no colour to explain"

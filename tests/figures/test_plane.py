@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
 
-from project import plot
+from project import plot, view
 from project.errors import InputError
 from project.figures import plane as module
 from project.figures.plane import Plane, components, heaviest, of_components, of_features
@@ -155,19 +155,19 @@ def test_answers_in_a_plane_are_those_of_the_model(
 ) -> None:
     """In parts of bounded size; a network of many features is asked by two coordinates if its hidden layer is first."""
     asked, usual = list[int](), Plane.points
-    monkeypatch.setattr(plot, "MOST_CELLS", 500)
+    monkeypatch.setattr(view, "MOST_CELLS", 500)
     places, rows = np.random.default_rng(1).normal(size=(200, min(j, 2))), cloud(j)
     model, wanted = model_of(rows, kind), WANTED if j > 2 else ("features",)
     with torch.no_grad():
-        for plane in [plot.choose_plane(name, model, rows, NAMES[:j]) for name in wanted]:
+        for plane in [view.choose_plane(name, model, rows, NAMES[:j]) for name in wanted]:
             inside = plane.seen(rows).std(0) * places + plane.seen(rows).mean(0)
             expected = model(usual(plane, inside))[:, 0].numpy()
             assert np.ptp(expected) > 0.1
             monkeypatch.setattr(Plane, "points", lambda self, at: asked.append(len(at)) or usual(self, at))
-            np.testing.assert_allclose(plot.answers_in(plane, model, inside), expected, atol=1e-5)
+            np.testing.assert_allclose(view.answers_in(plane, model, inside), expected, atol=1e-5)
             monkeypatch.setattr(Plane, "points", usual)
     assert (sum(asked) < 40 * len(wanted)) == (kind is BinaryClassifier and j > 2)
-    assert max(asked) * 32 < 1000 + 32 * plot.SAMPLED * (j > 2)
+    assert max(asked) * 32 < 1000 + 32 * view.SAMPLED * (j > 2)
 
 
 def test_agreement_by_hand() -> None:
@@ -178,9 +178,9 @@ def test_agreement_by_hand() -> None:
         for weights, value in zip(model.parameters(), (1, 0, 1, 0), strict=True):
             weights.fill_(value)
         # The model says no, yes, no, yes, yes, no; where z is 0 it would say yes, yes, no, no, no, yes.
-        assert plot.agreement(model, of_features(np.zeros(3), NAMES[:3]), rows) == 2 / 6
-        assert plot.agreement(model, plot.choose_plane("model", model, rows, NAMES[:3]), rows) == 1
-        for_a_deviation = plot.direction(model, rows) / rows.std(0)
+        assert view.agreement(model, of_features(np.zeros(3), NAMES[:3]), rows) == 2 / 6
+        assert view.agreement(model, view.choose_plane("model", model, rows, NAMES[:3]), rows) == 1
+        for_a_deviation = view.direction(model, rows) / rows.std(0)
         np.testing.assert_allclose(for_a_deviation, for_a_deviation.mean(), rtol=1e-6)
 
 
@@ -191,7 +191,7 @@ def test_the_best_plane_is_as_good_as_any(j: int, seed: int) -> None:
     model = model_of(rows, seed=seed)
     with torch.no_grad():
         best, *each = [
-            plot.agreement(model, plot.choose_plane(name, model, rows, NAMES[:j]), rows) for name in ("best", *WANTED)
+            view.agreement(model, view.choose_plane(name, model, rows, NAMES[:j]), rows) for name in ("best", *WANTED)
         ]
     assert best == max(each)
 
@@ -204,28 +204,24 @@ def test_two_features_hide_nothing(j: int, seed: int, offset: float) -> None:
     with torch.no_grad():
         model = model_of(rows, seed=seed)
         for wanted in ("best", *WANTED):
-            assert plot.agreement(model, plot.choose_plane(wanted, model, rows, NAMES[:j]), rows) == 1
+            assert view.agreement(model, view.choose_plane(wanted, model, rows, NAMES[:j]), rows) == 1
 
 
-def test_the_plane_is_the_wanted_or_the_configs() -> None:
+def test_the_plane_is_the_configs() -> None:
     """Any other name is an error; the title says how many training rows the colour is right for."""
     rows, labels = cloud(5), set()
     model, train = model_of(rows), np.concatenate([rows[::6], rows[3::6]])
     for wanted in ("best", *WANTED):
         with torch.no_grad():
-            plane = plot.choose_plane(wanted, model, train, NAMES[:5])
-            agreement = plot.agreement(model, plane, train)
-        by_option = plot.draw_models(run_of(rows), {"now": model}, wanted=wanted)
-        for figure in by_option, plot.draw_models(run_of(rows, figures={"plane": wanted}), {"now": model}):
-            ax, _ = figure.axes
-            labels.add(ax.get_xlabel())
-            assert ax.get_xlabel() == plane.names[0]
-            assert (
-                ax.get_title()
-                == f"now\ncolour is the model's answer at {math.floor(100 * agreement)} % of the training dots"
-            )
-            seen = np.concatenate([dots.get_offsets() for dots in ax.collections[-4:-2]])
-            np.testing.assert_allclose(seen, plane.seen(train))
+            plane = view.choose_plane(wanted, model, train, NAMES[:5])
+            agreement = view.agreement(model, plane, train)
+        ax, _ = plot.draw_models(run_of(rows, figures={"plane": wanted}), {"now": model}).axes
+        labels.add(ax.get_xlabel())
+        assert ax.get_xlabel() == plane.names[0]
+        share = math.floor(100 * agreement)
+        assert ax.get_title() == f"now\ncolour is the model's answer at {share} % of the training dots"
+        seen = np.concatenate([dots.get_offsets() for dots in ax.collections[:2]])
+        np.testing.assert_allclose(seen, plane.seen(train))
     assert len(labels) == 3
     with pytest.raises(InputError, match=r"figures.plane: other; need one of best, features, components, model"):
         plot.draw_models(run_of(rows, figures={"plane": "other"}), {"now": model})

@@ -1,0 +1,42 @@
+"""When the parameters are remembered, from which boundary.gif is drawn."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+MOST = 2**16  # parameters of a network: each checkpoint holds a dozen times as many numbers
+
+
+class Snapshots(Callback):
+    """Keeps in each checkpoint the parameters after the 1st, 2nd, 3rd, 4th, 6th, 8th, 12th, 16th, ... validation.
+
+    Their number grows with the logarithm of the run's length, and early in a run, when most of the change happens,
+    they are the densest. Of a network of more than MOST parameters there are none.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.weights: dict[str, Tensor] = {}  # by the parameter's name, (S, *its shape)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step == 0:
+            self.steps, self.weights = [], {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        validation, left = divmod(trainer.global_step, trainer.val_check_batch or 1)
+        parameters = {name: weights.detach().cpu()[None] for name, weights in pl_module.named_parameters()}
+        if trainer.state.fn != "fit" or validation == 0 or left or sum(map(torch.numel, parameters.values())) > MOST:
+            return
+        if int(validation) // (int(validation) & -int(validation)) in (1, 3):  # its odd part
+            self.steps.append(trainer.global_step)
+            none = {name: weights[:0] for name, weights in parameters.items()}
+            kept = self.weights or none
+            self.weights = {name: torch.cat([kept[name], weights]) for name, weights in parameters.items()}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["snapshot_steps"], checkpoint["snapshots"] = list(self.steps), self.weights
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.steps, self.weights = list(checkpoint.get("snapshot_steps", [])), checkpoint.get("snapshots", {})

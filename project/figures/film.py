@@ -1,0 +1,33 @@
+"""How the boundary moved in the course of training, and the losses with it: pictures, one after the other."""
+
+from collections.abc import Callable, Mapping
+
+from matplotlib.axes import Axes
+
+from project.figures.boundary import Scene, draw_answers, draw_scene, finish
+from project.figures.style import LINE_COLOURS, Numbers, Pixels, new_figure, to_pixels, wrap
+
+
+def film(panels: Mapping[int, tuple[str, Numbers]], scene: Scene, curves: Callable[[Axes], None]) -> dict[int, Pixels]:
+    """Draw a picture for each iteration: the answers of its model under a scene, beside curves with a line there.
+
+    Args:
+        panels: by iteration, the title and the probabilities (n,) or (n * n,) of class 1 at the scene's places.
+        scene: what is the same in all pictures.
+        curves: draws them.
+    """
+    figure, axes = new_figure(1, 2)
+    draw_scene(axes[0], scene)
+    curves(axes[1])
+    axes[1].legend(loc="upper right")  # The best place would move from picture to picture.
+    finish(figure, axes[:1], scene)
+    pictures = {}
+    for step, (title, values) in panels.items():
+        line = axes[1].axvline(step, color=LINE_COLOURS[3], lw=2)
+        moving = [*draw_answers(axes[0], scene, values), line]
+        axes[0].set_title(wrap(title, 60))
+        pictures[step] = to_pixels(figure)
+        figure.set_layout_engine("none")  # The first picture's will do for all; it takes most of the time.
+        for artist in moving:
+            artist.remove()
+    return pictures
