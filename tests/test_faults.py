@@ -58,6 +58,7 @@ def test_a_disk_too_full_for_logs_costs_one_warning_and_one_too_full_for_the_his
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # The disk is not switched off here.
     options = ["--data.root", str(blobs), "--data.track_test", "true", "--trainer.val_check_interval", "1"]
+    options += ["--model.hidden_features", "8"]
     assert main([*FIT, "120", *options]) == 0
     history, limit = RUN.table.path.read_bytes(), RUN.table.path.stat().st_size + 200
     assert limit > RUN.last.stat().st_size + 2000, "a full history leaves room for checkpoints"
