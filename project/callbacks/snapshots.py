@@ -1,16 +1,17 @@
 """When the parameters are remembered, from which boundary.gif is drawn."""
 
+import math
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-MOST = 2**16  # parameters of a network: each checkpoint holds a dozen times as many numbers
+MOST = 2**16  # parameters of a network: each checkpoint holds several times as many numbers
 
 
 class Snapshots(Callback):
-    """Keeps in each checkpoint the parameters after the 1st, 2nd, 3rd, 4th, 6th, 8th, 12th, 16th, ... validation.
+    """Keeps in each checkpoint the parameters after the 1st, 2nd, 4th, 8th, 16th, ... validation.
 
     Their number grows with the logarithm of the run's length, and early in a run, when most of the change happens,
     they are the densest. Of a network of more than MOST parameters there are none.
@@ -29,7 +30,7 @@ class Snapshots(Callback):
         parameters = {name: weights.detach().cpu()[None] for name, weights in pl_module.named_parameters()}
         if trainer.state.fn != "fit" or validation == 0 or left or sum(map(torch.numel, parameters.values())) > MOST:
             return
-        if int(validation) // (int(validation) & -int(validation)) in (1, 3):  # its odd part
+        if math.log2(validation).is_integer():
             self.steps.append(trainer.global_step)
             none = {name: weights[:0] for name, weights in parameters.items()}
             kept = self.weights or none
