@@ -1,7 +1,6 @@
 """What a run, a study or a comparison tells in one file: report.html, made from what its folder holds."""
 
 import base64
-import io
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from PIL import Image
 from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import InputError, columns
-from project.figures.style import reduced, spread
+from project.figures.style import encoded, reduced, spread
 from project.options import flatten
 from project.run import Run
 
@@ -214,9 +213,7 @@ def pictures(folder: Path, words: Mapping[str, str]) -> list[Picture]:
 
 
 def picture(name: str, words: str, image: Image.Image) -> Picture:
-    small, buffer = reduced(image), io.BytesIO()
-    small.save(buffer, "png")
-    return Picture(name, words, base64.b64encode(buffer.getvalue()).decode(), *small.size)
+    return Picture(name, words, base64.b64encode(encoded(reduced(image))).decode(), *image.size)
 
 
 def film(path: Path, words: str) -> list[Picture]:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
 
-from project.callbacks.tensorboard import tell
+from project.callbacks.tensorboard import show
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning
-from project.figures.style import Pixels, spread, to_pixels, to_png
+from project.figures.style import encoded, reduced, spread, to_pixels, to_png
 from project.plot import draw_film, figures_of, write_film
 from project.run import Run
 
@@ -49,7 +50,8 @@ class Figures(Callback):
             pictures = draw_film(self.run)
             for step, pixels in spread(list(pictures.items()), MOST_SHOWN):
                 if step > self._told:
-                    self._show(trainer, FILM, pixels, step)
+                    small = reduced(Image.fromarray(pixels))
+                    show(trainer, FILM, encoded(small), small.size, step)
             with tolerated(self.run.path):
                 write_film(self.run, pictures)
 
@@ -57,13 +59,10 @@ class Figures(Callback):
         assert self.run is not None
         with self._tolerant(trainer, name):
             pixels = to_pixels(self.run.figure(name))
-            self._show(trainer, name, pixels, trainer.global_step)
+            png, (height, width, _) = to_png(pixels), pixels.shape
+            show(trainer, name, png, (width, height), trainer.global_step)
             with tolerated(self.run.path):
-                write_whole(self.run.figures / f"{name}.png", to_png(pixels))
-
-    def _show(self, trainer: Trainer, name: str, pixels: Pixels, step: int) -> None:
-        tag = f"views/{name}"  # TensorBoard shows groups in the order of their names, and scalars shall be first.
-        tell(trainer, lambda logger: logger.experiment.add_image(tag, pixels[:, :, :3], step, dataformats="HWC"))
+                write_whole(self.run.figures / f"{name}.png", png)
 
     @contextmanager
     def _tolerant(self, trainer: Trainer, name: str) -> Iterator[None]:

@@ -79,6 +79,16 @@ def tell(trainer: Trainer, what: Callable[[TensorBoardLogger], object]) -> None:
                 what(logger)
 
 
+def show(trainer: Trainer, name: str, png: bytes, size: tuple[int, int], step: int) -> None:
+    """Hand TensorBoard a PNG picture of so many pixels across and upwards as it is, not encoded once more."""
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415 (no other command needs TensorBoard)
+
+    image = Summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=png)
+    # TensorBoard shows groups in the order of their names, and scalars shall be first.
+    summary = Summary(value=[Summary.Value(tag=f"views/{name}", image=image)])
+    tell(trainer, lambda logger: logger.experiment._get_file_writer().add_summary(summary, step))
+
+
 class Whole(torch.nn.Module):
     """A classifier as the graph shows it: raw features, their standardization, the network, the probability."""
 

@@ -42,7 +42,7 @@ def film(panels: Mapping[int, tuple[str, Numbers]], scene: Scene, curves: Callab
             line = Line2D([step, step], [0, 1], color=LINE_COLOURS[3], lw=2, transform=other.get_xaxis_transform())
             for artist in sorted([*answers, *over, figure.add_artist(line)], key=Artist.get_zorder):
                 figure.draw_artist(artist)
-            pictures[step] = np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+            pictures[step] = np.array(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
             for artist in [*answers, line]:
                 artist.remove()
     return pictures

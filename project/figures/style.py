@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from PIL import Image
 
 # From ColorBrewer's RdBu, which colour-blind eyes tell apart: its strong ends for the points of each class, its pale
@@ -77,17 +76,21 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
 
 
 def to_pixels(figure: Figure) -> Pixels:
-    """Draw a figure: uint8 (height, width, 4), red, green, blue and alpha."""
+    """Draw a figure: uint8 (height, width, 3), red, green and blue."""
     with own_style():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
-        return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        return np.array(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
 
 
 def to_png(pixels: Pixels) -> bytes:
     """Encode pixels as a PNG file; equal pixels give equal bytes."""
-    buffer = io.BytesIO()
-    imsave(buffer, pixels, format="png")
+    return encoded(Image.fromarray(pixels))
+
+
+def encoded(picture: Image.Image) -> bytes:
+    """Return a picture as a PNG file, of which half the usual effort makes one that is 5 % larger."""
+    picture.save(buffer := io.BytesIO(), "png", compress_level=3)
     return buffer.getvalue()
 
 
