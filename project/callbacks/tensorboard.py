@@ -109,7 +109,6 @@ class TensorBoard(Callback):
             return
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
         config = Run.of_trainer(trainer).config
-        text = f"`python -m project fit --config {quote(str(config))}`\n\n```yaml\n{config.read_text()}```"
 
         # No other command needs TensorBoard.
         from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
@@ -120,7 +119,9 @@ class TensorBoard(Callback):
 
         def begin(logger: TensorBoardLogger) -> None:
             logger.experiment.add_custom_scalars({"learning": CHARTS})
-            logger.experiment.add_text("config", text)
+            if config.exists():  # The command line has written it.
+                command = f"`python -m project fit --config {quote(str(config))}`"
+                logger.experiment.add_text("config", f"{command}\n\n```yaml\n{config.read_text()}```")
             logger.experiment.add_graph(Whole(pl_module), row)
             # A chart of runs of several criteria says which is whose; in val/bce and val/mse, they can be compared.
             logger.experiment._get_file_writer().add_summary(Summary(value=losses))

@@ -4,8 +4,10 @@ project  the command itself for whole processes (lines 1, 5, 8 and 10), ours.py 
 many     many.py, the networks of a study, whose seconds are those of one of them
 raw      raw.py, plain PyTorch as a student would write it
 stock    stock.py, the usual Lightning tutorial
-sklearn  sklearn_mlp.py, MLPClassifier; pip install 'project[bench]', or name another interpreter that has it with
-         --sklearn-python: scipy, where it is found, slows the import of Lightning, and so the project and stock
+sklearn  sklearn_mlp.py, MLPClassifier; pip install 'project[bench]', or name another interpreter that has the peers
+         with --peers-python: scipy, where it is found, slows the import of Lightning, and so the project and stock
+skorch   skorch_net.py, NeuralNetBinaryClassifier
+keras    keras_net.py, Sequential on torch
 
 Every figure is a ratio of medians. Every measurement is a fresh process in an empty working directory, the yardsticks
 taking turns, so that a change in the machine's load meets them all. Scratch files go where $TMPDIR says.
@@ -28,7 +30,8 @@ import numpy as np
 
 HERE = Path(__file__).parent
 FIT = [sys.executable, "-m", "project", "fit"]
-NO_SKLEARN = "scikit-learn not installed; pip install 'project[bench]'"
+PEERS = {"sklearn": "sklearn_mlp", "skorch": "skorch_net", "keras": "keras_net"}  # modules, and scripts of this folder
+MISSING = "not installed; pip install 'project[bench]'"
 CHUNK_ROWS = 1_000_000
 FLOAT_BYTES = 4
 NEVER = ("--validate-every", 0)
@@ -103,16 +106,17 @@ class Bench:
 
     def job(self, name: str, *options: object) -> Job:
         """Return the job that runs a script of this folder."""
-        python = self.options.sklearn_python if name == "sklearn_mlp" else sys.executable
+        python = self.options.peers_python if name in PEERS.values() else sys.executable
         extra = ["--loop"] if name in ("raw", "stock") else []
         return Job([python, str(HERE / f"{name}.py"), *extra, *map(str, options)])
 
     def measure(self, **jobs: Job) -> dict[str, Measured]:
         """Run each job in turn, again and again; one that has failed is not run again."""
         results = {name: Measured() for name in jobs}
-        sklearn = [self.options.sklearn_python, "-c", "import sklearn"]
-        if "sklearn" in jobs and subprocess.run(sklearn, check=False, capture_output=True).returncode:
-            results["sklearn"].failure = NO_SKLEARN
+        for name in PEERS.keys() & jobs.keys():
+            found = f"import importlib.util as i; exit(i.find_spec({name!r}) is None)"
+            if subprocess.run([self.options.peers_python, "-c", found], check=False).returncode:
+                results[name].failure = MISSING
         for i in range(self.options.repeats):
             for name, job in jobs.items():
                 result = results[name]
@@ -144,7 +148,9 @@ class Bench:
 
 
 def row(line: int, work: str, figure: float, target: str, medians: str) -> Row:
-    """Compare a figure with a target such as ``<= 1.5``."""
+    """Compare a figure with a target such as ``<= 1.5``, if there is one."""
+    if not target:
+        return Row(line, work, f"{figure:.3g}", "", "", medians)
     sign, limit = target.split()
     reached = figure <= float(limit) if sign == "<=" else figure >= float(limit)
     return Row(line, work, f"{figure:.3g}", target, "yes" if reached else "no", medians)
@@ -155,7 +161,7 @@ def ratio(line: int, work: str, results: dict[str, Measured], over: str, under: 
     work = f"{work}: {over} / {under}"
     for name in (over, under):
         if failure := results[name].failure:
-            return Row(line, work, "", target, "not measured" if failure == NO_SKLEARN else "no", f"{name}: {failure}")
+            return Row(line, work, "", target, "not measured" if failure == MISSING else "no", f"{name}: {failure}")
     medians = ", ".join(f"{name} {results[name].time:.4g} s" for name in (over, under))
     return row(line, work, results[over].time / results[under].time, target, medians)
 
@@ -333,7 +339,33 @@ def study(bench: Bench) -> Iterator[Row]:
         yield row(10, "the default study, seconds", results["study"].time, "<= 60", "280 networks, all figures")
 
 
-FUNCTIONS = [whole_process, loop, full_batch, mini_batches, memory, out_of_core, linearity, start_up, parts, study]
+def peers(bench: Bench) -> Iterator[Row]:
+    """Line 11: other libraries' iterations, none of which validates, beside ours, which validate every 20th time."""
+    for work, iterations, options in (
+        ("1000 iterations on the sample", 1000, ["--warmup", 20]),
+        ("10^5 rows in batches of 256", 782, ["--warmup", 20, "--batch-size", 256]),
+    ):
+        window = ["--iterations", iterations // 2 if bench.options.quick else iterations, *options]
+        window += ["--root", bench.training_data(100_000, 2)] if "--batch-size" in options else []
+        jobs = {name: bench.job(script, *window) for name, script in PEERS.items()}
+        results = bench.measure(project=bench.job("ours", *window), **jobs)
+        for name in PEERS:
+            yield ratio(11, work, results, name, "project", "")
+
+
+FUNCTIONS = [
+    whole_process,
+    loop,
+    full_batch,
+    mini_batches,
+    memory,
+    out_of_core,
+    linearity,
+    start_up,
+    parts,
+    study,
+    peers,
+]
 LINES = dict(enumerate(FUNCTIONS, start=1))
 
 
@@ -353,7 +385,7 @@ def main() -> None:
     parser.add_argument("--lines", default=",".join(map(str, LINES)), help="which lines of the table, such as 1,2")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
     parser.add_argument("--quick", action="store_true", help="one run and fewer iterations, to see that all works")
-    parser.add_argument("--sklearn-python", default=sys.executable, metavar="PATH", help="runs scikit-learn's part")
+    parser.add_argument("--peers-python", default=sys.executable, metavar="PATH", help="runs scikit-learn's part")
     parser.add_argument("--threads", type=int, help="of every process; as many as each likes unless given")
     parser.add_argument("--timeout", type=float, default=600, help="seconds that a process may take")
     options = parser.parse_args()

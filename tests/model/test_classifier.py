@@ -241,6 +241,8 @@ def test_an_iteration_on_another_device_waits_for_nothing(batch_size: int, blobs
             optimizer.step()
             model.on_train_batch_end(outputs, batch, 0)
         model.validation_step(train.whole(16), 0)
+        model.test_step(train.whole(16), 0)
+        assert model.predict_step(data.train.features.to(elsewhere), 0).device == elsewhere
         with pytest.raises(DataDependentOutputException):  # once a validation
             model.on_validation_epoch_end()
 

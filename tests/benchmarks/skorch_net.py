@@ -1,0 +1,39 @@
+"""The same network and step in skorch: prints the seconds of the iterations after a warm-up, without any validation.
+
+It needs torch, skorch and scikit-learn, so that another interpreter than the project's can run it.
+"""
+
+import time
+
+import torch
+from arguments import parse
+from sklearn_mlp import load
+from skorch import NeuralNetBinaryClassifier
+
+
+def main() -> None:
+    options = parse(__doc__)
+    x, y = load(options.root)
+    layers = [torch.nn.Linear(x.shape[1], 32), torch.nn.Tanh(), torch.nn.Linear(32, 1), torch.nn.Flatten(0)]
+    batch_size = options.batch_size or len(x)
+    epoch = -(-len(x) // batch_size)
+    net = NeuralNetBinaryClassifier(
+        torch.nn.Sequential(*layers),
+        optimizer=torch.optim.SGD,
+        lr=0.8,
+        batch_size=batch_size,
+        iterator_train__shuffle=options.batch_size is not None,
+        train_split=None,
+        max_epochs=max(1, -(-options.warmup // epoch)),
+        verbose=0,
+    )
+    y = y.astype("float32")
+    net.fit(x, y)
+    start = time.perf_counter()
+    net.set_params(max_epochs=options.iterations // epoch)
+    net.partial_fit(x, y)
+    print(time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()
