@@ -26,11 +26,13 @@ class Snapshots(Callback):
             self.steps, self.weights = [], {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        validation, left = divmod(trainer.global_step, trainer.val_check_batch or 1)
-        parameters = {name: weights.detach().cpu()[None] for name, weights in pl_module.named_parameters()}
-        if trainer.state.fn != "fit" or validation == 0 or left or sum(map(torch.numel, parameters.values())) > MOST:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        if math.log2(validation).is_integer():
+        validation = trainer.global_step / (trainer.val_check_batch or 1)
+        parameters = {name: weights.detach().cpu()[None] for name, weights in pl_module.named_parameters()}
+        few = sum(map(torch.numel, parameters.values())) <= MOST
+        # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.
+        if few and validation >= 1 and math.log2(validation).is_integer():
             self.steps.append(trainer.global_step)
             none = {name: weights[:0] for name, weights in parameters.items()}
             kept = self.weights or none
