@@ -27,15 +27,17 @@ from project.callbacks import CALLBACKS
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.callbacks.threads import Threads
-from project.checkpoint import DigestCheckpointIO, check_resumes, load
+from project.checkpoint import DigestCheckpointIO, load
 from project.data import NpyDataModule
 from project.data.arrays import open_array
 from project.errors import InputError
 from project.failures import refusing
+from project.finding import find_checkpoint
 from project.model import BinaryClassifier
 from project.options import NAMES, as_list, check_agreement, check_all, taken_from
 from project.results import report, write_predictions, write_test
-from project.run import LOGS, Run, find_checkpoint
+from project.resuming import check_resumes
+from project.run import LOGS, Run
 from project.training import begin, config_of, tell_result, train
 
 PLANE = "What the boundary of more than two features shows; best agrees most with the model."

@@ -18,11 +18,12 @@ from project.data import NpyDataModule
 from project.errors import InputError
 from project.export import export
 from project.failures import exit_status, losing_no_rank, refusing
+from project.finding import find_checkpoint, newest
 from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS, check, load_yaml
 from project.plot import plot
 from project.report import write_report
-from project.run import LOGS, Run, find_checkpoint
+from project.run import LOGS, Run
 from project.study.cli import StudyCLI, StudyTrainer
 
 
@@ -53,7 +54,7 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     options = parser.parse_args(arguments[1:])
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
-    run = Run(options.name or Run.newest(Path(LOGS)).path, kind)
+    run = Run(options.name or newest(Path(LOGS)).path, kind)
     for path in [*plot(run, options.format, options.dpi, options.width), write_report(run)]:
         print(f"written: {path}")
 

@@ -1,7 +1,9 @@
 """How a run folder becomes its figures, for ``fit``, ``test``, ``plot`` and anyone who asks the run for one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from project.figures.scatter import scatter
 from project.figures.style import Pixels, own_style, to_file, to_gif
 from project.model import BinaryClassifier
 from project.model.net import evaluating
-from project.run import Run
+from project.run import Run, tested_checkpoint
 from project.view import View
 
 
@@ -31,6 +33,10 @@ def draw_scatter(run: Run) -> Figure:
     plane = of_components(np.concatenate(classes), names) if many else of_features(classes[0][0], names)
     seen, rows = [plane.seen(rows) for rows in classes], sum(data.classes.rows.values())
     return scatter(seen, rows, plane.names, data.class_names, len(names))
+
+
+def draw_loss_of(run: Run) -> Figure:
+    return loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"], title_of(run))
 
 
 def draw_accuracy(run: Run) -> Figure:
@@ -83,19 +89,47 @@ def draw_test_boundary(run: Run, name: str) -> Figure:
     return draw_models(run, {f"after {step} iterations": rebuild(contents, run.kind)}, ("test",))
 
 
-# A line here, and its function, is all that a figure needs to be drawn by fit and plot.
-FIGURES: dict[str, Callable[[Run], Figure]] = {
-    "scatter": draw_scatter,
-    "loss": lambda run: loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"], title_of(run)),
-    "accuracy": draw_accuracy,
-    "boundary": draw_boundary,
-    "hidden": draw_hidden,
+class Drawn(NamedTuple):
+    """How a figure is drawn of a run, or of its test by the checkpoint's name, and what it shows in words."""
+
+    draw: Callable[..., Figure]
+    words: str
+
+
+PLANE = "the probability of class 1 over a plane of the features"
+# A line here, and its function, is all that a figure needs to be drawn by fit and plot, and shown in the report.
+FIGURES = {
+    "scatter": Drawn(draw_scatter, "all rows of every subset, coloured and marked by class"),
+    "loss": Drawn(draw_loss_of, "the training loss of each iteration and the validation loss, the lowest marked"),
+    "accuracy": Drawn(draw_accuracy, "the validation accuracy in the course of training, against guessing at 0.5"),
+    "boundary": Drawn(
+        draw_boundary,
+        f"{PLANE}, before and after training, with the rows of the training and validation subsets; pale where no "
+        "training row is near",
+    ),
+    "hidden": Drawn(
+        draw_hidden,
+        f"{PLANE}, before and after training, with the line where each hidden unit changes sides, the darker the more "
+        "it weighs",
+    ),
 }
 # The same for a test, whose figures are named after its file, test.json or test-best.json.
-TEST_FIGURES: dict[str, Callable[[Run, str], Figure]] = {"": draw_test, "-boundary": draw_test_boundary}
+TEST_FIGURES = {
+    "": Drawn(draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"),
+    "-boundary": Drawn(draw_test_boundary, f"{PLANE}, with the test rows"),
+}
 
 
-def figures_of(run: Run) -> list[str]:
+def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
+    """Return by their names how the figures are drawn that a run has, those of its tests among them."""
+    found: dict[str, Callable[[], Figure]] = {name: partial(FIGURES[name].draw, run) for name in of_training(run)}
+    for test in run.tests:
+        for name, figure in TEST_FIGURES.items():
+            found[test + name] = partial(figure.draw, run, tested_checkpoint(test))
+    return found
+
+
+def of_training(run: Run) -> list[str]:
     """Return the names of the FIGURES that a run has: there are lines of hidden units if two features reach them."""
     try:
         net = rebuild(run.checkpoint(), run.kind).net

@@ -18,26 +18,12 @@ from project.disk import write_whole
 from project.errors import InputError, columns
 from project.figures.style import encoded, reduced, spread
 from project.options import flatten
-from project.run import Run
+from project.plot import FIGURES, PLANE, TEST_FIGURES
+from project.run import Run, tested_checkpoint
 
 MOST_BYTES = 400_000  # of a film: with it, a report shall stay below 1 MB
 LIBRARIES = ("torch", "lightning", "numpy", "matplotlib", "tensorboard")
 FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
-PLANE = "the probability of class 1 over a plane of the features"
-# What a run's figures show, for those who cannot see them, and above all what the colours are.
-FIGURES = {
-    "scatter": "all rows of every subset, coloured and marked by class",
-    "loss": "the training loss of each iteration and the validation loss, the lowest of which is marked",
-    "accuracy": "the validation accuracy in the course of training, against guessing at 0.5",
-    "boundary": f"{PLANE}, before and after training, with the rows of the training and validation subsets; pale where "
-    "no training row is near",
-    "hidden": f"{PLANE}, before and after training, with the line where each hidden unit changes "
-    "sides, the darker the more it weighs",
-}
-TEST_FIGURES = {
-    "": "confusion matrix, ROC curve, reliability and the probabilities of either class, on test rows",
-    "-boundary": f"{PLANE}, with the test rows",
-}
 
 
 @dataclass
@@ -106,7 +92,7 @@ def of_data(run: Run) -> Section:
     if classes.groups is not None:
         rows.append(("split by", data.split))
     texts = [f"Noticed: {each}." for each in noticed(data)] or ["Nothing odd was noticed about the data."]
-    return Section("Data", texts, rows=rows, figures=pictures(run.figures, {"scatter": FIGURES["scatter"]}))
+    return Section("Data", texts, rows=rows, figures=pictures(run.figures, {"scatter": FIGURES["scatter"].words}))
 
 
 def noticed(data: NpyDataModule) -> list[str]:
@@ -138,20 +124,19 @@ def of_training(run: Run) -> Section:
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: best.ckpt.")
     moving = film(run.figures / "boundary.gif", f"{PLANE}, in the course of training, and the losses")
-    shown = {
-        name: words for name, words in FIGURES.items() if name != "scatter" and not (moving and name == "boundary")
-    }
+    left_out = {"scatter", "boundary"} if moving else {"scatter"}
+    shown = {name: figure.words for name, figure in FIGURES.items() if name not in left_out}
     return Section("Training", texts, ("", "at the end"), rows, moving, pictures(run.figures, shown))
 
 
 def of_test(run: Run, test: str) -> Section:
-    numbers = run.numbers(test.removeprefix("test").removeprefix("-") or "last")
+    numbers = run.numbers(tested_checkpoint(test))
     names = [name for name in numbers if f"{name}_interval" in numbers]
     rows = [(name, number(numbers[name]), *map(number, numbers[f"{name}_interval"])) for name in names]
     about = f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."
     claims = [f"An estimate for {numbers['claim']}."] if "claim" in numbers else []
     header = ("", "value", "95 % from", "to")
-    shown = {f"{test}{name}": words for name, words in TEST_FIGURES.items()}
+    shown = {f"{test}{name}": figure.words for name, figure in TEST_FIGURES.items()}
     return Section(test.capitalize(), [about, *claims], header, rows, figures=pictures(run.figures, shown))
 
 

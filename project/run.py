@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +15,13 @@ from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
 from project.data.split import Groups
 from project.disk import HAS_LOCKS, hold, release
-from project.errors import InputError, InputWarning, listed, spelled
+from project.errors import InputError, spelled
 from project.figures.style import own_style
 from project.model import BinaryClassifier
 from project.options import load_yaml
 from project.table import Columns, Table
 
 LOGS = "lightning_logs"
-STUDIES = "studies.txt"  # the names of the studies here, which are no runs
 GROUPS = ("data", "model", "trainer", "figures")  # of options
 
 
@@ -140,21 +138,18 @@ class Run:
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""
-        from project.plot import TEST_FIGURES, figures_of  # noqa: PLC0415 (its functions take a Run)
+        from project.plot import figures_of  # noqa: PLC0415 (it takes a Run)
 
-        return [*figures_of(self), *(test + name for test in self.tests for name in TEST_FIGURES)]
+        return list(figures_of(self))
 
     def figure(self, name: str) -> Figure:
         """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
-        from project.plot import FIGURES, TEST_FIGURES  # noqa: PLC0415 (its functions take a Run)
+        from project.plot import figures_of  # noqa: PLC0415 (it takes a Run)
 
-        if name not in (names := self.figure_names()):
-            raise InputError(f"{name}: no such figure; need one of {', '.join(names)}")
+        if name not in (figures := figures_of(self)):
+            raise InputError(f"{name}: no such figure; need one of {', '.join(figures)}")
         with own_style():
-            if name in FIGURES:
-                return FIGURES[name](self)
-            kind = max((kind for kind in TEST_FIGURES if name.endswith(kind)), key=len)
-            return TEST_FIGURES[kind](self, name.removesuffix(kind).removeprefix("test").removeprefix("-") or "last")
+            return figures[name]()
 
     @classmethod
     def of_trainer(cls, trainer: Trainer) -> "Run":
@@ -204,20 +199,6 @@ class Run:
         with (self.path.parent / self.order).open("a", encoding="utf-8") as order:
             order.write(f"{self.path.name}\n")
 
-    @classmethod
-    def newest(cls, logs: Path) -> "Run":
-        """Return the run here that was trained last, and warn if one that began later was not trained at all."""
-        skipped = list[str]()
-        for name in begun(logs / cls.order):
-            run = cls(logs / name)
-            if run.trained:
-                if skipped:
-                    what = f"{listed(skipped)} began later, but without a checkpoint of an iteration"
-                    warnings.warn(f"{logs}: {what}; {name} is taken", InputWarning, stacklevel=2)
-                return run
-            skipped += [name] * run.path.exists()
-        raise InputError(f"{logs}: no run was trained here yet; run {cls.command} first{which(logs)}")
-
 
 class Tested(NamedTuple):
     """What ``test`` found: after how many iterations, and each row's label and probability of class 1, float64 (N,).
@@ -236,29 +217,6 @@ def tested_name(checkpoint: str) -> str:
     return "test" if checkpoint == "last" else f"test-{checkpoint}"
 
 
-def begun(order: Path) -> list[str]:
-    """Return the names in a file of those that began, each once, the newest first."""
-    names = order.read_text(encoding="utf-8").splitlines() if order.exists() else []
-    return list(dict.fromkeys(reversed(names)))
-
-
-def which(logs: Path) -> str:
-    """Return words that list the trained runs in a folder, if there are any."""
-    studies = begun(logs / STUDIES)
-    names = sorted(path.name for path in logs.glob("*") if path.name not in studies and Run(path).trained)
-    return f", or give the --name of one that is there: {listed(names)}" if names else ""
-
-
-def find_checkpoint(logs: Path, name: str | None, wanted: str, kind: type[Run] = Run) -> Path:
-    """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
-    run = kind(logs / name) if name is not None else None
-    if run and not run.path.exists():
-        raise InputError(f"--name: {run.path}: no such run; run {kind.command} first{which(logs)}")
-    if run and kind.order != STUDIES and name in begun(logs / STUDIES):
-        raise InputError(f"--name: {run.path} is a study of many networks; name a run{which(logs)}")
-    if wanted in ("last", "best"):
-        run = run or kind.newest(logs)
-        return run.last if wanted == "last" else run.best
-    if run and run.path.absolute() != Path(wanted).absolute().parent.parent:
-        raise InputError(f"--name: {name}; {wanted} is of another run, leave the name out")
-    return Path(wanted)
+def tested_checkpoint(test: str) -> str:
+    """Return the checkpoint's name in what the files of its test are called."""
+    return test.removeprefix("test").removeprefix("-") or "last"

@@ -11,7 +11,7 @@ from project.callbacks.tensorboard import show
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning
 from project.figures.style import encoded, reduced, spread, to_pixels, to_png
-from project.plot import draw_film, figures_of, write_film
+from project.plot import draw_film, of_training, write_film
 from project.run import Run
 
 AT_START = ("scatter",)
@@ -44,7 +44,7 @@ class Figures(Callback):
         """Draw what the folder holds once training has ended, and with it all that others write at its end."""
         if not (trainer.is_global_zero and self.run):
             return
-        for name in [name for name in figures_of(self.run) if name not in AT_START]:
+        for name in [name for name in of_training(self.run) if name not in AT_START]:
             self._draw(trainer, name)
         with self._tolerant(trainer, FILM):
             pictures = draw_film(self.run)

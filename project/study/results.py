@@ -11,9 +11,10 @@ import numpy as np
 from project.disk import write_whole
 from project.errors import listed
 from project.figures.style import own_style, to_file
+from project.finding import STUDIES
 from project.model.loss import METRICS
 from project.report import Section, number, of_options, pictures, render
-from project.run import STUDIES, Run
+from project.run import Run
 from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
 from project.study.classifiers import Classifiers
 from project.study.draw import SHARES, band, figures_of
