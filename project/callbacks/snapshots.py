@@ -29,17 +29,19 @@ class Snapshots(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         validation = trainer.global_step / (trainer.val_check_batch or 1)
-        parameters = {name: weights.detach().cpu()[None] for name, weights in pl_module.named_parameters()}
-        few = sum(map(torch.numel, parameters.values())) <= MOST
         # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.
-        if few and validation >= 1 and math.log2(validation).is_integer():
-            self.steps.append(trainer.global_step)
-            none = {name: weights[:0] for name, weights in parameters.items()}
-            kept = self.weights or none
-            self.weights = {name: torch.cat([kept[name], weights]) for name, weights in parameters.items()}
+        if validation < 1 or not math.log2(validation).is_integer():
+            return
+        parameters = dict(pl_module.named_parameters())
+        if sum(map(torch.numel, parameters.values())) > MOST:
+            return
+        self.steps.append(trainer.global_step)
+        for name, weights in parameters.items():
+            taken = [self.weights[name]] if name in self.weights else []
+            self.weights[name] = torch.cat([*taken, weights.detach().cpu()[None]])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["snapshot_steps"], checkpoint["snapshots"] = list(self.steps), self.weights
+        checkpoint["snapshot_steps"], checkpoint["snapshots"] = list(self.steps), dict(self.weights)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self.steps, self.weights = list(checkpoint.get("snapshot_steps", [])), checkpoint.get("snapshots", {})
+        self.steps, self.weights = list(checkpoint.get("snapshot_steps", [])), dict(checkpoint.get("snapshots", {}))
