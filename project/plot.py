@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from project.checkpoint import load, rebuild, snapshots
 from project.disk import write_whole
@@ -19,7 +20,7 @@ from project.figures.evaluation import evaluation
 from project.figures.film import film
 from project.figures.plane import of_components, of_features
 from project.figures.scatter import scatter
-from project.figures.style import Pixels, own_style, to_file, to_gif
+from project.figures.style import own_style, reduced, to_file, to_gif
 from project.model import BinaryClassifier
 from project.model.net import evaluating
 from project.run import Run, tested_checkpoint
@@ -152,23 +153,24 @@ def draw_models(run: Run, models: Mapping[str, BinaryClassifier], subsets: Seque
         return boundary(dict(view.panel(title, model) for title, model in models.items()), view.scene)
 
 
-def draw_film(run: Run) -> dict[int, Pixels]:
+def draw_film(run: Run) -> dict[int, Image.Image]:
     """Draw the boundary beside the losses, as it was before training, after some validations and at the end.
 
-    Return the pictures by iteration, or none if the run's checkpoint has no snapshots.
+    Return the pictures, of few colours, by iteration, or none if the run's checkpoint has no snapshots.
     """
     contents = run.checkpoint()
     if not contents.get("snapshots"):
         return {}
     models = snapshots(contents, run.kind)
-    with torch.no_grad(), evaluating(models.values()), own_style():
+    with torch.no_grad(), evaluating(models.values()):
         view = View(run, models[max(models)])
         panels = {
             step: view.panel(f"after {step} iterations" if step else "before training", model)
             for step, model in models.items()
         }
         criterion = contents["hyper_parameters"]["loss"]
-        return film(panels, view.scene, lambda ax: draw_loss(ax, run.history(), criterion, title_of(run)))
+        pictures = film(panels, view.scene, lambda ax: draw_loss(ax, run.history(), criterion, title_of(run)))
+    return {step: reduced(Image.fromarray(pixels)) for step, pixels in pictures.items()}
 
 
 def plot(run: Run, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
@@ -188,9 +190,9 @@ def plot(run: Run, form: str, dpi: int, width: float | None, names: Sequence[str
     return [*paths, *([] if names is not None else write_film(run, draw_film(run)))]
 
 
-def write_film(run: Run, pictures: Mapping[int, Pixels]) -> list[Path]:
+def write_film(run: Run, pictures: Mapping[int, Image.Image]) -> list[Path]:
     """Write pictures as boundary.gif, if there are some, and return its path."""
     if not pictures:
         return []
-    write_whole(path := run.figures / "boundary.gif", to_gif(list(pictures.values())))
-    return [path]
+    write_whole(run.film, to_gif(list(pictures.values())))
+    return [run.film]

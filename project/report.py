@@ -123,7 +123,7 @@ def of_training(run: Run) -> Section:
     texts = []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: best.ckpt.")
-    moving = film(run.figures / "boundary.gif", f"{PLANE}, in the course of training, and the losses")
+    moving = film(run.film, f"{PLANE}, in the course of training, and the losses")
     left_out = {"scatter", "boundary"} if moving else {"scatter"}
     shown = {name: figure.words for name, figure in FIGURES.items() if name not in left_out}
     return Section("Training", texts, ("", "at the end"), rows, moving, pictures(run.figures, shown))

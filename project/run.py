@@ -46,6 +46,7 @@ class Run:
         self.last = self.path / "checkpoints" / "last.ckpt"  # the state after the newest validation
         self.best = self.path / "checkpoints" / "best.ckpt"  # the state of the lowest validation loss
         self.figures = self.path / "figures"
+        self.film = self.figures / "boundary.gif"
         self.table = Table(self.path / "history.csv")
         self.accuracies = Table(self.path / "train_accuracy.csv")  # of the batches of validated iterations
         self.kind, self._data = kind, data

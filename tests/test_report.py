@@ -56,7 +56,7 @@ class Text(HTMLParser):
         self.alternatives += [value or "" for name, value in attributes if name == "alt"]
 
     def handle_data(self, data: str) -> None:
-        self.words += [data] * (self.tags[-1] not in ("style", "script") if self.tags else True)
+        self.words += [data] * (self.tags[-1:] not in (["style"], ["script"]))
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from PIL import Image
 
 from project.callbacks.tensorboard import show
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning
-from project.figures.style import encoded, reduced, spread, to_pixels, to_png
+from project.figures.style import encoded, spread, to_pixels, to_png
 from project.plot import draw_film, of_training, write_film
 from project.run import Run
 
@@ -34,7 +33,7 @@ class Figures(Callback):
             return
         with self._tolerant(trainer, "what figures show"):
             self.run.data().classes.dots  # noqa: B018 (read now, the class files may change while the run trains)
-        if (self.run.figures / "boundary.gif").exists():  # It was drawn when the run ended before.
+        if self.run.film.exists():  # It was drawn when the run ended before.
             self._told = trainer.global_step
         if trainer.global_step == 0:
             for name in AT_START:
@@ -48,10 +47,9 @@ class Figures(Callback):
             self._draw(trainer, name)
         with self._tolerant(trainer, FILM):
             pictures = draw_film(self.run)
-            for step, pixels in spread(list(pictures.items()), MOST_SHOWN):
+            for step, picture in spread(list(pictures.items()), MOST_SHOWN):
                 if step > self._told:
-                    small = reduced(Image.fromarray(pixels))
-                    show(trainer, FILM, encoded(small), small.size, step)
+                    show(trainer, FILM, encoded(picture), picture.size, step)
             with tolerated(self.run.path):
                 write_film(self.run, pictures)
 

@@ -36,6 +36,12 @@ class Grid(NamedTuple):
     x: Numbers  # (n,) places across
     y: Numbers  # (n,) places upwards, or (0,) where there is one feature
 
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Where a picture begins and ends, across and upwards, of which each place is the middle of a cell."""
+        half = (self.x[1] - self.x[0]) / 2, (self.y[1] - self.y[0]) / 2
+        return self.x[0] - half[0], self.x[-1] + half[0], self.y[0] - half[1], self.y[-1] + half[1]
+
     def places(self) -> Numbers:
         """Return the (n * n, 2) places, those across first, or the (n, 1) of the one feature."""
         return (
@@ -151,9 +157,7 @@ def draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) ->
     values = probability.reshape(len(where.y), len(where.x))
     colours = PROBABILITY_MAP(values)
     colours[..., :3] = 1 - opacity[..., None] * (1 - colours[..., :3])
-    half = (where.x[1] - where.x[0]) / 2, (where.y[1] - where.y[0]) / 2
-    extent = (where.x[0] - half[0], where.x[-1] + half[0], where.y[0] - half[1], where.y[-1] + half[1])
-    image = ax.imshow(colours, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+    image = ax.imshow(colours, extent=where.extent, origin="lower", aspect="auto", interpolation="nearest")
     ax.set(xlim=(where.x[0], where.x[-1]), ylim=(where.y[0], where.y[-1]))  # imshow has set the limits of its cells.
     return [image, *draw_line(ax, where, probability, "black", 2)]
 

@@ -37,10 +37,10 @@ def ensemble(
         for values in probabilities:
             draw_line(axes[0], where, values, "0.35", 0.7)
         axes[0].plot([], [], color="0.35", lw=0.7, label="of each network")
+        axes[0].plot([], [], color="black", lw=2, label=LINE)
         draw_plane(axes[0], where, mean, opacity)
         add_bar(figure, axes[0], probability)
-        extent = (*axes[0].get_xlim(), *axes[0].get_ylim())
-        _draw_deviation(figure, axes[1], deviation.reshape(len(where.y), len(where.x)), extent)
+        _draw_deviation(figure, axes[1], deviation.reshape(len(where.y), len(where.x)), where.extent)
     else:
         axes[0].plot(where.x, probabilities.T, color="0.4", lw=0.7)
         axes[0].plot([], [], color="0.4", lw=0.7, label="each network")

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 
 from project.figures.boundary import Scene, draw_answers, draw_scene, finish
-from project.figures.style import LINE_COLOURS, Numbers, Pixels, new_figure, own_style, wrap
+from project.figures.style import LINE_COLOURS, Numbers, Pixels, new_figure, own_style, pixels_of, wrap
 
 
 def film(panels: Mapping[int, tuple[str, Numbers]], scene: Scene, curves: Callable[[Axes], None]) -> dict[int, Pixels]:
@@ -42,7 +41,7 @@ def film(panels: Mapping[int, tuple[str, Numbers]], scene: Scene, curves: Callab
             line = Line2D([step, step], [0, 1], color=LINE_COLOURS[3], lw=2, transform=other.get_xaxis_transform())
             for artist in sorted([*answers, *over, figure.add_artist(line)], key=Artist.get_zorder):
                 figure.draw_artist(artist)
-            pictures[step] = np.array(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
+            pictures[step] = pixels_of(canvas)
             for artist in [*answers, line]:
                 artist.remove()
     return pictures

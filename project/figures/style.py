@@ -80,7 +80,12 @@ def to_pixels(figure: Figure) -> Pixels:
     with own_style():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
-        return np.array(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
+        return pixels_of(canvas)
+
+
+def pixels_of(canvas: FigureCanvasAgg) -> Pixels:
+    """Copy what is drawn on a canvas, which has no transparent place: uint8 (height, width, 3)."""
+    return np.array(np.asarray(canvas.buffer_rgba())[:, :, :3])  # type: ignore[no-untyped-call]
 
 
 def to_png(pixels: Pixels) -> bytes:
@@ -94,11 +99,11 @@ def encoded(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def to_gif(pictures: Sequence[Pixels]) -> bytes:
-    """Encode pictures as a GIF file that shows each for a while, the last one longer, and begins again."""
-    small = [reduced(Image.fromarray(picture)) for picture in pictures]
-    durations, buffer = [FRAME] * (len(small) - 1) + [LAST_FRAME], io.BytesIO()
-    small[0].save(buffer, "gif", save_all=True, append_images=small[1:], duration=durations, loop=0, optimize=False)
+def to_gif(pictures: Sequence[Image.Image]) -> bytes:
+    """Encode reduced pictures as a GIF file that shows each for a while, the last one longer, and begins again."""
+    (first, *others), buffer = pictures, io.BytesIO()
+    durations = [FRAME] * len(others) + [LAST_FRAME]
+    first.save(buffer, "gif", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
     return buffer.getvalue()
 
 

@@ -385,7 +385,9 @@ def main() -> None:
     parser.add_argument("--lines", default=",".join(map(str, LINES)), help="which lines of the table, such as 1,2")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
     parser.add_argument("--quick", action="store_true", help="one run and fewer iterations, to see that all works")
-    parser.add_argument("--peers-python", default=sys.executable, metavar="PATH", help="runs scikit-learn's part")
+    parser.add_argument(
+        "--peers-python", default=sys.executable, metavar="PATH", help="runs the other libraries' parts"
+    )
     parser.add_argument("--threads", type=int, help="of every process; as many as each likes unless given")
     parser.add_argument("--timeout", type=float, default=600, help="seconds that a process may take")
     options = parser.parse_args()

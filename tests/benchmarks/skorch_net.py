@@ -7,7 +7,7 @@ import time
 
 import torch
 from arguments import parse
-from sklearn_mlp import load
+from peers import epochs, load
 from skorch import NeuralNetBinaryClassifier
 
 
@@ -15,8 +15,7 @@ def main() -> None:
     options = parse(__doc__)
     x, y = load(options.root)
     layers = [torch.nn.Linear(x.shape[1], 32), torch.nn.Tanh(), torch.nn.Linear(32, 1), torch.nn.Flatten(0)]
-    batch_size = options.batch_size or len(x)
-    epoch = -(-len(x) // batch_size)
+    batch_size, warmup, measured = epochs(options, len(x))
     net = NeuralNetBinaryClassifier(
         torch.nn.Sequential(*layers),
         optimizer=torch.optim.SGD,
@@ -24,13 +23,13 @@ def main() -> None:
         batch_size=batch_size,
         iterator_train__shuffle=options.batch_size is not None,
         train_split=None,
-        max_epochs=max(1, -(-options.warmup // epoch)),
+        max_epochs=warmup,
         verbose=0,
     )
     y = y.astype("float32")
     net.fit(x, y)
     start = time.perf_counter()
-    net.set_params(max_epochs=options.iterations // epoch)
+    net.set_params(max_epochs=measured)
     net.partial_fit(x, y)
     print(time.perf_counter() - start)
 

@@ -153,6 +153,8 @@ def test_an_ensemble_shows_mean_and_disagreement(features: int, networks: int) -
         np.testing.assert_array_equal(disagreement.lines[0].get_ydata(), deviation)
     else:
         np.testing.assert_array_equal(disagreement.images[0].get_array(), deviation.reshape(20, 20))
+        assert disagreement.images[0].get_extent() == mean.images[0].get_extent()
+    assert "decision boundary (0.5)" in [text.get_text() for text in figure.legends[0].get_texts()]
     for ax in (mean, disagreement):
         offsets = [np.asarray(dots.get_offsets())[:, 0] for dots in ax.collections if len(dots.get_offsets()) == 9]
         np.testing.assert_array_equal(offsets, [each[:, 0] for each in rows])
