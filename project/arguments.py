@@ -148,9 +148,14 @@ def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def name_the_run(arguments: Sequence[str]) -> list[str]:
-    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``."""
+    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``.
+
+    To name a second one with ``--name`` is an InputError: neither is the right one to ignore.
+    """
     command, *rest = arguments
     if command in ("fit", "study", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
         return list(arguments)
     run = Path(rest[0])
+    if any(argument.partition("=")[0] == "--name" for argument in rest):
+        raise InputError(f"{run}: --name names a run, too; leave one of them out")
     return [command, "--name", run.name if run.parent.name == "lightning_logs" else rest[0], *rest[1:]]

@@ -113,7 +113,8 @@ def area(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) 
     DeLong, DeLong and Clarke-Pearson (1988), by the ranks of Sun and Xu (2014), "Fast implementation of DeLong's
     algorithm". Where rows come in groups, what DeLong's rows add is summed by group, as Obuchowski (1997),
     "Nonparametric analysis of clustered ROC curve data", does, but for her degrees of freedom, which differ by class.
-    Of fewer than two rows a class there is no interval.
+    Of fewer than two rows a class there is no interval. Where the classes do not overlap, DeLong's error is 0, as if
+    nothing else could ever be seen: there the interval is Newcombe's, of groups with a group for a row.
     """
     method = "DeLong" if groups is None else "DeLong by group"
     if np.isnan(probabilities).any():
@@ -131,8 +132,26 @@ def area(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) 
         parts = np.empty(len(labels))
         parts[ones], parts[~ones] = (below - value) / m, (above - value) / n
         error, quantile = clustered(parts, groups)
+    if not error and value in (0, 1):
+        draws = (n, m) if groups is None else [len(np.unique(groups[rows])) for rows in (~ones, ones)]
+        return newcombe(value, *draws)._replace(method=method.replace("DeLong", "Newcombe"))
     low, high = np.clip([value - quantile * error, value + quantile * error], 0, 1).tolist()
     return Estimate(value, low, high, method)
+
+
+def newcombe(area: float, n: int, m: int) -> Estimate:
+    """Estimate an area of 0 or 1 from so many independent draws of either class.
+
+    Newcombe (2006), "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
+    method 5: as Wilson's for a share, it ends at the area that lies Z of its own standard errors from what was found.
+    Of fewer than five draws of either class it is too short: of 4, such an area shows as 1 in 3.3 % instead of 2.5 %.
+    """
+    low, high = 0.0, 1.0  # of the lower end for an area of 1; the upper one for an area of 0 mirrors it
+    while low < (middle := (low + high) / 2) < high:
+        others = (n + m) / 2 - 1
+        squared = middle / (n * m) * (1 + others * ((1 - middle) / (2 - middle) + middle / (1 + middle)))
+        low, high = (middle, high) if 1 - middle > Z**2 * squared else (low, middle)
+    return Estimate(area, low, 1.0, "Newcombe") if area == 1 else Estimate(area, 0.0, 1 - low, "Newcombe")
 
 
 def midranks(values: Numbers) -> Numbers:

@@ -52,19 +52,21 @@ def title_of(run: Run) -> str:
 
 
 def draw_boundary(run: Run) -> Figure:
+    return draw_models(run, before_and_after(run))
+
+
+def before_and_after(run: Run) -> dict[str, BinaryClassifier]:
+    """Return the model before training and as it is now, by what their panels are called."""
     contents = run.checkpoint()
     before, after = rebuild(contents, run.kind, contents["initial"]), rebuild(contents, run.kind)
-    return draw_models(run, {"before training": before, f"after {contents['global_step']} iterations": after})
+    return {"before training": before, f"after {contents['global_step']} iterations": after}
 
 
 def draw_hidden(run: Run) -> Figure:
     """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
-    contents = run.checkpoint()
-    before, after = rebuild(contents, run.kind, contents["initial"]), rebuild(contents, run.kind)
-    titles = "hidden units before", f"after {contents['global_step']} iterations"
-    figure = draw_models(run, dict(zip(titles, (before, after), strict=True)), ("train",))
-    corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    for ax, model in zip(figure.axes, (before, after), strict=False):
+    models = {f"hidden units {title}": model for title, model in before_and_after(run).items()}
+    figure, corners = draw_models(run, models, ("train",)), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    for ax, model in zip(figure.axes, models.values(), strict=False):
         with torch.no_grad():
             sums = model.net.hidden(model.standardized(corners)).double().numpy()
             weights = model.net.output.weight[0].abs().double().numpy()

@@ -75,6 +75,9 @@ def test_a_run_may_stand_first() -> None:
             assert name_the_run([command, run, "--x"]) == [command, "--name", "a", "--x"]
     for others in (["test"], ["test", "--x", "a"], ["predict", "a.npy"], ["fit", "a"], ["compare", "a", "b"]):
         assert name_the_run(others) == others
+    for named in ["--name", "b"], ["--name=b"]:
+        with pytest.raises(InputError, match="a: --name names a run, too; leave one of them out"):
+            name_the_run(["test", "a", *named])
 
 
 @pytest.mark.process

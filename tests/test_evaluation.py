@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project import evaluation
-from project.evaluation import Estimate, area, as_json, design_effect, evaluate, mean, reliability, share, wilson
+from project.evaluation import (
+    Estimate,
+    area,
+    as_json,
+    design_effect,
+    evaluate,
+    mean,
+    newcombe,
+    reliability,
+    share,
+    wilson,
+)
 
 NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
 PROBABILITY = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1.0]) | st.floats(0, 1)
@@ -47,7 +58,8 @@ def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list
     }
     assert list(found) == list(by_hand)
     assert same(tuple(estimate.value for estimate in found.values()), tuple(by_hand.values()))
-    assert [estimate.method for estimate in found.values()] == ["Wilson"] * 3 + ["DeLong"] + ["bootstrap"] * 2
+    of_area = "Newcombe" if found["auc"].value in (0, 1) and min(map(len, classes)) > 1 else "DeLong"
+    assert [estimate.method for estimate in found.values()] == ["Wilson"] * 3 + [of_area] + ["bootstrap"] * 2
     text = json.dumps(as_json(found), allow_nan=False)
     assert text.count("null") == sum(np.isnan(estimate[:3]).sum() for estimate in found.values())
 
@@ -75,8 +87,34 @@ def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[fl
         variance = sum((v - value) ** 2 for v in of_positive) / (m - 1) / m
         variance += sum((v - value) ** 2 for v in of_negative) / (n - 1) / n
         ends = max(0, value - Z * math.sqrt(variance)), min(1, value + Z * math.sqrt(variance))
+        if value in (0, 1):
+            ends = newcombe(value, n, m)[1:3]
     found = area(np.repeat([0.0, 1.0], [n, m]), np.concatenate(classes))
     assert same(found[:3], (value, *ends))
+
+
+@given(st.sampled_from([0.0, 1.0]), st.integers(2, 1000), st.integers(2, 1000))
+def test_classes_that_do_not_overlap_leave_the_area_uncertain(area: float, n: int, m: int) -> None:
+    """The interval's end is where what was found lies Z standard errors away, by Hanley and McNeil's own terms."""
+    found = newcombe(area, n, m)
+    end = found.low if area else found.high
+    assert (found.low, found.high)[int(area)] == area
+    assert 0 < end < 1
+    first, second, others = end / (2 - end), 2 * end**2 / (1 + end), (n + m) / 2 - 1
+    variance = (end * (1 - end) + others * (first - end**2) + others * (second - end**2)) / (n * m)
+    assert abs(area - end) == pytest.approx(Z * math.sqrt(variance), rel=1e-6)
+    assert newcombe(area, 2 * n, 2 * m).high - newcombe(area, 2 * n, 2 * m).low < found.high - found.low
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 5), (3, 20), (15, 15), (2, 50)])
+def test_an_area_at_the_end_of_newcombes_interval_hardly_ever_shows_as_one(n: int, m: int) -> None:
+    """Of exponential and of normal probabilities of that area, 2.5 % of samples at most do not overlap."""
+    end, rng, size = newcombe(1, n, m).low, np.random.default_rng(0), 20_000
+    normal = [rng.normal(shift, 1, (size, k)) for shift, k in ((0, n), (math.sqrt(2) * NormalDist().inv_cdf(end), m))]
+    exponential = [rng.exponential(scale, (size, k)) for scale, k in ((1 - end, n), (end, m))]
+    for zeros, ones in normal, exponential:
+        assert np.mean(ones[:, :1] > zeros[:, :1]) == pytest.approx(end, abs=0.02)
+        assert np.mean(ones.min(1) > zeros.max(1)) <= 0.025
 
 
 T = {1: 12.7062047362, 2: 4.3026527297, 3: 3.1824463053, 4: 2.7764451052}  # scipy.stats.t.ppf(0.975, freedom)
@@ -117,6 +155,8 @@ def test_by_group_the_error_of_auc_is_that_of_summed_placement_values(rows: list
     placed = [fmean(above(p, q) for q in of[0]) if label else fmean(above(q, p) for q in of[1]) for _, label, p in rows]
     t, error = error_of([(v - value) / len(of[r[1]]) for v, r in zip(placed, rows, strict=True)], groups.tolist())
     expected = (value, max(0, value - t * error), min(1, value + t * error)) if t > 0 else (value, NAN, NAN)
+    if t > 0 and value in (0, 1):
+        expected = tuple(newcombe(value, *(len(set(groups[labels == one])) for one in (0, 1)))[:3])
     assert same(area(labels.astype(float), probabilities, groups)[:3], expected)
 
 

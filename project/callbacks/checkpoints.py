@@ -5,6 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from project.callbacks.moments import is_validation_of_fit
 from project.disk import write_whole
 from project.errors import InterruptedRunError
 from project.run import Run
@@ -42,7 +43,7 @@ class Checkpoints(Checkpoint):
             trainer.should_stop = True  # Lightning validates before it stops.
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        if not is_validation_of_fit(trainer):
             return
         loss = trainer.callback_metrics["val/loss"].item()
         if self.keeps_best and loss < self.best_loss:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from project.callbacks.moments import is_validation_of_fit
 from project.checkpoint import diverged
 from project.errors import InputWarning, spelled
 from project.model.loss import METRICS
@@ -30,7 +31,7 @@ class Divergence(Callback):
         self._check(trainer, "val_loss", self._validation)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if is_validation_of_fit(trainer):
             self._validation = trainer.callback_metrics["val/loss"].item()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

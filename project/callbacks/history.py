@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from project.callbacks.moments import is_validation_of_fit
 from project.disk import tolerated
 from project.errors import InputError, InterruptedRunError
 from project.model.loss import METRICS
@@ -56,7 +57,7 @@ class History(Callback):
         self._accuracy = outputs.get("batch_accuracy")  # There is one before a validation.
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if is_validation_of_fit(trainer):
             if self._accuracy is not None:
                 self._accuracies.append([trainer.global_step, self._accuracy.item()])
             self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])

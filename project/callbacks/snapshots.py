@@ -7,6 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from project.callbacks.moments import is_validation_of_fit
+
 MOST = 2**16  # parameters of a network: each checkpoint holds several times as many numbers
 
 
@@ -26,7 +28,7 @@ class Snapshots(Callback):
             self.steps, self.weights = [], {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        if not is_validation_of_fit(trainer):
             return
         validation = trainer.global_step / (trainer.val_check_batch or 1)
         # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.

@@ -45,9 +45,12 @@ def dot_scale(rows: int) -> float:
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """Draw as matplotlib does by default, whatever the user's matplotlibrc says; a $ in a name is a dollar."""
+    """Draw as matplotlib does by default, whatever the user's matplotlibrc says; a $ in a name is a dollar.
+
+    Where a title stands is said, because matplotlib would measure all ticks again and again to find the same place.
+    """
     defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
-    with mpl.rc_context({**defaults, "text.parse_math": False}):
+    with mpl.rc_context({**defaults, "text.parse_math": False, "axes.titley": 1.0}):
         yield
 
 

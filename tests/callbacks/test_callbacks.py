@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -76,7 +77,8 @@ def test_any_one_can_be_removed(
 ) -> None:
     """Every other command still works, or says in one line what was not recorded."""
     monkeypatch.setattr("project.cli.CALLBACKS", tuple(kind for kind in CALLBACKS if kind is not removed))
-    assert [main([*FIT, "--name", name]) for name in "ab"] == [0, 0]
+    assert main([*FIT, "--name", "a"]) == 0
+    shutil.copytree("lightning_logs/a", "lightning_logs/b")
     resume = "fit --ckpt_path lightning_logs/a/checkpoints/last.ckpt --trainer.max_steps 80"
     predict = "predict --name a --data.predict data/class_0.npy"
     for command in "test --name a", "validate --name a", predict, "compare a b", "plot a", resume:
