@@ -67,7 +67,7 @@ def answers_in(plane: Plane, model: BinaryClassifier, places: Numbers) -> Number
     def seen_fully(part: Numbers) -> Numbers:
         return answers(model, plane.points(part))
 
-    width, see = max(len(model.mean), model.width), seen_fully
+    width, see = max(int(model.hparams["num_features"]), model.width), seen_fully
     if (narrow := narrowed(plane, model)) is not None:
 
         def seen_narrowly(part: Numbers) -> Numbers:

@@ -127,7 +127,10 @@ def test_test_writes_what_arithmetic_by_hand_finds(workplace: Path, capsys: Capt
     assert written == {workplace / run.path / file for file in left}
     state, data = load(run.last)["state_dict"], NpyDataModule()
     data.setup("test")
-    x, y = ((data.test.features.double() - state["mean"]) * state["scale"], data.test.labels.double())
+    x, y = (
+        (data.test.features.double() - state["standardization.mean"]) * state["standardization.scale"],
+        data.test.labels.double(),
+    )
     hidden = torch.tanh(x @ state["net.hidden.weight"].double().T + state["net.hidden.bias"])
     p = torch.sigmoid(hidden @ state["net.output.weight"].double().T + state["net.output.bias"])
     bce, mse = float(-(y * p.log() + (1 - y) * (1 - p).log()).mean()), float((p - y).square().mean())

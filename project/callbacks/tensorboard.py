@@ -10,7 +10,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
 
 from project.disk import tolerated
 from project.errors import InterruptedRunError
@@ -89,18 +88,6 @@ def show(trainer: Trainer, name: str, png: bytes, size: tuple[int, int], step: i
     tell(trainer, lambda logger: logger.experiment._get_file_writer().add_summary(summary, step))
 
 
-class Whole(torch.nn.Module):
-    """A classifier as the graph shows it: raw features, their standardization, the network, the probability."""
-
-    def __init__(self, model: LightningModule) -> None:
-        super().__init__()
-        self.scaled: Any = model.scaled
-        self.net = model.net
-
-    def forward(self, features: Tensor) -> Tensor:
-        return cast("Tensor", self.net(self.scaled(features)))  # type: ignore[operator]
-
-
 class TensorBoard(Callback):
     """Hands over chart layout, config and graph when training starts, the options and what they led to when it ends."""
 
@@ -108,6 +95,8 @@ class TensorBoard(Callback):
         if trainer.global_step > 0:  # A resumed run has told them.
             return
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
+        # The graph shows how raw features become a probability.
+        whole = torch.nn.Sequential(*map(pl_module.get_submodule, ("standardization", "net")))
         config = Run.of_trainer(trainer).config
 
         # No other command needs TensorBoard.
@@ -122,7 +111,7 @@ class TensorBoard(Callback):
             if config.exists():  # The command line has written it.
                 command = f"`python -m project fit --config {quote(str(config))}`"
                 logger.experiment.add_text("config", f"{command}\n\n```yaml\n{config.read_text()}```")
-            logger.experiment.add_graph(Whole(pl_module), row)
+            logger.experiment.add_graph(whole, row)
             # A chart of runs of several criteria says which is whose; in val/bce and val/mse, they can be compared.
             logger.experiment._get_file_writer().add_summary(Summary(value=losses))
 

@@ -14,6 +14,7 @@ from project.data.batches import Piece
 from project.data.scales import moments_of, tell_odd_scales
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import NETWORKS, evaluating
+from project.model.standardization import Standardization
 from project.options import check, look_up
 
 Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
@@ -39,9 +40,6 @@ class BinaryClassifier(LightningModule):
         ValueError: if an option is out of its range.
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(
         self,
         num_features: int,
@@ -57,16 +55,16 @@ class BinaryClassifier(LightningModule):
         self.save_hyperparameters(logger=False)
         self.net = look_up("network", network, NETWORKS)(num_features, hidden_features, activation)
         self.criterion = look_up("loss", loss, CRITERIA)()
+        self.standardization = Standardization(num_features, standardize)
         self.lr, self.loss, self.standardize = lr, loss, standardize
-        for name, value in ("mean", 0.0), ("scale", 1.0):  # In float32, the digits of a large mean would hide the rest.
-            self.register_buffer(name, torch.full((num_features,), value, dtype=torch.float64))
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
         self._losses: list[Tensor] = []
         self._sums: list[Tensor] = []
         self._answers: list[Tensor] = []
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
-        return cast("Tensor", self.net(self.standardized(torch.as_tensor(features, device=self.mean.device))))
+        raw = torch.as_tensor(features, device=self.standardization.mean.device)
+        return cast("Tensor", self.net(self.standardized(raw)))
 
     @torch.no_grad()
     def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -87,17 +85,9 @@ class BinaryClassifier(LightningModule):
         return (self.predict_proba(features)[:, 1] >= 0.5).astype(np.int64)
 
     def standardized(self, features: Tensor) -> Tensor:
-        """Return raw features as the network sees them, float32 (N, num_features)."""
-        self._check_width(features)
-        return self.scaled(features)
-
-    def scaled(self, features: Tensor) -> Tensor:
-        """Do the same without a look at the shape, which a trace could not follow."""
-        return ((features - self.mean) * self.scale if self.standardize else features).to(self.dtype)
-
-    def _check_width(self, features: Tensor) -> None:
-        if features.ndim != 2 or features.shape[1] != len(self.mean):
-            raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
+        """Return raw features as the network sees them, (N, num_features)."""
+        self.standardization.check(features)
+        return cast("Tensor", self.standardization(features)).to(self.dtype)
 
     @property
     def width(self) -> int:
@@ -126,16 +116,14 @@ class BinaryClassifier(LightningModule):
         self._losses.clear()
         if self.trainer.global_step > 0 or not self.standardize or hasattr(self._data, "statistics"):
             return
-        moments = moments_of(self.trainer.train_dataloader, self.device, self._check_width)
+        moments = moments_of(self.trainer.train_dataloader, self.device, self.standardization.check)
         self.standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
 
     def standardize_by(self, mean: Tensor, std: Tensor) -> None:
         """Scale features from now on by their mean and deviation, (j,) each, and tell what is odd about them."""
-        self._check_width(mean[None])
+        self.standardization.check(mean[None])
         tell_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
-        if self.standardize:
-            self.mean.copy_(mean)
-            self.scale.copy_(torch.where(std > 0, 1 / std, 0))  # A constant feature becomes 0.
+        self.standardization.take(mean, std)
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), self.lr)

@@ -193,7 +193,10 @@ def huge(features: int, hidden: int) -> Build:
     shapes = {"net.hidden.weight": (hidden, features), "net.hidden.bias": (hidden,)}
     shapes |= {"net.output.weight": (1, hidden), "net.output.bias": (1,)}
     weights = {name: torch.ones(1).expand(shape) for name, shape in shapes.items()}
-    buffers = {name: torch.ones(1, dtype=torch.float64).expand(features) for name in ("mean", "scale")}
+    buffers = {
+        name: torch.ones(1, dtype=torch.float64).expand(features)
+        for name in ("standardization.mean", "standardization.scale")
+    }
 
     def build(original: Original) -> bytes:
         options = {**original.contents[OPTIONS], "num_features": features, "hidden_features": hidden}
@@ -228,9 +231,9 @@ UNFIT = {
 } | edits(
     {
         "state_dict": [GONE, [torch.ones(2)]],
-        "state_dict/mean": [GONE],
+        "state_dict/standardization.mean": [GONE],
         "state_dict/net.4.weight": [torch.ones(1)],
-        "state_dict/scale": [torch.tensor([1.0, INF], dtype=torch.float64)],
+        "state_dict/standardization.scale": [torch.tensor([1.0, INF], dtype=torch.float64)],
         "initial": [GONE, {}, []],
         "initial/net.hidden.bias": [GONE, torch.ones(3)],
         "snapshots": [GONE, {}, []],

@@ -73,8 +73,7 @@ def model_of(rows: Array, kind: Callable[[int], BinaryClassifier] = BinaryClassi
     """Return a model whose answers vary much over rows, which it standardizes."""
     torch.manual_seed(seed)
     model: Any = kind(rows.shape[1])
-    model.mean.copy_(torch.from_numpy(rows.mean(0)))
-    model.scale.copy_(torch.from_numpy(1 / rows.std(0)))
+    model.standardization.take(torch.from_numpy(rows.mean(0)), torch.from_numpy(rows.std(0)))
     with torch.no_grad():
         model.net.output.weight.mul_(20)
     return model.eval()

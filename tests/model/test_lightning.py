@@ -140,8 +140,8 @@ def test_ordinary_loaders_train_and_predict(standardize: bool, data: NpyDataModu
     model = seeded(data, standardize=standardize)
     ours = fit(model, (train, val), tmp_path, 40)
     if standardize:
-        np.testing.assert_allclose(model.mean.numpy(), x.double().numpy().mean(0), rtol=1e-12)
-        np.testing.assert_allclose(1 / model.scale.numpy(), x.double().numpy().std(0), rtol=1e-12)
+        np.testing.assert_allclose(model.standardization.mean.numpy(), x.double().numpy().mean(0), rtol=1e-12)
+        np.testing.assert_allclose(1 / model.standardization.scale.numpy(), x.double().numpy().std(0), rtol=1e-12)
     scale = loops.standardized_by_hand(x) if standardize else torch.clone
     batches = [(scale(features), labels) for features, labels in train]
     theirs = by_hand(0, islice(cycle(batches), 40), {"val": (scale(x[::3]), y[::3])})
