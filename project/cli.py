@@ -10,17 +10,12 @@ import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import (
-    ArgsType,
-    LightningArgumentParser,
-    LightningCLI,
-    LRSchedulerTypeUnion,
-    ReduceLROnPlateau,
-)
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, ReduceLROnPlateau
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from project.arguments import check_groups, name_the_culprit, refuse, tell_overruled
 from project.callbacks import CALLBACKS
@@ -29,7 +24,7 @@ from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.callbacks.threads import Threads
 from project.checkpoint import DigestCheckpointIO, load
 from project.data import NpyDataModule
-from project.data.arrays import open_array
+from project.data.arrays import check_columns
 from project.errors import InputError
 from project.failures import refusing
 from project.finding import find_checkpoint
@@ -39,8 +34,6 @@ from project.results import report, write_predictions, write_test
 from project.resuming import check_resumes
 from project.run import LOGS, Run
 from project.training import begin, config_of, tell_result, train
-
-PLANE = "What the boundary of more than two features shows; best agrees most with the model."
 
 
 class ProjectCLI(LightningCLI):
@@ -62,7 +55,8 @@ class ProjectCLI(LightningCLI):
         threads = "CPU threads, 1 to 1024; null suits the size of a piece."
         parser.add_argument("--threads", type=int | None, default=None, help=threads)
         planes = Literal["best", "features", "components", "model"]
-        parser.add_argument("--figures.plane", type=planes, default="best", help=PLANE)
+        plane = "Where the boundary of more than two features is shown; best agrees most with the model."
+        parser.add_argument("--figures.plane", type=planes, default="best", help=plane)
         parser.link_arguments("data.num_features", "model.num_features", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -124,9 +118,6 @@ class ProjectCLI(LightningCLI):
             name_the_culprit(error, parser, self._given)
             raise
         command, options = self._options()
-        for group in ("trainer", "model", "data"):
-            if not isinstance(options[group], Namespace):
-                raise InputError(f"--{group}: {options[group]}; need options by their names")
         with self._refusing():
             check_all(dict(options.items()))
         return command, options
@@ -142,7 +133,7 @@ class ProjectCLI(LightningCLI):
 
     @staticmethod
     def configure_optimizers(
-        lightning_module: LightningModule, optimizer: Optimizer, lr_scheduler: LRSchedulerTypeUnion | None = None
+        lightning_module: LightningModule, optimizer: Optimizer, lr_scheduler: LRScheduler | None = None
     ) -> Any:
         """Step a scheduler in every iteration: LightningCLI would do so at the end of an epoch, and the run is one."""
         if lr_scheduler is None:
@@ -175,10 +166,8 @@ class ProjectCLI(LightningCLI):
         kwargs["plugins"] = [*as_list(given.plugins), DigestCheckpointIO(self.saved)]
         with self._refusing("--trainer"):
             trainer = super().instantiate_trainer(**kwargs)
-        if trainer.precision not in NAMES["precision"]:
-            raise InputError(
-                f"--trainer.plugins: precision {trainer.precision} is not supported; need 32-true or bf16-mixed"
-            )
+        if (precision := trainer.precision) not in NAMES["precision"]:
+            raise InputError(f"--trainer.plugins: precision {precision} is not supported; need 32-true or bf16-mixed")
         rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
         if trainer.is_global_zero and self.checkpoint is not None:
             print(f"{self.checkpoint}: after iteration {self.recorded['global_step']}")
@@ -226,11 +215,3 @@ class ProjectCLI(LightningCLI):
         probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))[:, 0]
         if self.trainer.is_global_zero:
             write_predictions(self.run, self.datamodule, probabilities.double().cpu().numpy())
-
-
-def check_columns(file: Path | str | None, num_features: int) -> None:
-    """Refuse rows to predict that are not there, or that the model has no weights for."""
-    if file is None:
-        raise InputError("--data.predict: missing; name an .npy file of rows to classify")
-    if (columns := open_array(Path(file)).shape[1]) != num_features:
-        raise InputError(f"{file} has {columns} columns, the checkpoint's model takes {num_features}; give those")

@@ -134,6 +134,8 @@ def check_all(options: Mapping[str, Any]) -> None:
     The options come by their full names, as in "trainer.max_steps".
     """
     for option, value in options.items():
+        if option in ("trainer", "model", "data"):
+            raise ValueError(f"{option}: {value}; need options by their names")
         check_range(option, value)
     for name, default in UNSUPPORTED.items():
         if (value := options[f"trainer.{name}"]) != default:

@@ -23,7 +23,8 @@ from project.figures.scatter import scatter
 from project.figures.style import own_style, reduced, to_file, to_gif
 from project.model import BinaryClassifier
 from project.model.net import evaluating
-from project.run import Run, tested_checkpoint
+from project.run import Run
+from project.tested import tested_checkpoint
 from project.view import View
 
 

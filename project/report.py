@@ -19,7 +19,8 @@ from project.errors import InputError, columns
 from project.figures.style import encoded, reduced, spread
 from project.options import flatten
 from project.plot import FIGURES, PLANE, TEST_FIGURES
-from project.run import Run, tested_checkpoint
+from project.run import Run
+from project.tested import tested_checkpoint
 
 MOST_BYTES = 400_000  # of a film: with it, a report shall stay below 1 MB
 LIBRARIES = ("torch", "lightning", "numpy", "matplotlib", "tensorboard")

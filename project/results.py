@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from project.evaluation import Numbers, as_json, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
 from project.plot import TEST_FIGURES, plot
 from project.report import write_report
-from project.run import Run, tested_name
+from project.run import Run
+from project.tested import Tested, predictions_csv, tested_name
 
 WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (mse)"}
 
@@ -68,16 +69,12 @@ def write_test(
     numbers, name = report(data, "test", labels, answers), tested_name(checkpoint.stem)
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
-    tell_better(run, checkpoint, contents["global_step"])
-    facts = {"checkpoint": checkpoint.name, "step": contents["global_step"], "rows": len(labels)}
+    tell_better(run, checkpoint, step := contents["global_step"])
+    facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels)}
     write(run, f"{name}.json", json.dumps({**facts, **numbers}, indent=2, allow_nan=False) + "\n")
-    places = np.concatenate(data.classes.row_numbers("test")).tolist()
-    cells, groups = [f"{p:.9g}" if isfinite(p) else "" for p in answers.tolist()], data.classes.groups_of("test")
-    columns: dict[str, Iterable[Any]] = {"row": places, "class": labels.astype(int).tolist(), "probability": cells}
-    if groups is not None and data.split == "groups":
-        columns["group"] = groups.tolist()
-    lines = [",".join(map(str, row)) + "\n" for row in [columns, *zip(*columns.values(), strict=True)]]
-    write(run, f"{name}_predictions.csv", "".join(lines))
+    groups = data.classes.groups_of("test") if data.split == "groups" else None
+    rows, found = np.concatenate(data.classes.row_numbers("test")), Tested(step, labels, answers, groups)
+    write(run, f"{name}_predictions.csv", predictions_csv(rows.tolist(), found))
     if run:
         show(run, name, {**facts, **numbers})
         # Its figures are of these data, wherever they were when it was trained.

@@ -1,25 +1,24 @@
-"""What a run folder contains, and how runs and checkpoints are found."""
+"""What a run folder contains, and what can be made of it."""
 
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 from lightning.pytorch import Trainer
 from matplotlib.figure import Figure
 
 from project.checkpoint import load, rebuild
 from project.data import NpyDataModule
-from project.data.split import Groups
 from project.disk import HAS_LOCKS, hold, release
 from project.errors import InputError, spelled
 from project.figures.style import own_style
 from project.model import BinaryClassifier
 from project.options import load_yaml
 from project.table import Columns, Table
+from project.tested import Tested, read_predictions, tested_name
 
 LOGS = "lightning_logs"
 GROUPS = ("data", "model", "trainer", "figures")  # of options
@@ -101,20 +100,17 @@ class Run:
             self._data = data
         return self._data
 
-    def tested(self, name: str = "last", wanted: int | None = None) -> "Tested":
+    def tested(self, name: str = "last", wanted: int | None = None) -> Tested:
         """Return what ``test`` found of last.ckpt, or of best or another by its name, after a wanted iteration."""
         rows = self.path / f"{tested_name(name)}_predictions.csv"
         try:
-            step = int(self.numbers(name)["step"])
-            table = np.loadtxt(rows, delimiter=",", skiprows=1, ndmin=2, converters=lambda cell: float(cell or "nan"))
-            groups = np.loadtxt(rows, np.int64, delimiter=",", skiprows=1, usecols=3) if table.shape[1] > 3 else None
-            found = Tested(step, table[:, 1], table[:, 2], groups)
+            found = read_predictions(rows, int(self.numbers(name)["step"]))
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: missing; python -m project test writes it") from error
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{rows}: no table of predictions ({error}); run test again") from error
-        if wanted not in (None, step):
-            raise InputError(f"{self.path}: its test is of iteration {step}; test the checkpoint of {wanted}")
+        if wanted not in (None, found.step):
+            raise InputError(f"{self.path}: its test is of iteration {found.step}; test the checkpoint of {wanted}")
         return found
 
     def final(self) -> dict[str, float]:
@@ -199,25 +195,3 @@ class Run:
             return
         with (self.path.parent / self.order).open("a", encoding="utf-8") as order:
             order.write(f"{self.path.name}\n")
-
-
-class Tested(NamedTuple):
-    """What ``test`` found: after how many iterations, and each row's label and probability of class 1, float64 (N,).
-
-    Of a split by groups, the group of each row, int64 (N,), tells which rows are not independent.
-    """
-
-    step: int
-    labels: npt.NDArray[np.float64]
-    probabilities: npt.NDArray[np.float64]
-    groups: Groups | None = None
-
-
-def tested_name(checkpoint: str) -> str:
-    """Return what the files of a test are called: "test" for last.ckpt, and "test-best" for best.ckpt."""
-    return "test" if checkpoint == "last" else f"test-{checkpoint}"
-
-
-def tested_checkpoint(test: str) -> str:
-    """Return the checkpoint's name in what the files of its test are called."""
-    return test.removeprefix("test").removeprefix("-") or "last"

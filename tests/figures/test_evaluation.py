@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from project import run as runs
+import project.tested
 from project.data import NpyDataModule
 from project.evaluation import Numbers, wilson
 from project.figures.style import CLASS_COLOURS, own_style, to_pixels
@@ -34,7 +34,7 @@ def run_of(j: int, names: Sequence[str], tested: Numbers = PROBABILITIES) -> Any
         data = NpyDataModule(folder, class_names=list(names), feature_names=[f"{names[i % 2]}{i}" for i in range(j)])
         data.setup("fit")
         assert data.classes.dots
-    return SimpleNamespace(data=lambda: data, options=dict, tested=lambda _: runs.Tested(7, LABELS, tested))
+    return SimpleNamespace(data=lambda: data, options=dict, tested=lambda _: project.tested.Tested(7, LABELS, tested))
 
 
 def drawn(probabilities: Numbers) -> Figure:
