@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_loader, set_parsing_settings
 
-from project.arguments import Parser, name_the_run, take_packages
+from project.arguments import Parser, name_the_run, refuse, take_packages
 from project.cli import ProjectCLI
 from project.compare import compare
 from project.data import NpyDataModule
@@ -27,31 +27,38 @@ from project.run import LOGS, Run
 from project.study.cli import StudyCLI, StudyTrainer
 
 
+class PlainParser(ArgumentParser):
+    """Takes the arguments of a command that needs no trainer."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=f"project {command}", description=description, exit_on_error=False, allow_abbrev=False)
+
+    def take(self, arguments: list[str]) -> Namespace:
+        """Parse what follows the command, or raise an InputError that says what was meant."""
+        try:
+            return self.parse_args(arguments[1:])
+        except ArgumentError as error:
+            refuse(error, arguments, self._option_string_actions)
+            raise
+
+
 def run_compare(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    parser = ArgumentParser(
-        prog="project compare",
-        description="Overlay runs, and say whether split and initial weights were the same.",
-        exit_on_error=False,
-    )
+    parser = PlainParser("compare", "Overlay runs, and say whether split and initial weights were the same.")
     parser.add_argument("runs", nargs="+", type=str, help="Run folders, or their names under lightning_logs.")
     parser.add_argument("--output", type=str, default="comparison", help="Folder for comparison.png and .json.")
-    options = parser.parse_args(arguments[1:])
+    options = parser.take(arguments)
     if len(options.runs) < 2:
         raise InputError(f"compare: {len(options.runs)} run given; need at least two")
     compare([Path(run) for run in options.runs], Path(options.output), kind)
 
 
 def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    parser = ArgumentParser(
-        prog="project plot",
-        description="Draw the figures of a run again, also of an interrupted one.",
-        exit_on_error=False,
-    )
+    parser = PlainParser("plot", "Draw the figures of a run again, also of an interrupted one.")
     parser.add_argument("--name", type=str | None, default=None, help="The run; the newest one unless named.")
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Of the files.")
     parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
     parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
-    options = parser.parse_args(arguments[1:])
+    options = parser.take(arguments)
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
     run = Run(options.name or newest(Path(LOGS)).path, kind)
@@ -60,15 +67,11 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
 
 
 def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
-    parser = ArgumentParser(
-        prog="project export",
-        description="Write a checkpoint as an ONNX model: raw features in, probability out.",
-        exit_on_error=False,
-    )
+    parser = PlainParser("export", "Write a checkpoint as an ONNX model: raw features in, probability out.")
     parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
     parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
     parser.add_argument("--output", type=str | None, default=None, help="The ONNX file; model.onnx in the run.")
-    options = parser.parse_args(arguments[1:])
+    options = parser.take(arguments)
     output = None if options.output is None else Path(options.output)
     if output is not None and output.is_dir():
         raise InputError(f"--output: {options.output} is a folder; need the name of a file")

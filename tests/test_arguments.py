@@ -21,6 +21,9 @@ MEANT = {  # by command: what was meant
     "fit --model.hidden 64": "fit --model.hidden_features 64",
     "fit --max_steps=3": "fit --trainer.max_steps=3",
     "predict --name a rows.npy": "predict --name a --data.predict rows.npy",
+    "plot a --fmt svg": "plot --name a --format svg",
+    "compare a b --out c": "compare a b --output c",
+    "export --outpt m.onnx": "export --output m.onnx",
 }
 
 
