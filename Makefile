@@ -8,7 +8,7 @@ fit: .venv/installed
 	$(BIN)/python -m project fit
 
 test: checks
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # All tests but those that start processes or commands that train
 quick: checks

@@ -15,11 +15,11 @@ from project.evaluation import right
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import SUBSETS, running_mean, window
 from project.figures.style import own_style, to_file
-from project.inference import interval, mcnemar, p_value, paired, paired_by_group
+from project.inference import digits, interval, mcnemar, p_value, paired, paired_by_group
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
 from project.options import flatten
-from project.report import Section, number, pictures, render
+from project.report import Section, pictures, render
 from project.run import Run
 
 THESE_ONLY = (
@@ -74,7 +74,7 @@ def tell(output: Path, report: Mapping[str, Any], said: str) -> None:
     """Write report.html from what is in comparison.json, and what was printed of a paired test."""
     runs = report["runs"]
     names = list(dict.fromkeys(name for run in runs for name in (*run["options"], *run["final"])))
-    facts = [run["options"] | {name: number(value) for name, value in run["final"].items()} for run in runs]
+    facts = [run["options"] | {name: digits(value) for name, value in run["final"].items()} for run in runs]
     rows = [
         (run["name"], run["step"], *(each.get(name, "") for name in names))
         for run, each in zip(runs, facts, strict=True)
@@ -193,7 +193,7 @@ def format_table(report: Mapping[str, Any]) -> str:
     options, columns = list(runs[0]["options"]), dict.fromkeys(column for run in runs for column in run["final"])
     rows = [["run", "step", *(name.rpartition(".")[2] for name in options), *columns]]
     for run in runs:
-        finals = [f"{run['final'][column]:.4f}" if column in run["final"] else "-" for column in columns]
+        finals = [digits(run["final"][column]) if column in run["final"] else "-" for column in columns]
         rows.append([run["name"], str(run["step"]), *(str(run["options"][name]) for name in options), *finals])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -17,6 +17,7 @@ from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import InputError, columns
 from project.figures.style import encoded, reduced, spread
+from project.inference import digits
 from project.options import flatten
 from project.plot import FIGURES, PLANE, TEST_FIGURES
 from project.run import Run
@@ -118,12 +119,12 @@ def of_options(run: Run) -> Section:
 
 def of_training(run: Run) -> Section:
     try:
-        rows = [(name, number(value)) for name, value in run.final().items()]
+        rows = [(name, digits(value)) for name, value in run.final().items()]
     except InputError as error:
         return Section("Training", [f"What was recorded of it is not there: {error}"])
     texts = []
     if (lowest := run.lowest(run.table.rows)) is not None:
-        texts.append(f"The validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: best.ckpt.")
+        texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
     moving = film(run.film, f"{PLANE}, in the course of training, and the losses")
     left_out = {"scatter", "boundary"} if moving else {"scatter"}
     shown = {name: figure.words for name, figure in FIGURES.items() if name not in left_out}
@@ -133,16 +134,12 @@ def of_training(run: Run) -> Section:
 def of_test(run: Run, test: str) -> Section:
     numbers = run.numbers(tested_checkpoint(test))
     names = [name for name in numbers if f"{name}_interval" in numbers]
-    rows = [(name, number(numbers[name]), *map(number, numbers[f"{name}_interval"])) for name in names]
+    rows = [(name, digits(numbers[name]), *map(digits, numbers[f"{name}_interval"])) for name in names]
     about = f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."
     claims = [f"An estimate for {numbers['claim']}."] if "claim" in numbers else []
     header = ("", "value", "95 % from", "to")
     shown = {f"{test}{name}": figure.words for name, figure in TEST_FIGURES.items()}
     return Section(test.capitalize(), [about, *claims], header, rows, figures=pictures(run.figures, shown))
-
-
-def number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"
 
 
 def leaks(run: Run) -> Section:

@@ -14,6 +14,7 @@ from project.disk import tolerated, write_whole
 from project.errors import InputWarning, listed
 from project.evaluation import Numbers, as_json, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
+from project.inference import digits
 from project.plot import TEST_FIGURES, plot
 from project.report import write_report
 from project.run import Run
@@ -33,7 +34,7 @@ def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Num
     for name, (value, low, high, method) in estimates.items():
         count, of = counted.get(name, (0, ""))
         counts = f"; {round(value * count)} of {count}{of and f' of {of}'}" if count else ""
-        print(f"{WORDS.get(name, name):<18} {value:.4f}  {low:.4f} to {high:.4f} ({method}){counts}")
+        print(f"{WORDS.get(name, name):<18} {digits(value)}  {digits(low)} to {digits(high)} ({method}){counts}")
     if groups is not None:
         name = sample.GROUP_NAME if data.is_sample else "groups"
         facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
@@ -52,9 +53,8 @@ def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Num
 def tell_better(run: Run | None, checkpoint: Path, step: int) -> None:
     """Say so if the run had a lower validation loss than after the checkpoint's iteration."""
     if run and checkpoint.name != run.best.name and (lowest := run.lowest(step)) is not None:
-        print(
-            f"the validation loss was lower, {lowest[1]:.4f}, after iteration {lowest[0]}: --ckpt_path best tests that"
-        )
+        found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
+        print(f"the validation loss was lower, {found}: --ckpt_path best tests that")
 
 
 def write_test(

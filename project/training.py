@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from project.disk import release, tolerated, write_whole
 from project.errors import DivergedError, InputError, spelled
 from project.failures import UNUSABLE, origin
+from project.inference import digits
 from project.report import write_report
 from project.run import Run
 
@@ -82,11 +83,10 @@ def tell_result(trainer: Trainer, run: Run) -> None:
     step, metrics = trainer.global_step, trainer.callback_metrics
     if (lowest := run.lowest(step)) is not None:
         where = f"after iteration {lowest[0]}, in best.ckpt"
-        print(f"lowest validation loss {lowest[1]:.4f} {where}: python -m project test --ckpt_path best")
+        print(f"lowest validation loss {digits(lowest[1])} {where}: python -m project test --ckpt_path best")
     if "val/loss" in metrics:
-        print(
-            f"validation loss {metrics['val/loss']:.4f}, accuracy {metrics['val/accuracy']:.4f} after iteration {step}"
-        )
+        loss, accuracy = (digits(metrics[f"val/{name}"].item()) for name in ("loss", "accuracy"))
+        print(f"validation loss {loss}, accuracy {accuracy} after iteration {step}")
     with tolerated(run.path):
         write_report(run)
     print(f"figures: {run.figures}")

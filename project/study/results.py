@@ -12,8 +12,9 @@ from project.disk import write_whole
 from project.errors import listed
 from project.figures.style import own_style, to_file
 from project.finding import STUDIES
+from project.inference import digits
 from project.model.loss import METRICS
-from project.report import Section, number, of_options, pictures, render
+from project.report import Section, of_options, pictures, render
 from project.run import Run
 from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
 from project.study.classifiers import Classifiers
@@ -125,7 +126,7 @@ def tell(study: Run, facts: Mapping[str, Any], said: Sequence[str]) -> None:
             each["value"],
             each["against"],
             each["metric"],
-            *map(number, (each["mean"], *each["interval"])),
+            *map(digits, (each["mean"], *each["interval"])),
             each["splits"],
         )
         for each in facts["differences"]
