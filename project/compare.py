@@ -11,11 +11,12 @@ import torch
 from project.checkpoint import rebuild
 from project.disk import write_whole
 from project.errors import InputError, listed
+from project.estimate import digits
 from project.evaluation import right
 from project.figures.comparison import Curves, comparison
 from project.figures.curves import SUBSETS, running_mean, window
 from project.figures.style import own_style, to_file
-from project.inference import digits, interval, mcnemar, p_value, paired, paired_by_group
+from project.inference import interval, mcnemar, p_value, paired, paired_by_group
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
 from project.options import flatten

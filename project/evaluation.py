@@ -6,7 +6,7 @@ rows come in groups, whole groups are the independent draws, and each number's e
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch.func import vmap
 from torchmetrics.functional.classification import binary_roc
 
 from project.data.split import Groups
+from project.estimate import Estimate
 from project.inference import LEVEL, Flags, clustered, student_t
 from project.model.loss import METRICS, Metric
 
@@ -25,15 +26,6 @@ BINS = 10  # of probabilities
 CALIBRATED_DRAWS = 1000
 
 Numbers = npt.NDArray[np.float64]
-
-
-class Estimate(NamedTuple):
-    """A number, the ends of its 95 % interval (NaN where there is none), and where they come from."""
-
-    value: float
-    low: float
-    high: float
-    method: str
 
 
 def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) -> dict[str, Estimate]:
@@ -219,12 +211,3 @@ def roc(labels: Numbers, probabilities: Numbers) -> tuple[Numbers, Numbers]:
     rows = torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))
     false, true, _ = binary_roc(*rows, thresholds=thresholds)
     return false.numpy(), true.numpy()
-
-
-def as_json(estimates: dict[str, Estimate]) -> dict[str, Any]:
-    """Return each number by its name and its interval by ``NAME_interval``; null is what is not a number."""
-    pairs: dict[str, Any] = {}
-    for name, (value, low, high, _) in estimates.items():
-        pairs[name] = value if math.isfinite(value) else None
-        pairs[f"{name}_interval"] = [end if math.isfinite(end) else None for end in (low, high)]
-    return pairs

@@ -153,13 +153,6 @@ def interval(value: float, low: float, high: float, level: float = LEVEL) -> str
     return f"{middle}, {100 * level:.3g} % [{', '.join(ends)}]"
 
 
-def digits(value: float | None) -> str:
-    """Return "0.3101" or, of what is below a thousandth, two digits, as in "8.8e-07"; None is "unknown"."""
-    if value is None:
-        return "unknown"
-    return f"{value:.2g}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
-
-
 def p_value(p: float) -> str:
     """Return "p = 0.031", or "p < 0.001"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

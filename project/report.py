@@ -16,8 +16,8 @@ from PIL import Image
 from project.data import NpyDataModule
 from project.disk import write_whole
 from project.errors import InputError, columns
+from project.estimate import digits
 from project.figures.style import encoded, reduced, spread
-from project.inference import digits
 from project.options import flatten
 from project.plot import FIGURES, PLANE, TEST_FIGURES
 from project.run import Run

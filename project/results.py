@@ -12,9 +12,9 @@ import numpy as np
 from project.data import NpyDataModule, sample
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning, listed
-from project.evaluation import Numbers, as_json, design_effect, evaluate, right
+from project.estimate import as_json, digits
+from project.evaluation import Numbers, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
-from project.inference import digits
 from project.plot import TEST_FIGURES, plot
 from project.report import write_report
 from project.run import Run

@@ -11,8 +11,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from project.disk import release, tolerated, write_whole
 from project.errors import DivergedError, InputError, spelled
+from project.estimate import digits
 from project.failures import UNUSABLE, origin
-from project.inference import digits
 from project.report import write_report
 from project.run import Run
 

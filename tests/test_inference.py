@@ -11,7 +11,6 @@ from project.inference import (
     Difference,
     Flags,
     corrected,
-    digits,
     holm,
     interval,
     mcnemar,
@@ -230,16 +229,3 @@ def test_as_many_decimals_as_the_width_needs() -> None:
     assert interval(0.0, 0.0, 0.0) == "+0.000, 95 % [+0.000, +0.000]"
     assert interval(0.00004, 0.00004, 0.00004) == "+0.000040, 95 % [+0.000040, +0.000040]"
     assert (p_value(0.0312), p_value(0.0002)) == ("p = 0.031", "p < 0.001")
-
-
-def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
-    shown = {
-        0.31006: "0.3101",
-        1.0: "1.0000",
-        0.0: "0.0000",
-        0.001: "0.0010",
-        -0.00032: "-0.00032",
-        8.8075e-07: "8.8e-07",
-    }
-    assert [digits(value) for value in shown] == list(shown.values())
-    assert (digits(None), digits(math.nan)) == ("unknown", "nan")

@@ -5,7 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from project.callbacks.moments import is_validation_of_fit
+from project.callbacks.phases import is_validation_of_fit
 from project.disk import write_whole
 from project.errors import InterruptedRunError
 from project.run import Run

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from project.callbacks.moments import is_validation_of_fit
+from project.callbacks.phases import is_validation_of_fit
 from project.checkpoint import diverged
 from project.errors import InputWarning, spelled
 from project.model.loss import METRICS

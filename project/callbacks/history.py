@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.callbacks.moments import is_validation_of_fit
+from project.callbacks.phases import is_validation_of_fit
 from project.disk import tolerated
 from project.errors import InputError, InterruptedRunError
 from project.model.loss import METRICS

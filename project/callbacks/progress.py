@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from project.callbacks.moments import is_validation_of_fit
+from project.callbacks.phases import is_validation_of_fit
 
 
 class Progress(ProgressBar):

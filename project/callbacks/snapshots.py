@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.callbacks.moments import is_validation_of_fit
+from project.callbacks.phases import is_validation_of_fit
 
 MOST = 2**16  # parameters of a network: each checkpoint holds several times as many numbers
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from project.disk import write_whole
 from project.errors import listed
+from project.estimate import digits
 from project.figures.style import own_style, to_file
 from project.finding import STUDIES
-from project.inference import digits
 from project.model.loss import METRICS
 from project.report import Section, of_options, pictures, render
 from project.run import Run

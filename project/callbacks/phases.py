@@ -1,4 +1,4 @@
-"""Which moments of a trainer are those of a training: the same callbacks are there for every command."""
+"""Which phase a trainer is in: the same callbacks are there for every command."""
 
 from lightning.pytorch import Trainer
 
