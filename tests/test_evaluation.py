@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project import evaluation
+from project.estimate import Estimate, as_json
 from project.evaluation import (
-    Estimate,
     area,
-    as_json,
     design_effect,
     evaluate,
     mean,
