@@ -17,9 +17,14 @@ def as_json(estimates: dict[str, Estimate]) -> dict[str, Any]:
     """Return each number by its name and its interval by ``NAME_interval``; null is what is not a number."""
     pairs: dict[str, Any] = {}
     for name, (value, low, high, _) in estimates.items():
-        pairs[name] = value if math.isfinite(value) else None
-        pairs[f"{name}_interval"] = [end if math.isfinite(end) else None for end in (low, high)]
+        pairs[name] = finite(value)
+        pairs[f"{name}_interval"] = [finite(low), finite(high)]
     return pairs
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
+    return value if math.isfinite(value) else None
 
 
 def digits(value: float | None) -> str:

@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import binary_roc
 
 from project.data.split import Groups
 from project.estimate import Estimate
-from project.inference import LEVEL, Flags, clustered, student_t
+from project.inference import LEVEL, Flags, bisect, clustered, student_t
 from project.model.loss import METRICS, Metric
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution
@@ -138,12 +138,16 @@ def newcombe(area: float, n: int, m: int) -> Estimate:
     method 5: as Wilson's for a share, it ends at the area that lies Z of its own standard errors from what was found.
     Of fewer than five draws of either class it is too short: of 4, such an area shows as 1 in 3.3 % instead of 2.5 %.
     """
-    low, high = 0.0, 1.0  # of the lower end for an area of 1; the upper one for an area of 0 mirrors it
-    while low < (middle := (low + high) / 2) < high:
-        others = (n + m) / 2 - 1
-        squared = middle / (n * m) * (1 + others * ((1 - middle) / (2 - middle) + middle / (1 + middle)))
-        low, high = (middle, high) if 1 - middle > Z**2 * squared else (low, middle)
-    return Estimate(area, low, 1.0, "Newcombe") if area == 1 else Estimate(area, 0.0, 1 - low, "Newcombe")
+    others = (n + m) / 2 - 1
+
+    def is_too_far(end: float) -> bool:
+        """Say whether 1 is more than Z standard errors above an area, whose variance is (1 - end) * share."""
+        share = end / (n * m) * (1 + others * ((1 - end) / (2 - end) + end / (1 + end)))
+        return 1 - end > Z**2 * share
+
+    low = bisect(is_too_far, 0, 1)
+    ends = (low, 1.0) if area == 1 else (0.0, 1 - low)  # The interval of an area of 0 mirrors that of 1.
+    return Estimate(area, *ends, "Newcombe")
 
 
 def midranks(values: Numbers) -> Numbers:

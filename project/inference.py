@@ -1,7 +1,7 @@
 """Whether two options, or two networks, differ: differences with their intervals and tests, from arrays of numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -40,9 +40,14 @@ def student_t(share: float, freedom: float) -> float:
     outside, low, high = 2 * min(share, 1 - share), 0.0, 1.0
     while two_sided(high, freedom) > outside:
         low, high = high, 2 * high
+    return math.copysign(bisect(lambda t: two_sided(t, freedom) >= outside, low, high), share - 0.5)
+
+
+def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """Return, to the last digit, up to where something holds that does at the low end and not at the high one."""
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if two_sided(middle, freedom) >= outside else (low, middle)
-    return math.copysign(low, share - 0.5)
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def clustered(parts: Numbers, groups: Groups) -> tuple[float, float]:

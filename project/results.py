@@ -12,7 +12,7 @@ import numpy as np
 from project.data import NpyDataModule, sample
 from project.disk import tolerated, write_whole
 from project.errors import InputWarning, listed
-from project.estimate import as_json, digits
+from project.estimate import as_json, digits, finite
 from project.evaluation import Numbers, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
 from project.plot import TEST_FIGURES, plot
@@ -41,7 +41,7 @@ def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Num
         said = f"fit --data.split groups estimates for new {name}"
         if in_groups:
             number, effect = len(np.unique(groups)), design_effect(right(labels, probabilities), groups)
-            facts |= {"groups": number, "design_effect": effect if isfinite(effect) else None}
+            facts |= {"groups": number, "design_effect": finite(effect)}
             said = f"{number} of them, design effect of accuracy {effect:.2f}"
         print(f"an estimate for {facts['claim']}; {said}")
     if lost := np.flatnonzero(~np.isfinite(probabilities)).tolist():
@@ -69,7 +69,8 @@ def write_test(
     numbers, name = report(data, "test", labels, answers), tested_name(checkpoint.stem)
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
-    tell_better(run, checkpoint, step := contents["global_step"])
+    step = contents["global_step"]
+    tell_better(run, checkpoint, step)
     facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels)}
     write(run, f"{name}.json", json.dumps({**facts, **numbers}, indent=2, allow_nan=False) + "\n")
     groups = data.classes.groups_of("test") if data.split == "groups" else None

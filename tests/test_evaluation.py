@@ -11,16 +11,7 @@ from hypothesis import strategies as st
 
 from project import evaluation
 from project.estimate import Estimate, as_json
-from project.evaluation import (
-    area,
-    design_effect,
-    evaluate,
-    mean,
-    newcombe,
-    reliability,
-    share,
-    wilson,
-)
+from project.evaluation import area, design_effect, evaluate, mean, newcombe, reliability, share, wilson
 
 NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
 PROBABILITY = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1.0]) | st.floats(0, 1)

@@ -1,7 +1,6 @@
 """What a study says and leaves in its folder, once its networks are trained."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 
 from project.disk import write_whole
 from project.errors import listed
-from project.estimate import digits
+from project.estimate import digits, finite
 from project.figures.style import own_style, to_file
 from project.finding import STUDIES
 from project.model.loss import METRICS
@@ -135,11 +134,6 @@ def tell(study: Run, facts: Mapping[str, Any], said: Sequence[str]) -> None:
     again = Section("Again", commands=[f"python -m project study --config {quote(str(study.config))}"])
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
     render(study.path, f"Study {study.path.name}", subtitle, [answer, of_options(study), again])
-
-
-def finite(value: float) -> float | None:
-    """Return a number as JSON can hold it."""
-    return value if math.isfinite(value) else None
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def write_blobs(write_classes: Write, features: int, rows: int = 50) -> Path:
 def test_each_network_is_the_one_that_fit_trains(
     write_classes: Write, features: int, batch_size: int | None, steps: int
 ) -> None:
-    """At the default rate, losses agree to 1e-5 relative over 1000 iterations; both criteria train together."""
+    """At the default rate, losses agree to 1e-5 relative at every validation; both criteria train together."""
     root, rate = write_blobs(write_classes, features), BinaryClassifier(1).lr
     model, curves = study(root, steps, batch_size=batch_size, lr=rate, loss=["bce", "mse"])
     assert model.steps == list(range(20, steps + 1, 20))
