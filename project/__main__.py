@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from project.streams import steady_streams
+from project.commands.streams import steady_streams
 
 HELP = """\
 usage: project COMMAND [options]
@@ -48,7 +48,7 @@ def load_commands() -> Callable[..., int]:
         mallopt(-1, 2**26)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
-    from project.commands import run_command  # noqa: PLC0415
+    from project.commands.commands import run_command  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
@@ -58,7 +58,7 @@ def load_commands() -> Callable[..., int]:
 def main(argv: Sequence[str] | None = None, **options: Any) -> int:
     """Run a command with its options, those of the process unless given, and return its exit status.
 
-    More options are for project.commands.run_command, as kind=Model for a BinaryClassifier of your own.
+    More options are for project.commands.commands.run_command, as kind=Model for a BinaryClassifier of your own.
     """
     with steady_streams() as out:
         status = run(list(sys.argv[1:] if argv is None else argv), options)

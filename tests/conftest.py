@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock
 
 from project.__main__ import main
-from project.run import Run
+from project.runs.run import Run
 
 torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 

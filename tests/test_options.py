@@ -13,7 +13,7 @@ from tests.campaigns.options import HUGE
 pytestmark = pytest.mark.process
 
 CONTEXT = get_context("forkserver")  # forks from a process that has imported everything and started no thread
-CONTEXT.set_forkserver_preload(["project.cli"])
+CONTEXT.set_forkserver_preload(["project.commands.cli"])
 Captured = pytest.CaptureFixture[str]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from project.data import sample
-from project.run import Run
+from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-# Takes away what Windows or macOS lack. Only project.disk is told that it runs on Windows: pathlib would believe it.
+# Takes away what Windows or macOS lack. Only project.runs.disk is told that it runs on Windows: pathlib would believe it.
 WITHOUT = """
 import ctypes, json, mmap, os, signal, sys, tempfile
 from pathlib import Path
@@ -37,9 +37,9 @@ def opened(path, *arguments, open=os.open, **options):
 ctypes.CDLL, os.open = CDLL, opened
 exists = Path.exists
 Path.exists = lambda path: not str(path).startswith(("/proc", "/sys")) and exists(path)
-import project.disk, project.data.store
+import project.runs.disk, project.data.store
 from project.__main__ import main
-project.disk.os = Windows()
+project.runs.disk.os = Windows()
 """
 COMMANDS = """
 fit = ["fit", "--trainer.max_steps", "20", "--name"]
@@ -68,7 +68,7 @@ def state():
     }
 
 before = state()
-import project.cli
+import project.commands.cli
 after = state()
 print(json.dumps([name for name in before if before[name] != after[name]]))
 """

@@ -6,9 +6,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from project.callbacks.phases import is_validation_of_fit
-from project.disk import write_whole
 from project.errors import InterruptedRunError
-from project.run import Run
+from project.runs.disk import write_whole
+from project.runs.run import Run
 
 
 class Checkpoints(Checkpoint):

@@ -8,10 +8,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.callbacks.phases import is_validation_of_fit
-from project.checkpoint import diverged
 from project.errors import InputWarning, spelled
 from project.model.loss import METRICS
-from project.run import Run
+from project.runs.checkpoint import diverged
+from project.runs.run import Run
 
 BARELY_BETTER = 0.55  # an accuracy
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.callbacks.tensorboard import show
-from project.disk import tolerated, write_whole
 from project.errors import InputWarning
 from project.figures.style import encoded, spread, to_pixels, to_png
-from project.plot import draw_film, of_training, write_film
-from project.run import Run
+from project.reports.plot import draw_film, of_training, write_film
+from project.runs.disk import tolerated, write_whole
+from project.runs.run import Run
 
 AT_START = ("scatter",)
 FILM = "boundary during training"

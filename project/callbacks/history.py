@@ -7,10 +7,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from project.callbacks.phases import is_validation_of_fit
-from project.disk import tolerated
 from project.errors import InputError, InterruptedRunError
 from project.model.loss import METRICS
-from project.run import Run
+from project.runs.disk import tolerated
+from project.runs.run import Run
 
 
 class History(Callback):

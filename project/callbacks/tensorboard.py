@@ -11,9 +11,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from project.disk import tolerated
 from project.errors import InterruptedRunError
-from project.run import Run
+from project.runs.disk import tolerated
+from project.runs.run import Run
 
 CURVES = {"loss": ["train/loss", "val/loss"], "accuracy": ["val/accuracy", "test/accuracy"]}
 RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from project.data.arrays import Array, ArrayFile
+from project.data.npy import Array, ArrayFile
 from project.data.scales import Moments, tell_lost_digits
 from project.data.split import TEST, TRAIN, Assignment
 from project.errors import InputError, InputWarning, spelled

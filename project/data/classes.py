@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from project.data.arrays import CHANGED, open_array
 from project.data.batches import Subset
 from project.data.checks import Features, Overlap, exact, fingerprint, survey
 from project.data.groups import read_groups, split_groups
+from project.data.npy import CHANGED, open_array
 from project.data.split import DROPPED, MIN_ROWS, SUBSETS, Groups, split
 from project.data.store import Store
 from project.errors import InputError, InputWarning, spelled

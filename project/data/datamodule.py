@@ -10,11 +10,11 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from project.data import sample
-from project.data.arrays import open_array
 from project.data.batches import Loader, Subset, TrainingBatches
 from project.data.checks import Fingerprint, check_same, checked_rows
 from project.data.classes import ClassFiles, as_it_is, find_files
 from project.data.groups import has_groups
+from project.data.npy import open_array
 from project.data.store import FLOAT_BYTES, Store, choose
 from project.errors import InputError, spelled
 from project.options import check

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from project.data.arrays import open_array
+from project.data.npy import open_array
 from project.data.split import DROPPED, SUBSETS, Assignment, Groups
 from project.errors import InputError, InputWarning, spelled
 

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from project.data.arrays import ArrayFile
+from project.data.npy import ArrayFile
 from project.errors import InputWarning, columns, listed, spelled
 
 FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits

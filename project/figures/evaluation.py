@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from project.estimate import Estimate
-from project.evaluation import Numbers, Reliability
+from project.evaluation.estimate import Estimate
+from project.evaluation.metrics import Numbers, Reliability
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, new_figure, wrap
 
 HISTOGRAM_BINS = 20

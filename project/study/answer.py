@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from project.evaluation.differences import Difference, corrected, holm, sentence, simultaneous
 from project.figures.study import plain
-from project.inference import Difference, corrected, holm, sentence, simultaneous
 from project.model.loss import METRICS
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE, Network, Options

@@ -12,7 +12,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from project.callbacks.checkpoints import Checkpoints
 from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
-from project.cli import ProjectCLI
+from project.commands.cli import ProjectCLI
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from project.disk import write_whole
 from project.errors import listed
-from project.estimate import digits, finite
+from project.evaluation.estimate import digits, finite
 from project.figures.style import own_style, to_file
-from project.finding import STUDIES
 from project.model.loss import METRICS
-from project.report import Section, of_options, pictures, render
-from project.run import Run
+from project.reports.report import Section, of_options, pictures, render
+from project.runs.disk import write_whole
+from project.runs.finding import STUDIES
+from project.runs.run import Run
 from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
 from project.study.classifiers import Classifiers
-from project.study.draw import SHARES, band, figures_of
+from project.study.figures import SHARES, band, figures_of
 from project.study.networks import BASELINE
 from project.study.splits import Splits
 from project.study.stack import EVALUATED

@@ -20,10 +20,10 @@ from project.callbacks.figures import Figures
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import RunLogger
 from project.callbacks.threads import Threads
-from project.checkpoint import DigestCheckpointIO
 from project.data import NpyDataModule
 from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS
+from project.runs.checkpoint import DigestCheckpointIO
 
 
 def limit(allowed: int) -> None:

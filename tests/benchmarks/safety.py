@@ -12,7 +12,7 @@ import tempfile
 
 WITHOUT = """
 import os, numpy
-from project import checkpoint
+from project.runs import checkpoint
 from project.callbacks import Divergence
 from project.data import checks
 os.fsync = lambda descriptor: None

@@ -18,11 +18,11 @@ import pytest
 from lightning.pytorch import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tests.test_interruption import signal_at
 
 from project.__main__ import main
 from project.callbacks import CALLBACKS, Checkpoints, History
-from project.run import Run
-from tests.test_interruption import signal_at
+from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 
@@ -34,7 +34,7 @@ Get = Callable[[str], Any]
 
 @pytest.fixture
 def small(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("project.view.GRID_POINTS", 20)
+    monkeypatch.setattr("project.reports.view.GRID_POINTS", 20)
     monkeypatch.chdir(blobs.parent)
 
 
@@ -49,7 +49,7 @@ def train(kinds: Sequence[type[Callback]], name: str) -> list[dict[str, bytes]]:
     """Train a run to its end, and one that a SIGTERM stops; return what they wrote, the second also when resumed."""
     whole, parts = Run(f"{name}-whole"), Run(f"{name}-parts")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("project.cli.CALLBACKS", tuple(kinds))
+        patch.setattr("project.commands.cli.CALLBACKS", tuple(kinds))
         assert main([*FIT, "--name", whole.path.name]) == 0
         with signal_at(47):  # Validations come after iterations 20, 40 and 60.
             assert main([*FIT, "--name", parts.path.name]) == 143
@@ -76,7 +76,7 @@ def test_any_one_can_be_removed(
     removed: type[Callback], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every other command still works, or says in one line what was not recorded."""
-    monkeypatch.setattr("project.cli.CALLBACKS", tuple(kind for kind in CALLBACKS if kind is not removed))
+    monkeypatch.setattr("project.commands.cli.CALLBACKS", tuple(kind for kind in CALLBACKS if kind is not removed))
     assert main([*FIT, "--name", "a"]) == 0
     shutil.copytree("lightning_logs/a", "lightning_logs/b")
     resume = "fit --ckpt_path lightning_logs/a/checkpoints/last.ckpt --trainer.max_steps 80"

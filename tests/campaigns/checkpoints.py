@@ -32,9 +32,9 @@ import numpy as np
 import torch
 
 from project.__main__ import main as project_main
-from project.checkpoint import DIGEST_BYTES, canonical, load
 from project.errors import InputError
-from project.run import Run
+from project.runs.checkpoint import DIGEST_BYTES, canonical, load
+from project.runs.run import Run
 from tests.campaigns.summary import Summary, main
 
 END = b"PK\x05\x06"  # begins the last 22 bytes of a zip archive without a comment

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-import project.cli  # noqa: F401 (imported once here, so that a fork starts at once)
+import project.commands.cli  # noqa: F401 (imported once here, so that a fork starts at once)
 from project.__main__ import main as project_main
 from project.errors import InputError
-from project.run import LOGS, Run
+from project.runs.run import LOGS, Run
 from tests.campaigns.summary import main
 
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from project.data.arrays import ArrayFile, open_array
 from project.data.checks import checked_rows
+from project.data.npy import ArrayFile, open_array
 from project.errors import InputError, InputWarning
 from tests.campaigns.summary import Summary, main
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from project.__main__ import main as project_main
 from project.data.split import TEST, TRAIN, split
-from project.inference import corrected
+from project.evaluation.differences import corrected
 from tests.campaigns.summary import Summary, main
 
 Numbers = npt.NDArray[np.float64]

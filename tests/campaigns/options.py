@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from lightning.pytorch import Trainer, callbacks, loggers, profilers
 
-import project.cli  # noqa: F401 (imported once here, so that a fork starts at once)
+import project.commands.cli  # noqa: F401 (imported once here, so that a fork starts at once)
 from project.__main__ import main as project_main
 from tests.campaigns.summary import Summary, main
 
@@ -111,7 +111,14 @@ TRAINER = sorted(inspect.signature(Trainer).parameters.keys() - {"max_steps", "v
 FOREIGN = [
     *(f"{CANARY}.Callback", f"{CANARY}.sub.Callback", f"{CANARY}.leave", f"torch.{CANARY}.X", "os.system", "sys.exit"),
     *("torch.os.system", "torch.hub.subprocess.Popen", "lightning.pytorch.cli.os.system", "builtins.exec"),
-    *("project.cli.os.system", "torch..os", "torch.", ".torch", "project.__main__.signal.alarm", "subprocess.Popen"),
+    *(
+        "project.commands.cli.os.system",
+        "torch..os",
+        "torch.",
+        ".torch",
+        "project.__main__.signal.alarm",
+        "subprocess.Popen",
+    ),
 ]
 SPOTS = [f"trainer.{name}" for name in ("callbacks", "logger", "strategy", "profiler", "plugins")] + ["model", "data"]
 LEAVE_TRACE = f"open('{CANARY}.txt', 'w')"

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
 
-from project import plot, view
 from project.errors import InputError
 from project.figures import plane as module
 from project.figures.plane import Plane, components, heaviest, of_components, of_features
 from project.model import BinaryClassifier, NNet
+from project.reports import plot, view
 
 Array = npt.NDArray[np.float64]
 NAMES = [f"f{i}" for i in range(60)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from project.inference import corrected
+from project.evaluation.differences import corrected
 from project.model.loss import METRICS
 from project.study.answer import TEST, VAL, Compared, best_of, differences
 from project.study.networks import Network, combinations, networks_of

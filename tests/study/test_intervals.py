@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from project import inference
+from project.evaluation import differences as inference
 from tests.campaigns import intervals
 
 pytestmark = pytest.mark.process

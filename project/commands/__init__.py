@@ -1,0 +1,1 @@
+"""Commands: what each is asked and what it does."""

@@ -1,0 +1,196 @@
+"""How a checkpoint reaches the disk whole, and how it is believed again.
+
+It is believed because it rebuilds: its bytes match their digest, they hold nothing but numbers, text and tensors, and
+the classifier that its options describe wants tensors of just these names, shapes and types. The digest tells damage,
+not authorship: who made a checkpoint with a true digest has chosen its weights and what an optimizer remembers,
+though not its options, which are compared with yours. Of a run folder that you received, commands take numbers and
+names, and never a class or a path to write to; URLs are not fetched. ``fit --config FILE`` executes what the file
+names, from torch, lightning, project and what ``--allow-import PACKAGE`` adds, and refuses any other package before
+it is imported.
+"""
+
+import hashlib
+import io
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, KeysView, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from project.errors import DivergedError, InputError, spelled
+from project.model import BinaryClassifier
+from project.runs.disk import write_whole
+
+DIGEST_BYTES = 64
+FINGERPRINT = {"sha256": ["", ""], "seed": 0, "rows": {"train": 0, "val": 0, "test": 0}, "split": ""}
+PLAIN = (type(None), bool, int, float, str, bytes)  # Nothing else can be loaded without running a program.
+
+
+class DigestCheckpointIO(TorchCheckpointIO):
+    """Checkpoints of one class of models that are written whole or not at all, and carry a digest of their bytes.
+
+    Lightning's own writer moves a file from $TMPDIR over the target, which a kill can tear where that is another file
+    system, and ``torch.load`` checks no CRC: a changed byte can load as another weight. The digest is the comment of
+    the zip archive that ``torch.save`` writes, so plain ``torch.load`` reads the file too.
+    """
+
+    def __init__(self, kind: Callable[..., LightningModule] = BinaryClassifier) -> None:
+        self.kind = kind
+        self._believable = False
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint that ``load`` will believe.
+
+        Raises:
+            DivergedError: if a weight is not finite.
+            TypeError, ValueError: if it holds what ``load`` would refuse.
+            OSError: if the disk is full or read-only.
+        """
+        contents = canonical(checkpoint)
+        for name, tensor in contents["state_dict"].items():
+            if not tensor.isfinite().all():
+                raise diverged(f"{name} is not finite", contents["global_step"], Path(path).with_name("last.ckpt"))
+        if not self._believable:  # Later ones differ in their numbers alone.
+            check_rebuilds(contents, self.kind)
+            self._believable = True
+        buffer = io.BytesIO()
+        torch.save(contents, buffer)
+        body = buffer.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
+        write_whole(Path(path), body + digest(body))
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        # This Lightning need not migrate what check_resumes has found to be of its own form.
+        return {**load(Path(path), self.kind), "pytorch-lightning_version": lightning.__version__}
+
+
+def diverged(what: str, step: int, last: Path) -> DivergedError:
+    """Describe training that left the finite numbers, and name the checkpoint that is still good, if there is one."""
+    good = ""
+    if last.exists():
+        contents = torch.load(last, weights_only=True)
+        what = f"{what} at step {step} (lr={contents['hyper_parameters']['lr']})"
+        good = f"last good checkpoint {last} (step {contents['global_step']}); "
+    return DivergedError(f"training diverged: {what}; {good}try a smaller --model.lr")
+
+
+def digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
+
+
+def canonical(value: Any) -> Any:
+    """Copy nested contents so that equal contents become equal bytes: pickle writes an object once, not a value.
+
+    Raises:
+        TypeError: if a value is of a type that cannot be loaded again.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        return {canonical(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(canonical(item) for item in value)
+    if type(value) not in PLAIN and not isinstance(value, Tensor):  # A numpy number is a float, and no plain one.
+        what = f"{value!r} of {type(value)}"
+        raise TypeError(f"{what} cannot be kept in a checkpoint; need plain numbers, text or tensors")
+    return value
+
+
+def load(path: Path, kind: Callable[..., LightningModule] = BinaryClassifier) -> dict[str, Any]:
+    """Read a checkpoint that this project wrote, of a model of a class; nothing in it is executed.
+
+    Raises:
+        InputError: if it is missing, damaged, or not one of ours.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; name a file with {spelled('ckpt_path')}, or run fit first")
+    others = [path.with_name(name) for name in ("best.ckpt", "last.ckpt") if name != path.name]
+    remedy = next((f"use {other}" for other in others if other.exists()), "use another one")
+    data = path.read_bytes()
+    if digest(data[:-DIGEST_BYTES]) != data[-DIGEST_BYTES:]:
+        raise InputError(f"{path}: damaged, or not a checkpoint of this project; {remedy}")
+    try:
+        check_archive(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        check_rebuilds(contents, kind)
+    except Exception as error:  # Hostile bytes make torch raise anything, and nothing of it is to be believed.
+        reason = "".join(filter(str.isprintable, str(error).partition("\n")[0]))[:200] or type(error).__name__
+        raise InputError(f"{path}: not a checkpoint of this project ({reason}); {remedy}") from error
+    return dict(contents)
+
+
+def check_archive(data: bytes) -> None:
+    """Refuse, by a ValueError, an archive that could hold more than its bytes, or other records than it seems to."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        records = archive.infolist()
+    names = {record.filename for record in records}
+    if len(names) < len(records) or any(".." in name.split("/") for name in names):
+        raise ValueError("a record is there twice, or climbs out of the archive")
+    if any(record.compress_type != zipfile.ZIP_STORED for record in records):
+        raise ValueError("a record is compressed")
+
+
+def check_rebuilds(contents: Mapping[str, Any], kind: Callable[..., LightningModule]) -> None:
+    """Refuse, by a ValueError or TypeError, contents that the classifier of their options does not fit."""
+    needed = {"state_dict", "hyper_parameters", "initial", "fingerprint", "loops", "optimizer_states", "global_step"}
+    if missing := needed - contents.keys():
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    check_form(contents["global_step"], 0, "global_step")
+    check_form(contents["fingerprint"] or FINGERPRINT, FINGERPRINT, "fingerprint")
+    with torch.device("meta"):
+        model = kind(**contents["hyper_parameters"])
+    check_form(contents["hyper_parameters"].keys(), model.hparams.keys(), "hyper_parameters")
+    state, parameters, steps = model.state_dict(), dict(model.named_parameters()), contents.get("snapshot_steps", [])
+    check_form(steps, [0] * len(steps), "snapshot_steps")
+    taken = {name: weights.expand(len(steps), *weights.shape) for name, weights in parameters.items() if steps}
+    for name, wanted in ("state_dict", state), ("initial", parameters), ("snapshots", taken):
+        tensors = contents.get(name, {})
+        check_form(tensors.keys(), wanted.keys(), name)
+        for key, tensor in tensors.items():
+            # A tensor that is not contiguous can claim more numbers than the file holds.
+            plain = type(tensor) is Tensor and tensor.is_contiguous() and tensor.dtype == wanted[key].dtype
+            if not plain or tensor.shape != wanted[key].shape or not tensor.isfinite().all():
+                raise ValueError(f"{name} has a {key} that the options do not fit")
+
+
+def check_form(value: Any, form: Any, name: str) -> None:
+    """Refuse, by a ValueError, nested values that are not of the types of others, or negative numbers among them."""
+    if isinstance(form, KeysView):
+        if different := set(value) ^ set(form):
+            raise ValueError(f"{name} is of another version: {', '.join(map(str, different))}")
+    elif type(value) is not type(form) or (isinstance(value, (int, float)) and not value >= 0):
+        raise ValueError(f"{name} is {str(value)[:80]}")
+    elif isinstance(form, dict):
+        check_form(value.keys(), form.keys(), name)
+        for key in form:
+            check_form(value[key], form[key], f"{name}.{key}")
+    elif isinstance(form, list):
+        for item, other in zip(value, form, strict=True):
+            check_form(item, other, name)
+
+
+def rebuild(
+    contents: Mapping[str, Any], kind: type[BinaryClassifier], parameters: Mapping[str, Tensor] | None = None
+) -> BinaryClassifier:
+    """Return the model of a checkpoint, ready to predict, as it was saved, or with other parameters in it."""
+    model = kind(**contents["hyper_parameters"])
+    model.load_state_dict({**contents["state_dict"], **(parameters or {})})
+    return model.eval()
+
+
+def snapshots(contents: Mapping[str, Any], kind: type[BinaryClassifier]) -> dict[int, BinaryClassifier]:
+    """Return by iteration the model before training, where snapshots were taken, and as it was saved."""
+    taken = {
+        step: {name: weights[place] for name, weights in contents["snapshots"].items()}
+        for place, step in enumerate(contents["snapshot_steps"])
+    }
+    course = {0: contents["initial"], **taken, contents["global_step"]: None}
+    return {step: rebuild(contents, kind, parameters) for step, parameters in course.items()}

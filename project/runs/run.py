@@ -1,0 +1,197 @@
+"""What a run folder contains, and what can be made of it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
+
+from project.data import NpyDataModule
+from project.errors import InputError, spelled
+from project.figures.style import own_style
+from project.model import BinaryClassifier
+from project.options import load_yaml
+from project.runs.checkpoint import load, rebuild
+from project.runs.disk import HAS_LOCKS, hold, release
+from project.runs.predictions import Tested, read_predictions, tested_name
+from project.runs.table import Columns, Table
+
+LOGS = "lightning_logs"
+GROUPS = ("data", "model", "trainer", "figures")  # of options
+
+
+class Run:
+    """The folder of one training run, or its name under lightning_logs, and what can be made of it.
+
+    ``kind`` is the class of its model, and ``data`` are its data, if they are at hand already. Whatever is asked for
+    and is missing, damaged or not what it was raises an InputError.
+    """
+
+    command = "fit"  # What makes such a folder,
+    prefix = "version"  # what it is called, with a number, unless it is named,
+    order = "runs.txt"  # and the names of those beside it, a line each time that one begins or goes on.
+
+    def __init__(
+        self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
+    ) -> None:
+        named = Path(LOGS) / where
+        is_name = len(Path(where).parts) == 1 and (named.is_dir() or not os.path.isdir(where))  # noqa: PTH112
+        self.path = named if is_name else Path(where)
+        self.config = self.path / "config.yaml"  # everything needed to run it again
+        self.last = self.path / "checkpoints" / "last.ckpt"  # the state after the newest validation
+        self.best = self.path / "checkpoints" / "best.ckpt"  # the state of the lowest validation loss
+        self.figures = self.path / "figures"
+        self.film = self.figures / "boundary.gif"
+        self.table = Table(self.path / "history.csv")
+        self.accuracies = Table(self.path / "train_accuracy.csv")  # of the batches of validated iterations
+        self.kind, self._data = kind, data
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {f'{self.table.rows} iterations' if self.trained else 'not trained'})"
+
+    @property
+    def trained(self) -> bool:
+        """Whether a checkpoint of at least one iteration is there."""
+        return self.last.exists() and (self.table.rows > 0 or not self.table.path.exists())
+
+    def options(self) -> dict[str, Any]:
+        """Return config.yaml as nested plain values; nothing that it names is imported."""
+        try:
+            options = load_yaml(self.config.read_text(encoding="utf-8-sig"))
+        except FileNotFoundError as error:
+            raise InputError(f"{self.config}: missing; fit writes it") from error
+        except (ValueError, yaml.YAMLError) as error:
+            raise InputError(f"{self.config}: not a config ({error}); restore it") from error
+        groups = [options.get(group) or {} for group in GROUPS] if isinstance(options, dict) else [options]
+        if not all(isinstance(group, dict) for group in groups):
+            raise InputError(f"{self.config}: not a config; restore it")
+        return dict(options)
+
+    def history(self) -> Columns:
+        """Return history.csv's columns by name, float64 (rows,), NaN where a cell is empty."""
+        return self.table.read()
+
+    def lowest(self, step: int) -> tuple[int, float] | None:
+        """Return iteration and value of the lowest validation loss, if after ``step`` iterations it was higher."""
+        losses = self.history()["val_loss"][:step] if self.table.path.exists() else np.empty(0)
+        if np.isnan(losses).all() or not (lowest := np.nanmin(losses)) < losses[-1]:
+            return None
+        return int(np.nanargmin(losses)) + 1, float(lowest)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the contents of last.ckpt."""
+        return load(self.last, self.kind)
+
+    def model(self, initial: bool = False) -> BinaryClassifier:
+        """Return the model of last.ckpt, ready to predict; or as it was before the first iteration."""
+        contents = self.checkpoint()
+        return rebuild(contents, self.kind, contents["initial"] if initial else None)
+
+    def data(self, contents: dict[str, Any] | None = None) -> NpyDataModule:
+        """Return the data that the run was trained on, set up; ``contents`` are last.ckpt's, if at hand already."""
+        if self._data is None:
+            data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
+            data.setup("fit")
+            data.check_fingerprint((contents or self.checkpoint())["fingerprint"])
+            self._data = data
+        return self._data
+
+    def tested(self, name: str = "last", wanted: int | None = None) -> Tested:
+        """Return what ``test`` found of last.ckpt, or of best or another by its name, after a wanted iteration."""
+        rows = self.path / f"{tested_name(name)}_predictions.csv"
+        try:
+            found = read_predictions(rows, int(self.numbers(name)["step"]))
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename}: missing; python -m project test writes it") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{rows}: no table of predictions ({error}); run test again") from error
+        if wanted not in (None, found.step):
+            raise InputError(f"{self.path}: its test is of iteration {found.step}; test the checkpoint of {wanted}")
+        return found
+
+    def final(self) -> dict[str, float]:
+        """Return the last value of each column of history.csv."""
+        columns = {name: values[~np.isnan(values)] for name, values in self.history().items() if name != "step"}
+        return {name: float(values[-1]) for name, values in columns.items() if values.size}
+
+    def test(self, name: str = "last") -> dict[str, Any]:
+        """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
+        from project.commands.api import call  # noqa: PLC0415 (commands take a Run)
+
+        return call(["test", "--ckpt_path", str(self.last.with_name(f"{name}.ckpt"))]).numbers(name)
+
+    def numbers(self, name: str = "last") -> dict[str, Any]:
+        """Return what ``test`` wrote of last.ckpt, or of best or another by its name, as JSON holds it."""
+        return dict(json.loads((self.path / f"{tested_name(name)}.json").read_text(encoding="utf-8")))
+
+    @property
+    def tests(self) -> list[str]:
+        """The names of the tests that there were, "test" of last.ckpt and "test-best" of best.ckpt."""
+        return sorted(path.stem for path in self.path.glob("test*.json"))
+
+    def figure_names(self) -> list[str]:
+        """Return the names of the figures that can be drawn: of the training, and of each test there was."""
+        from project.reports.plot import figures_of  # noqa: PLC0415 (it takes a Run)
+
+        return list(figures_of(self))
+
+    def figure(self, name: str) -> Figure:
+        """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
+        from project.reports.plot import figures_of  # noqa: PLC0415 (it takes a Run)
+
+        if name not in (figures := figures_of(self)):
+            raise InputError(f"{name}: no such figure; need one of {', '.join(figures)}")
+        with own_style():
+            return figures[name]()
+
+    @classmethod
+    def of_trainer(cls, trainer: Trainer) -> "Run":
+        """Return the run that a trainer is training."""
+        assert trainer.log_dir is not None
+        kind: Any = type(trainer.lightning_module)
+        return cls(Path(trainer.log_dir), kind, getattr(trainer, "datamodule", None))
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "Run | None":
+        """Return the run that a checkpoint lies in, or None if it lies elsewhere."""
+        folder = checkpoint.absolute().parent.parent
+        run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder, kind)
+        return run if run.config.exists() else None
+
+    @classmethod
+    def claim(cls, logs: Path, name: str | None) -> "Run":
+        """Make a run folder that no other process has or gets: the next version_N, or a NAME that has no checkpoint.
+
+        A run that ended before its first checkpoint begins again under its name.
+        """
+        logs.mkdir(parents=True, exist_ok=True)
+        numbers = [path.name.removeprefix(f"{cls.prefix}_") for path in logs.glob(f"{cls.prefix}_*")]
+        number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
+        while True:
+            run = cls(logs / (name or f"{cls.prefix}_{number}"))
+            remedy = f"choose another, or resume it with {spelled('ckpt_path', str(run.last))}"
+            taken = f"{spelled('name')}: {run.path} exists; {remedy}"
+            try:
+                run.path.mkdir()
+            except FileExistsError as error:
+                if name is None:
+                    number += 1
+                    continue
+                if run.last.exists() or not HAS_LOCKS or not run.path.is_dir():
+                    raise InputError(taken) from error
+            run.hold()  # Of processes that saw the same, this decides which one gets it.
+            if run.last.exists():  # Another process has had it in between.
+                release(run.path)
+                raise InputError(taken)
+            return run
+
+    def hold(self) -> None:
+        """Keep other processes from writing the run, and note that it is the newest: a file's time may be a copy's."""
+        if not hold(self.path):
+            return
+        with (self.path.parent / self.order).open("a", encoding="utf-8") as order:
+            order.write(f"{self.path.name}\n")

@@ -1,0 +1,195 @@
+"""Full and read-only disks, divergence and odd data; and that the same command gives the same bytes anywhere."""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from project.__main__ import main
+from project.data import store
+from project.runs.checkpoint import load
+from project.runs.run import Run
+from tests.conftest import Write
+
+pytestmark = pytest.mark.process
+
+Captured = pytest.CaptureFixture[str]
+RUN = Run(Path("lightning_logs") / "run")
+FIT = ["fit", "--name", "run", "--trainer.logger", "false", "--trainer.max_steps"]
+RESUME = ["fit", "--ckpt_path", str(RUN.last), "--trainer.logger", "false", "--trainer.max_steps"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@contextlib.contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as if the disk were full for longer ones."""
+    assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN, "a write would kill instead of failing"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def stderr_of(capsys: Captured, status: int, *arguments: str) -> list[str]:
+    """Run a command that must end with a status; return what it says of it, line by line."""
+    capsys.readouterr()
+    assert main(arguments) == status
+    assert not list(Path.cwd().rglob(".*")), "debris"
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_disk_too_full_for_logs_costs_one_warning_and_one_too_full_for_the_history_costs_that_too(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # The disk is not switched off here.
+    options = ["--data.root", str(blobs), "--data.track_test", "true", "--trainer.val_check_interval", "1"]
+    options += ["--model.hidden_features", "8"]
+    assert main([*FIT, "120", *options]) == 0
+    history, limit = RUN.table.path.read_bytes(), RUN.table.path.stat().st_size + 200
+    assert limit > RUN.last.stat().st_size + 2000, "a full history leaves room for checkpoints"
+    shutil.move(RUN.path, "whole")
+    with files_up_to(limit):
+        with pytest.raises(OSError, match="File too large"):
+            Path("big").write_bytes(bytes(limit + 1))
+        warned = stderr_of(capsys, 0, *FIT, "120", *options, "--trainer.logger", "true")
+        assert RUN.table.path.read_bytes() == history
+        assert not RUN.figures.exists() or not list(RUN.figures.iterdir()), "no figure fits"
+        warned += stderr_of(capsys, 0, *RESUME, "130", "--trainer.logger", "true")
+    assert len(warned) == 2
+    assert all(f"{RUN.path}: File too large; training goes on" in line for line in warned)
+    assert load(RUN.last)["global_step"] == 130
+    assert load(RUN.best)["global_step"] <= 130
+    rows, table = RUN.table.rows, RUN.table.path.read_bytes()
+    assert table.startswith(history)
+    assert table.endswith(b"\n"), "of the rows written together none is there, or all are"
+    assert rows < 130
+    assert stderr_of(capsys, 0, "test", "--name", "run") == []
+    (line,) = stderr_of(capsys, 2, *RESUME, "140")
+    assert f"{RUN.table.path}: has {rows} rows, the checkpoint 130; " in line
+
+
+@pytest.mark.parametrize(
+    ("limit", "free", "begin", "end"),
+    [
+        (4096, 2**40, f"error: {RUN.last}: ", ""),
+        (2**16, 0, "error: ", "File too large (scratch file of the rows)"),
+    ],
+    ids=["a checkpoint", "rows that do not fit memory"],
+)
+def test_a_disk_too_full_ends_the_run_before_its_first_step(
+    limit: int, free: int, begin: str, end: str, write_classes: Write, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    root = write_classes(*np.random.default_rng(0).normal(size=(2, 4000, 8)))
+    monkeypatch.setattr(store, "free_memory", lambda: free)
+    with files_up_to(limit):
+        *warned, line = stderr_of(capsys, 1, *FIT, "20", "--data.root", str(root))
+    assert len(warned) <= 1, "the scatter plot does not fit either"
+    assert line.startswith(begin)
+    assert end in line
+    assert not RUN.last.exists()
+    assert RUN.table.rows == 0
+    assert sorted(path.name for path in Path().iterdir()) == ["data", "lightning_logs"]
+
+
+def test_a_disk_that_gets_too_full_for_a_checkpoint_ends_the_run_and_keeps_the_one_before(capsys: Captured) -> None:
+    assert main([*FIT, "20"]) == 0
+    before = RUN.last.read_bytes()
+    with files_up_to(4096):
+        (line,) = stderr_of(capsys, 1, *RESUME, "60")
+    assert line.startswith("error: ")
+    assert line.endswith("best.ckpt: File too large")
+    assert RUN.last.read_bytes() == before
+    assert main([*RESUME, "60"]) == 0
+    assert main([*FIT, "60", "--name", "whole"]) == 0
+    assert RUN.table.path.read_bytes() == Run("whole").table.path.read_bytes(), "nothing lost"
+
+
+def test_no_folder_for_runs_ends_the_command_before_its_first_step(capsys: Captured) -> None:
+    Path("lightning_logs").touch()
+    (line,) = stderr_of(capsys, 1, *FIT, "1")
+    assert line.startswith("error: lightning_logs")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("disk", ["ro", "size=12k"])
+def test_a_real_disk_that_is_full_or_read_only_ends_the_command_in_one_line(disk: str) -> None:
+    def mounted(*command: str) -> "subprocess.CompletedProcess[str]":
+        script = 'mount -t tmpfs -o "$0" tmpfs . && cd "$PWD" && exec "$@"'
+        alone = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, disk]
+        return subprocess.run([*alone, *command], capture_output=True, text=True, timeout=120, check=False)
+
+    if shutil.which("unshare") is None or mounted("true").returncode:
+        pytest.skip("no mounting here")
+    done = mounted(sys.executable, "-m", "project", *FIT, "20")
+    *warned, line = done.stderr.splitlines()
+    full = f"error: {RUN.last}: No space left on device"
+    assert (done.returncode, line) == (1, "error: lightning_logs: Read-only file system" if disk == "ro" else full)
+    assert len(warned) <= 1, "the scatter plot does not fit either"
+
+
+@pytest.mark.parametrize("interval", ["20", "1"], ids=["between validations", "with validations"])
+def test_divergence_ends_the_run_with_finite_checkpoints(interval: str, capsys: Captured) -> None:
+    explosive = ["--model.lr", "1e38", "--model.activation", "relu", "--model.loss", "mse"]
+    (line,) = stderr_of(capsys, 3, *FIT, "1000", *explosive, "--trainer.val_check_interval", interval)
+    assert line.startswith("error: training diverged: ")
+    step = load(RUN.last)["global_step"]
+    assert step < 20
+    assert f"(lr=1e+38); last good checkpoint {RUN.last} (step {step}); try a smaller --model.lr" in line
+    for path in RUN.path.rglob("*.ckpt"):
+        assert all(bool(torch.isfinite(weights).all()) for weights in load(path)["state_dict"].values())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--model.standardize false", ["training did not beat guessing: ", "the features reach 2.9"]),
+        ("--model.lr 1000", ["training did not beat guessing: ", "try a smaller --model.lr than 1000"]),
+        ("--data.root alike --model.lr 1e-6", ["training did not beat guessing: ", "the classes may look alike"]),
+        ("--data.root flat", ["column 1 is constant; standardized to 0"]),
+        ("--data.root wide --model.standardize false --model.lr 1e-9", ["columns differ in scale by "]),
+    ],
+)
+def test_a_warning_names_what_is_odd(options: str, words: list[str], write_classes: Write, capsys: Captured) -> None:
+    classes = np.random.default_rng(0).normal(size=(2, 50, 2))
+    write_classes(*classes, name="alike")
+    for name, scale in {"flat": 0.0, "wide": 1e6}.items():
+        write_classes(classes[0] * [1, scale], classes[1] * [1, scale] + [9, 0], name=name)
+    (line,) = stderr_of(capsys, 0, *FIT, "20", *options.split())
+    assert line.startswith(f"warning: {words[0]}")
+    assert words[-1] in line
+
+
+@pytest.mark.process
+def test_the_same_command_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
+    locales = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()  # noqa: S607
+    other = next((name for name in locales if name.startswith(("tr_", "de_", "C.utf8"))), "C")
+    places = {
+        "here": {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"},
+        "some where/élse": {"TZ": "Pacific/Kiritimati", "LC_ALL": other, "PYTHONHASHSEED": "2"},
+    }
+    command, running = [sys.executable, "-m", "project", *FIT, "60", "--data.batch_size", "100"], []
+    for place, variables in places.items():
+        (tmp_path / place).mkdir(parents=True)
+        environment = {**os.environ, **variables}
+        running.append(subprocess.Popen(command, cwd=tmp_path / place, env=environment, stdout=subprocess.DEVNULL))
+    assert [process.wait(120) for process in running] == [0, 0]
+    first, second = (tmp_path / place / RUN.path for place in places)
+    files = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file

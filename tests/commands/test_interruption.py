@@ -1,0 +1,117 @@
+"""Killed or stopped anywhere and resumed, a run ends as if nothing had happened."""
+
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from project.__main__ import main
+from project.model import BinaryClassifier
+from project.runs.run import Run
+from tests.conftest import CONFIGS, wait_for_rows
+
+pytestmark = pytest.mark.process
+
+OPTIONS = {  # by signal: what is trained
+    signal.SIGINT: [],
+    signal.SIGTERM: ["--data.batch_size", "100"],
+    signal.SIGHUP: ["--trainer.val_check_interval", "7", "--data.track_test", "true"],
+}
+STEPS = 60
+RANDOM = random.Random(0).sample(range(1, STEPS), 3)  # noqa: S311
+MOMENTS = [("on_train_batch_end", step) for step in (*RANDOM, 40)]
+MOMENTS += [("validation_step", 40), ("validation_step", 42), ("on_validation_end", 20), ("on_train_start", 0)]
+MOMENTS += [("on_train_batch_end", STEPS), ("on_train_end", STEPS), *[("configure_optimizers", -1)] * 3]
+
+
+@contextmanager
+def signal_at(step: int, hook: str = "on_train_batch_end", number: int = signal.SIGTERM) -> Iterator[None]:
+    """Send this process a signal at the end of a hook of the model, once."""
+    usual, sent = getattr(BinaryClassifier, hook), []
+
+    def signalled(model: BinaryClassifier, *arguments: object) -> object:
+        result = usual(model, *arguments)
+        if model.global_step == max(0, step) and not sent:
+            sent.append(step)
+            signal.raise_signal(number)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BinaryClassifier, hook, signalled)
+        yield
+    assert sent
+
+
+def assert_same(run: Run, other: Run) -> None:
+    for file in "history.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "figures/boundary.png":
+        assert (run.path / file).read_bytes() == (other.path / file).read_bytes(), file
+    assert not list(run.path.rglob(".*")), "debris"
+
+
+@pytest.mark.process
+def test_kill_9_leaves_no_mark() -> None:
+    command = [sys.executable, "-m", "tests.campaigns.kills", "--kills", "3", "--seed", "0"]
+    done = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.startswith("kill -9: 3 kills")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", OPTIONS)
+def test_a_signal_stops_a_run_that_resumes_as_if_it_had_not(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command, run = [sys.executable, "-m", "project", "fit", "--name", "parts", *OPTIONS[number]], Run("parts")
+    with subprocess.Popen([*command, "--trainer.max_steps", "1000000"], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for_rows(run)
+            process.send_signal(number)
+            _, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number
+    step = run.checkpoint()["global_step"]
+    assert run.history()["step"].tolist() == list(range(1, step + 1)), "no step lost"
+    sentence, resume = stderr.split(f" after iteration {step}; resume with: python -m project ")
+    assert (sentence, stderr.count("\n")) == (f"interrupted by {number.name}", 1)
+    for continued in resume.split(), ["fit", "--name", "whole", *OPTIONS[number]]:
+        assert main([*continued, "--trainer.max_steps", str(step + 30)]) == 0
+    assert_same(run, Run("whole"))
+    assert run.config.read_bytes() == Run("whole").config.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that nothing interrupts."""
+    options = ["--trainer.default_root_dir", str(folder := tmp_path_factory.mktemp("whole"))]
+    for number, more in OPTIONS.items():
+        assert main(["fit", "--name", number.name, "--trainer.max_steps", str(STEPS), *options, *more]) == 0
+    return folder / "lightning_logs"
+
+
+@pytest.mark.parametrize("i", range(len(MOMENTS)))
+def test_a_signal_at_any_moment_loses_nothing(
+    i: int, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In or after an iteration or a validation, or before the first: there, the same command begins again."""
+    number, (hook, step) = list(OPTIONS)[i % 3], MOMENTS[i]  # Only SIGHUP's run validates after iteration 42.
+    before, run = signal.getsignal(number), Run("run")
+    monkeypatch.chdir(tmp_path)
+    command = ["fit", "--name", "run", "--trainer.max_steps", str(STEPS), *OPTIONS[number]]
+    try:
+        with signal_at(step, hook, number):
+            status: object = main(command)
+    except SystemExit as end:
+        status = end.code
+    assert status == (128 + number if step < STEPS else 0), "in the last iteration, it is over"
+    assert signal.getsignal(number) is before
+    if step >= 0:
+        assert run.checkpoint()["global_step"] == run.table.rows == step
+        command = ["fit", "--name", "run", "--ckpt_path", "last"]
+    assert step == STEPS or main(command) == 0
+    assert_same(run, Run(whole / number.name))

@@ -1,0 +1,230 @@
+"""Each number of a test and its interval, against plain Python and double loops."""
+
+import json
+import math
+from statistics import NormalDist, fmean, pstdev
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from project.evaluation import metrics as evaluation
+from project.evaluation.estimate import Estimate, as_json
+from project.evaluation.metrics import area, design_effect, evaluate, mean, newcombe, reliability, share, wilson
+
+NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
+PROBABILITY = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1.0]) | st.floats(0, 1)
+CLASSES = st.tuples(st.lists(PROBABILITY, min_size=1, max_size=8), st.lists(PROBABILITY, min_size=1, max_size=8))
+Patch = pytest.MonkeyPatch
+
+
+def above(p: float, q: float) -> float:
+    return (p > q) + (p == q) / 2
+
+
+def same(values: tuple[float, ...], expected: tuple[float, ...]) -> bool:
+    return np.allclose(values, expected, rtol=0, atol=1e-9, equal_nan=True)
+
+
+@given(CLASSES, st.booleans())
+def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list[float]], lost: bool) -> None:
+    """Exactly 0.5 speaks for class 1; NaN is a wrong answer, and there is no AUC and no loss with it."""
+    if lost:
+        classes = ([*classes[0], NAN], [NAN, *classes[1]])
+    certainty = [1 - p for p in classes[0]], classes[1]
+    right = [p < 0.5 for p in classes[0]], [p >= 0.5 for p in classes[1]]
+    both = certainty[0] + certainty[1]
+    with Patch.context() as patch:
+        patch.setattr(evaluation, "DRAWS", 10)
+        found = evaluate(np.repeat([0.0, 1.0], [len(rows) for rows in classes]), np.concatenate(classes))
+    by_hand = {
+        "accuracy": fmean(right[0] + right[1]),
+        "sensitivity": fmean(right[1]),
+        "specificity": fmean(right[0]),
+        "auc": NAN if lost else fmean(above(p, q) for p in classes[1] for q in classes[0]),
+        "bce": fmean(-math.log(max(c, 1e-7)) for c in both),
+        "mse": fmean((1 - c) ** 2 for c in both),
+    }
+    assert list(found) == list(by_hand)
+    assert same(tuple(estimate.value for estimate in found.values()), tuple(by_hand.values()))
+    of_area = "Newcombe" if found["auc"].value in (0, 1) and min(map(len, classes)) > 1 else "DeLong"
+    assert [estimate.method for estimate in found.values()] == ["Wilson"] * 3 + [of_area] + ["bootstrap"] * 2
+    text = json.dumps(as_json(found), allow_nan=False)
+    assert text.count("null") == sum(np.isnan(estimate[:3]).sum() for estimate in found.values())
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.sampled_from([0, n]) | st.integers(0, n), st.just(n))))
+def test_the_ends_of_wilsons_interval_solve_its_equation(counts: tuple[int, int]) -> None:
+    successes, rows = counts
+    share, low, high, _ = wilson(successes, rows)
+    for p in low, high:
+        assert abs((share - p) ** 2 - Z**2 * p * (1 - p) / rows) < 1e-9
+    assert share == successes / rows
+    assert 0 <= low < high <= 1
+    assert (low == 0, high == 1) == (successes == 0, successes == rows)
+    assert low <= share <= high
+
+
+@given(CLASSES)
+def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[float], list[float]]) -> None:
+    negative, positive = classes
+    n, m = len(negative), len(positive)
+    value, ends = sum(above(p, q) for p in positive for q in negative) / n / m, (NAN, NAN)
+    if min(n, m) >= 2:
+        of_positive = [sum(above(p, q) for q in negative) / n for p in positive]
+        of_negative = [sum(above(p, q) for p in positive) / m for q in negative]
+        variance = sum((v - value) ** 2 for v in of_positive) / (m - 1) / m
+        variance += sum((v - value) ** 2 for v in of_negative) / (n - 1) / n
+        ends = max(0, value - Z * math.sqrt(variance)), min(1, value + Z * math.sqrt(variance))
+        if value in (0, 1):
+            ends = newcombe(value, n, m)[1:3]
+    found = area(np.repeat([0.0, 1.0], [n, m]), np.concatenate(classes))
+    assert same(found[:3], (value, *ends))
+
+
+@given(st.sampled_from([0.0, 1.0]), st.integers(2, 1000), st.integers(2, 1000))
+def test_classes_that_do_not_overlap_leave_the_area_uncertain(area: float, n: int, m: int) -> None:
+    """The interval's end is where what was found lies Z standard errors away, by Hanley and McNeil's own terms."""
+    found = newcombe(area, n, m)
+    end = found.low if area else found.high
+    assert (found.low, found.high)[int(area)] == area
+    assert 0 < end < 1
+    first, second, others = end / (2 - end), 2 * end**2 / (1 + end), (n + m) / 2 - 1
+    variance = (end * (1 - end) + others * (first - end**2) + others * (second - end**2)) / (n * m)
+    assert abs(area - end) == pytest.approx(Z * math.sqrt(variance), rel=1e-6)
+    assert newcombe(area, 2 * n, 2 * m).high - newcombe(area, 2 * n, 2 * m).low < found.high - found.low
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 5), (3, 20), (15, 15), (2, 50)])
+def test_an_area_at_the_end_of_newcombes_interval_hardly_ever_shows_as_one(n: int, m: int) -> None:
+    """Of exponential and of normal probabilities of that area, 2.5 % of samples at most do not overlap."""
+    end, rng, size = newcombe(1, n, m).low, np.random.default_rng(0), 20_000
+    normal = [rng.normal(shift, 1, (size, k)) for shift, k in ((0, n), (math.sqrt(2) * NormalDist().inv_cdf(end), m))]
+    exponential = [rng.exponential(scale, (size, k)) for scale, k in ((1 - end, n), (end, m))]
+    for zeros, ones in normal, exponential:
+        assert np.mean(ones[:, :1] > zeros[:, :1]) == pytest.approx(end, abs=0.02)
+        assert np.mean(ones.min(1) > zeros.max(1)) <= 0.025
+
+
+T = {1: 12.7062047362, 2: 4.3026527297, 3: 3.1824463053, 4: 2.7764451052}  # scipy.stats.t.ppf(0.975, freedom)
+GROUPED = st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1]), PROBABILITY), min_size=3, max_size=30)
+
+
+def error_of(parts: list[float], groups: list[int]) -> tuple[float, float]:
+    """Return Student's t and the error of a sum, by a loop over groups, or NaN twice of a single one."""
+    sums = [sum(part for part, of in zip(parts, groups, strict=True) if of == group) for group in set(groups)]
+    if len(sums) == 1:
+        return NAN, NAN
+    return T[len(sums) - 1], math.sqrt(len(sums) / (len(sums) - 1) * sum(value**2 for value in sums))
+
+
+@given(GROUPED)
+def test_by_group_errors_are_those_of_sums_over_groups(rows: list[tuple[int, int, float]]) -> None:
+    groups, values = [group for group, _, _ in rows], [p for _, _, p in rows]
+    centre = fmean(values)
+    t, error = error_of([(value - centre) / len(rows) for value in values], groups)
+    assert same(mean(np.array(values), np.array(groups))[:3], (centre, centre - t * error, centre + t * error))
+    right = [bool(label) for _, label, _ in rows]
+    part, (value, low, high, method) = fmean(right), share(np.array(right), np.array(groups))
+    assert (value, method) == (part, "Wilson by group")
+    t, error = error_of([(one - part) / len(rows) for one in right], groups)
+    worth = float(len(set(groups)))
+    if 0 < part < 1:
+        effect = error**2 * len(rows) / part / (1 - part)
+        assert same((design_effect(np.array(right), np.array(groups)),), (effect,))
+        worth = len(rows) / max(1, effect * (t / Z) ** 2)
+    assert same((low, high), (NAN, NAN) if len(set(groups)) == 1 else wilson(part * worth, worth)[1:3])
+
+
+@given(GROUPED.filter(lambda rows: min(sum(label == one for _, label, _ in rows) for one in (0, 1)) > 1))
+def test_by_group_the_error_of_auc_is_that_of_summed_placement_values(rows: list[tuple[int, int, float]]) -> None:
+    groups, labels, probabilities = (np.array(column) for column in zip(*rows, strict=True))
+    of = {one: [p for _, label, p in rows if label == one] for one in (0, 1)}
+    value = fmean(above(p, q) for p in of[1] for q in of[0])
+    placed = [fmean(above(p, q) for q in of[0]) if label else fmean(above(q, p) for q in of[1]) for _, label, p in rows]
+    t, error = error_of([(v - value) / len(of[r[1]]) for v, r in zip(placed, rows, strict=True)], groups.tolist())
+    expected = (value, max(0, value - t * error), min(1, value + t * error)) if t > 0 else (value, NAN, NAN)
+    if t > 0 and value in (0, 1):
+        expected = tuple(newcombe(value, *(len(set(groups[labels == one])) for one in (0, 1)))[:3])
+    assert same(area(labels.astype(float), probabilities, groups)[:3], expected)
+
+
+def test_if_each_row_is_its_own_group_the_intervals_are_those_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    labels, probabilities = np.repeat([0.0, 1.0], 200), np.sort(rng.random(400))
+    by_row, by_group = (evaluate(labels, probabilities, groups) for groups in (None, np.arange(400)))
+    assert [by_group[name].value for name in by_row] == [by_row[name].value for name in by_row]
+    for name, (value, low, high, _) in by_row.items():
+        np.testing.assert_allclose(by_group[name][1:3], (low, high), atol=(high - low) / 30, err_msg=f"{name} {value}")
+
+
+def test_of_rows_in_groups_the_interval_by_group_covers_the_truth_and_wilsons_does_not() -> None:
+    """Of 15 groups of 20 rows whose shares of right answers differ: a correlation of 0.2 within a group."""
+    rng, groups, found = np.random.default_rng(0), np.repeat(np.arange(15), 20), list[tuple[bool, bool]]()
+    for chance in rng.beta(0.85 * 4, 0.15 * 4, (1000, 15)):
+        right = rng.random(300) < np.repeat(chance, 20)
+        found.append(tuple(low <= 0.85 <= high for _, low, high, _ in (share(right, groups), share(right))))  # type: ignore[arg-type]
+    by_group, by_row = (fmean(column) for column in zip(*found, strict=True))
+    assert 0.93 < by_group < 0.98
+    assert by_row < 0.75
+
+
+def test_the_bootstrap_of_a_share_has_the_quantiles_of_a_binomial_distribution() -> None:
+    rows, ones = 30, 12
+    below, quantiles = 0.0, list[int]()
+    for k in range(rows + 1):
+        chance = math.comb(rows, k) * (ones / rows) ** k * (1 - ones / rows) ** (rows - k)
+        quantiles += [k for quantile in (0.025, 0.975) if below < quantile <= below + chance]
+        below += chance
+    values = np.repeat([1.0, 0.0], [ones, rows - ones])
+    assert same(mean(values)[:3], (ones / rows, quantiles[0] / rows, quantiles[1] / rows))
+    assert mean(values) == mean(values)
+
+
+def test_the_bootstrap_covers_a_known_mean(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(evaluation, "DRAWS", 400)
+    found = [mean(values) for values in np.random.default_rng(1).gamma(2, 1, (200, 50))]
+    assert 0.88 < fmean(low < 2 < high for _, low, high, _ in found) < 0.99
+
+
+def test_of_very_many_rows_the_interval_is_the_normal_one(monkeypatch: Patch) -> None:
+    values = np.random.default_rng(0).exponential(size=2000)
+    drawn = mean(values)
+    monkeypatch.setattr(evaluation, "MOST_DRAWN", len(values))
+    assert mean(values) == drawn
+    monkeypatch.setattr(evaluation, "MOST_DRAWN", len(values) - 1)
+    value, half = fmean(values), Z * pstdev(values) / math.sqrt(len(values))
+    normal = mean(values)
+    assert same(normal[:3], (value, value - half, value + half))
+    assert (drawn.method, normal.method) == ("bootstrap", "normal")
+    np.testing.assert_allclose(drawn[1:3], normal[1:3], atol=half / 10)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 100)), min_size=1, max_size=30))
+def test_reliability_by_hand(pairs: list[tuple[int, int]]) -> None:
+    """Of whole percent, whose bins are those of their tens; 100 % is in the last one."""
+    labels, probabilities = np.array(pairs, float).T / [[1], [100]]
+    with Patch.context() as patch:
+        patch.setattr(evaluation, "CALIBRATED_DRAWS", 2)
+        found = reliability(labels, probabilities)
+    error = 0.0
+    for i in range(10):
+        here = [(label, percent / 100) for label, percent in pairs if min(percent // 10, 9) == i]
+        observed, predicted = (fmean(column) for column in zip(*here, strict=True)) if here else (NAN, NAN)
+        assert same((found.rows[i], found.observed[i], found.predicted[i]), (len(here), observed, predicted))
+        error += abs(observed - predicted) * len(here) / len(pairs) if here else 0
+    assert found.error == pytest.approx(error, abs=1e-9)
+
+
+def test_the_error_if_calibrated_is_that_of_labels_drawn_with_these_probabilities() -> None:
+    rng = np.random.default_rng(5)
+    probabilities = rng.beta(0.7, 0.7, 120)
+    drawn = [reliability((rng.random(120) < probabilities).astype(float), probabilities) for _ in range(200)]
+    assert len({found.error_if_calibrated for found in drawn}) == 1, "it does not depend on labels"
+    assert fmean(found.error for found in drawn) == pytest.approx(drawn[0].error_if_calibrated, rel=0.07)
+
+
+def test_json_has_null_for_what_is_not_finite() -> None:
+    found = as_json({"a": Estimate(1.5, NAN, math.inf, "x"), "b": Estimate(NAN, 0.0, 1.0, "x")})
+    assert found == {"a": 1.5, "a_interval": [None, None], "b": None, "b_interval": [0.0, 1.0]}

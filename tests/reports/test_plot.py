@@ -1,0 +1,205 @@
+"""A run's figures, drawn again from what its folder holds."""
+
+import io
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+from tests.test_interruption import signal_at
+
+from project import Run
+from project.__main__ import main
+from project.data import NpyDataModule, classes
+from project.errors import InputError
+from project.figures.boundary import Classes, Grid, Scene, nearness
+from project.figures.style import Numbers, to_pixels
+from project.model import BinaryClassifier
+from project.runs.checkpoint import snapshots
+from tests.figures.test_figures import ODD
+
+NAMES = ("scatter", "loss", "accuracy", "boundary", "hidden")
+BAD = ("--dpi 9", "--width 0", "--format gif", "history.csv", "config.yaml", "last.ckpt", "data")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("workplace")]
+
+
+def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
+    return {name: (run.figures / f"{name}.{form}").read_bytes() for name in NAMES}
+
+
+@pytest.mark.parametrize("name", ["bce", "minibatch", "notebook"])
+def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So does Python, where a run also gives its parts; the settings of a user change no pixel."""
+    drawn = pictures(run := Run(name))
+    film = (run.figures / "boundary.gif").read_bytes()
+    shutil.rmtree(run.figures)
+    with mpl.rc_context(ODD):
+        assert main(["plot", name]) == 0
+        for figure, data in drawn.items():
+            np.testing.assert_array_equal(to_pixels(run.figure(figure)), Image.open(io.BytesIO(data)))
+    assert pictures(run) == drawn
+    assert (run.figures / "boundary.gif").read_bytes() == film
+    written = [*(run.figures / f"{name}.png" for name in NAMES), run.figures / "boundary.gif", run.path / "report.html"]
+    assert capsys.readouterr().out == "".join(f"written: {path}\n" for path in written)
+    test = run.data().test
+    with torch.no_grad():
+        right = (run.model()(test.features) >= 0.5) == test.labels
+    assert right.double().mean().item() == pytest.approx(run.history()["test_accuracy"][-1])
+    with pytest.raises(ValueError, match="no such figure; need one of scatter, loss"):
+        run.figure("confusion")
+
+
+def test_the_film_shows_the_models_of_shorter_runs() -> None:
+    """After validations 1, 2, 4, 8, ...; the file is small, and its pictures differ."""
+    shown = (0, 1, 2, 4, 8, 16, 32, 50)
+    models = snapshots(Run("bce").checkpoint(), BinaryClassifier)
+    assert list(models) == [20 * validation for validation in shown]
+    for steps in 20, 40:
+        assert main(["fit", "--name", str(steps), "--trainer.max_steps", str(steps)]) == 0
+        torch.testing.assert_close(models[steps].state_dict(), Run(str(steps)).model().state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(models[0].state_dict(), Run("bce").model(initial=True).state_dict(), rtol=0, atol=0)
+    file = Run("bce").figures / "boundary.gif"
+    assert file.stat().st_size < 2_000_000
+    with Image.open(file) as film:
+        frames = [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(film)]
+        assert (film.size, len(set(frames))) == ((1280, 480), len(shown))
+
+
+def test_a_network_of_very_many_parameters_has_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("project.callbacks.snapshots.MOST", 128)
+    assert main(["fit", "--name", "run", "--trainer.max_steps", "20"]) == 0
+    assert Run("run").checkpoint()["snapshots"] == {}
+    assert main(["plot", "run"]) == 0
+    assert not (Run("run").figures / "boundary.gif").exists()
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+@pytest.mark.parametrize(("dpi", "width"), [(100, None), (50, 3.2)])
+def test_files_have_the_size_asked_for(form: str, dpi: int, width: float | None) -> None:
+    """A figure keeps its shape, of which some have two panels; a point of an svg or pdf is a 72nd of an inch."""
+    options = ["--dpi", str(dpi), "--width", str(width)] if width else []
+    assert main(["plot", *options, "--format", form]) == 0
+    pattern = rb'width="([\d.]+)pt" height="([\d.]+)pt"' if form == "svg" else rb"MediaBox \[ 0 0 (\S+) (\S+) "
+    for name, data in pictures(Run("bce"), form).items():
+        double = name in ("boundary", "hidden")
+        across = width or (12.8 if double else 6.4)
+        inches = across, across * (0.375 if double else 0.75)
+        if form == "png":
+            assert Image.open(io.BytesIO(data)).size == tuple(int(side * dpi + 1e-9) for side in inches)
+        else:
+            assert [float(side) / 72 for side in re.findall(pattern, data)[0]] == pytest.approx(inches)
+        assert len(data) < 1_000_000
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_what_cannot_be_drawn_is_one_line(bad: str, blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options out of range, a file that is gone, and other data than those of the run."""
+    run, options = Run("bce"), bad.split() if bad.startswith("-") else []
+    if bad == "data":
+        run.config.write_text(run.config.read_text().replace("root: null", f"root: {blobs}"))
+    elif not options:
+        next(run.path.rglob(bad)).unlink()
+    assert main(["plot", "bce", *options]) == 2
+    named = str(blobs) if bad == "data" else bad.partition(" ")[0]
+    assert re.fullmatch(f"error: .*{re.escape(named)}.*\n", capsys.readouterr().err)
+
+
+def test_an_interrupted_run_is_drawn() -> None:
+    with signal_at(13):
+        assert main(["fit", "--name", "run"]) == 143
+    run = Run("run")
+    assert [file.name for file in run.figures.iterdir()] == ["scatter.png"]
+    assert (main(["plot"]), len(pictures(run))) == (0, len(NAMES))
+    assert list(run.figure("loss").axes[0].lines[0].get_xdata()) == list(range(1, 14))
+    assert [ax.get_title() for ax in run.figure("boundary").axes[:2]] == ["before training", "after 13 iterations"]
+
+
+@pytest.mark.parametrize("most", [classes.MOST_DOTS, 10])
+def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in its class and subset; and the title says so."""
+    monkeypatch.setattr(classes, "MOST_DOTS", most)
+    (data := NpyDataModule(blobs)).setup("fit")
+    shown = {(name, label): rows for name, parts in data.classes.dots.items() for label, rows in enumerate(parts)}
+    for (name, label), rows in shown.items():
+        subset = getattr(data, name)
+        expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
+        assert set(map(tuple, rows.astype(np.float32))) <= set(map(tuple, expected))
+    assert (len(shown), sum(map(len, shown.values()))) == (6, min(most, 100))
+    run, some = Run("bce", data=data), sum(len(rows) for (name, _), rows in shown.items() if name != "test")
+    titles = run.figure("scatter").axes[0].get_title(), run.figure("boundary").get_suptitle()
+    notes = "10 of 100 datapoints, at random", f"{some} of 80 datapoints, at random"
+    assert titles == (notes if most == 10 else ("All datapoints", ""))
+
+
+def test_only_the_figure_of_a_test_shows_test_rows(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the pictures of the boundary, of hidden units and of the film that fit draws; they have all other rows."""
+    drawn, vouching = list[Mapping[str, Classes]](), list[Numbers]()
+
+    def scene(where: Grid, shown: Mapping[str, Classes], *others: Any) -> Scene:
+        drawn.append(shown)
+        return Scene(where, shown, *others)
+
+    def near(where: Grid, train: Numbers) -> Numbers | None:
+        vouching.append(train)
+        return nearness(where, train)
+
+    monkeypatch.setattr("project.reports.view.Scene", scene)
+    monkeypatch.setattr("project.reports.view.nearness", near)
+    assert main(["fit", "--name", "run", "--data.root", str(blobs), "--trainer.max_steps", "80"]) == 0
+    assert (len(drawn), main(["test"]), len(drawn)) == (3, 0, 4)
+    data = Run("run").data()
+    rows, labels = data.train.features, data.train.labels[:, 0]
+    vouchers = torch.cat([rows[labels == 0], rows[labels == 1]])
+    for i, (shown, train) in enumerate(zip(drawn, vouching, strict=True)):
+        assert list(shown) == [["training", "validation"], ["training"], ["training", "validation"], ["test"]][i]
+        np.testing.assert_array_equal(train.astype(np.float32), vouchers)
+        for name, parts in shown.items():
+            subset = {"training": data.train, "validation": data.val, "test": data.test}[name]
+            for label, rows in enumerate(parts):
+                expected = subset.features[subset.labels[:, 0] == label]
+                np.testing.assert_array_equal(rows.astype(np.float32), expected)
+
+
+def test_a_test_leaves_figures_that_plot_draws_again() -> None:
+    """Of each checkpoint that was tested; not the boundary of a checkpoint that has changed since."""
+    run, tests = Run("run"), ("test", "test-boundary", "test-early", "test-early-boundary")
+    early = run.last.with_name("early.ckpt")
+    assert main(["fit", "--name", "run", "--trainer.max_steps", "20"]) == 0
+    shutil.copy(run.last, early)
+    assert main(["fit", "--name", "run", "--ckpt_path", "last", "--trainer.max_steps", "40"]) == 0
+    assert run.figure_names() == [*NAMES]
+    assert main(["test"]) == main(["test", "--ckpt_path", str(early)]) == 0
+    assert run.figure_names() == [*NAMES, *tests]
+    drawn = {name: (run.figures / f"{name}.png").read_bytes() for name in tests}
+    shutil.rmtree(run.figures)
+    assert main(["plot", "--name", "run"]) == 0
+    assert {name: (run.figures / f"{name}.png").read_bytes() for name in tests} == drawn
+    for name, step in ("test-boundary", 40), ("test-early-boundary", 20):
+        assert run.figure(name).axes[0].get_title() == f"after {step} iterations"
+        assert run.figure(name.removesuffix("-boundary")).get_suptitle().endswith(f".ckpt after {step} iterations")
+    shutil.copy(early, run.last)
+    with pytest.raises(InputError, match="its test is of iteration 40; test the checkpoint of 20"):
+        run.figure("test-boundary")
+
+
+@pytest.mark.parametrize("name", ["scatter", "accuracy"])
+def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(f"project.reports.plot.{name}", lambda *_: 1 / 0)
+        assert main(["fit", "--name", "run", "--trainer.max_steps", "30"]) == 0
+    stderr, run = capsys.readouterr().err, Run("run")
+    assert stderr.startswith(
+        f"warning: {name} was not drawn (division by zero); try again later with: python -m project "
+    )
+    assert stderr.count("\n") == 1
+    assert (run.checkpoint()["global_step"], run.table.rows) == (30, 30)
+    assert not (run.figures / f"{name}.png").exists()
+    assert (main(stderr.split()[-2:]), len(pictures(run))) == (0, len(NAMES))
