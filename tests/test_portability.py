@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-# Takes away what Windows or macOS lack. Only project.runs.disk is told that it runs on Windows: pathlib would believe it.
+# Takes away what Windows or macOS lack. Only runs.disk is told that it runs on Windows: pathlib would believe it.
 WITHOUT = """
 import ctypes, json, mmap, os, signal, sys, tempfile
 from pathlib import Path

@@ -28,7 +28,7 @@ from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 METRICS = ("loss", "accuracy", "bce", "mse")
 Captured = pytest.CaptureFixture[str]
 BOMB = "\n".join(
