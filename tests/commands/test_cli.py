@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.test_interruption import signal_at
 
 from project.__main__ import COMMANDS, main
 from project.data import NpyDataModule, sample
@@ -25,6 +24,7 @@ from project.model import BCELoss
 from project.runs.checkpoint import DigestCheckpointIO, load
 from project.runs.disk import release
 from project.runs.run import Run
+from tests.commands.test_interruption import signal_at
 
 pytestmark = pytest.mark.process
 

@@ -15,7 +15,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
-from tests.data.test_arrays import FLOATS, assert_refused, shapes, tables
 
 from project.data import arrays, checks
 from project.data.checks import Features, Overlap, checked_rows, fingerprint, hash_rows, survey
@@ -23,6 +22,7 @@ from project.data.npy import open_array
 from project.data.scales import Moments
 from project.data.split import TEST, TRAIN, Assignment, split
 from project.errors import InputWarning
+from tests.data.test_npy import FLOATS, assert_refused, shapes, tables
 
 Floats = npt.NDArray[np.float64]
 LARGEST = float(np.finfo(np.float32).max)

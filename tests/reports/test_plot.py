@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
-from tests.test_interruption import signal_at
 
 from project import Run
 from project.__main__ import main
@@ -22,6 +21,7 @@ from project.figures.boundary import Classes, Grid, Scene, nearness
 from project.figures.style import Numbers, to_pixels
 from project.model import BinaryClassifier
 from project.runs.checkpoint import snapshots
+from tests.commands.test_interruption import signal_at
 from tests.figures.test_figures import ODD
 
 NAMES = ("scatter", "loss", "accuracy", "boundary", "hidden")

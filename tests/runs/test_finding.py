@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.test_run import make_trained
 
 from project.errors import InputError, InputWarning
 from project.runs.disk import release
 from project.runs.finding import find_checkpoint, newest
+from tests.runs.test_run import make_trained
 
 
 def test_newest_is_the_run_that_began_or_went_on_last_whatever_the_times_of_files(tmp_path: Path) -> None:
