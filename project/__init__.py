@@ -4,14 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from project.commands.api import fit
+    from project.commands.api import Run, fit
     from project.data import NpyDataModule
     from project.model import BCELoss, BinaryClassifier, NNet
-    from project.runs.run import Run
 
 __all__ = ["BCELoss", "BinaryClassifier", "NNet", "NpyDataModule", "Run", "fit"]
 
-HOMES = {"NpyDataModule": "data", "Run": "runs.run", "fit": "commands.api"}
+HOMES = {"NpyDataModule": "data", "Run": "commands.api", "fit": "commands.api"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,8 +11,6 @@ import torch
 import yaml
 from jsonargparse import get_loader
 
-from project.errors import IS_COMMAND
-
 TRAINER_DEFAULTS = {
     "max_steps": 1000,
     "val_check_interval": 20,
@@ -115,8 +113,7 @@ def check(**options: float | None) -> None:
 def look_up(option: str, name: str, table: Mapping[str, Any]) -> Any:
     """Return what an option's name stands for in a table, or raise a ValueError that lists the names."""
     if name not in table:
-        how = " (--allow-import PACKAGE)" * IS_COMMAND.get()
-        raise ValueError(f"{option}: {name}; need one of {', '.join(table)}; a package of your own adds others{how}")
+        raise ValueError(f"{option}: {name}; need one of {', '.join(table)}, or --allow-import a PACKAGE that adds it")
     return table[name]
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from filelock import FileLock
 
+from project import Run
 from project.__main__ import main
-from project.runs.run import Run
 
 torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 

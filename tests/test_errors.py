@@ -7,19 +7,8 @@ import pytest
 
 from project.__main__ import main
 from project.data import NpyDataModule
-from project.errors import InputError, as_command, listed, spelled
+from project.errors import InputError, join_words
 from tests.conftest import Write
-
-
-def test_an_option_is_spelled_as_it_was_given() -> None:
-    assert (spelled("data.balance", "downsample"), spelled("data.root")) == ("balance='downsample'", "root")
-    with as_command():
-        assert (spelled("data.balance", "downsample"), spelled("data.root")) == (
-            "--data.balance downsample",
-            "--data.root",
-        )
-        assert spelled("model.standardize", True) == "--model.standardize true"
-    assert spelled("model.standardize", True) == "standardize=True"
 
 
 def test_a_command_and_a_call_meet_the_same_error_in_their_own_words(
@@ -34,6 +23,6 @@ def test_a_command_and_a_call_meet_the_same_error_in_their_own_words(
 
 
 def test_of_many_items_the_first_ones_are_named() -> None:
-    assert listed([1]) == "1"
-    assert listed([1, 2, 3]) == "1, 2 and 3"
-    assert listed(range(20), most=3) == "0, 1, 2 and 17 more"
+    assert join_words([1]) == "1"
+    assert join_words([1, 2, 3]) == "1, 2 and 3"
+    assert join_words(range(20), most=3) == "0, 1, 2 and 17 more"

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from project import Run
 from project.data import sample
-from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from project.callbacks.phases import is_validation_of_fit
 from project.errors import InterruptedRunError
 from project.runs.disk import write_whole
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 
 class Checkpoints(Checkpoint):
@@ -31,7 +31,7 @@ class Checkpoints(Checkpoint):
         self.best_loss = float(state_dict["best_loss"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run, self._saved_step = Run.of_trainer(trainer), trainer.global_step or -1
+        self.run, self._saved_step = RunFolder.of_trainer(trainer), trainer.global_step or -1
         if trainer.global_step == 0:  # Saving now proves before the first iteration that checkpoints can be written.
             self.best_loss = float("inf")
             self._save_last(trainer)

@@ -8,10 +8,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.callbacks.phases import is_validation_of_fit
-from project.errors import InputWarning, spelled
+from project.errors import InputWarning
 from project.model.loss import METRICS
 from project.runs.checkpoint import diverged
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 BARELY_BETTER = 0.55  # an accuracy
 
@@ -47,16 +47,14 @@ class Divergence(Callback):
 
     def _check(self, trainer: Trainer, name: str, loss: float) -> None:
         if not math.isfinite(loss):
-            raise diverged(f"{name} is {loss}", trainer.global_step, Run.of_trainer(trainer).last)
+            raise diverged(f"{name} is {loss}", trainer.global_step, RunFolder.of_trainer(trainer).last)
 
     def _likely_cause(self, trainer: Trainer, options: Any, sure: bool) -> str:
         mean, std = trainer.datamodule.statistics  # type: ignore[attr-defined]  # Lightning attaches it.
         reach = (mean.abs() + 2 * std).max().item()
         if not options["standardize"] and reach > 10:
-            return (
-                f"the features reach {reach:.3g}, which saturates the network; try {spelled('model.standardize', True)}"
-            )
+            return f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
         if sure:
-            return f"the network is sure and wrong; try a smaller {spelled('model.lr')} than {options['lr']}"
-        small = f"{spelled('model.lr')} and {spelled('trainer.max_steps')}"
+            return f"the network is sure and wrong; try a smaller --model.lr than {options['lr']}"
+        small = "--model.lr and --trainer.max_steps"
         return f"the classes may look alike, or {small} may be too small"

@@ -9,9 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from project.callbacks.tensorboard import show
 from project.errors import InputWarning
 from project.figures.style import encoded, spread, to_pixels, to_png
-from project.reports.plot import draw_film, of_training, write_film
+from project.reports.plot import draw, draw_film, of_training, write_film
 from project.runs.disk import tolerated, write_whole
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 AT_START = ("scatter",)
 FILM = "boundary during training"
@@ -24,11 +24,11 @@ class Figures(Callback):
     TensorBoard gets them too, and pictures of boundary.gif under their iterations: its slider shows the boundary move.
     """
 
-    run: Run | None = None  # once training has started
+    run: RunFolder | None = None  # once training has started
     _told = -1  # the last iteration of which TensorBoard has the pictures
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run = Run.of_trainer(trainer)
+        self.run = RunFolder.of_trainer(trainer)
         if not trainer.is_global_zero:
             return
         with self._tolerant(trainer, "what figures show"):
@@ -56,7 +56,7 @@ class Figures(Callback):
     def _draw(self, trainer: Trainer, name: str) -> None:
         assert self.run is not None
         with self._tolerant(trainer, name):
-            pixels = to_pixels(self.run.figure(name))
+            pixels = to_pixels(draw(self.run, name))
             png, (height, width, _) = to_png(pixels), pixels.shape
             show(trainer, name, png, (width, height), trainer.global_step)
             with tolerated(self.run.path):
@@ -68,5 +68,5 @@ class Figures(Callback):
         try:
             yield
         except Exception as error:  # On odd names and values, matplotlib and its fonts raise anything.
-            advice = f"try again later with: python -m project plot {Run.of_trainer(trainer).path}"
+            advice = f"try again later with: python -m project plot {RunFolder.of_trainer(trainer).path}"
             warnings.warn(f"{name} was not drawn ({error}); {advice}", InputWarning, stacklevel=2)

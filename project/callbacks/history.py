@@ -10,7 +10,7 @@ from project.callbacks.phases import is_validation_of_fit
 from project.errors import InputError, InterruptedRunError
 from project.model.loss import METRICS
 from project.runs.disk import tolerated
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 
 class History(Callback):
@@ -28,7 +28,7 @@ class History(Callback):
         self._accuracy: Tensor | None = None  # of the newest batch, by the weights before its update
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run = Run.of_trainer(trainer)
+        self.run = RunFolder.of_trainer(trainer)
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         subsets = ["val", "test"] if getattr(datamodule, "track_test", False) else ["val"]
         self.metrics = [f"{subset}/{name}" for subset in subsets for name in ("loss", *METRICS)]

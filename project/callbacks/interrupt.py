@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.errors import InterruptedRunError
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -42,7 +42,7 @@ class Interrupt(Callback):
             progress = trainer.fit_loop.epoch_loop.batch_progress
             progress.total.ready -= 1
             progress.current.ready -= 1
-            run = Run.of_trainer(trainer).path
+            run = RunFolder.of_trainer(trainer).path
             raise InterruptedRunError(signal.Signals(number), run, trainer.global_step, self.command)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

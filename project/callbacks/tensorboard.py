@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from project.errors import InterruptedRunError
 from project.runs.disk import tolerated
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 CURVES = {"loss": ["train/loss", "val/loss"], "accuracy": ["val/accuracy", "test/accuracy"]}
 RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value
@@ -97,7 +97,7 @@ class TensorBoard(Callback):
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
         # The graph shows how raw features become a probability.
         whole = torch.nn.Sequential(*map(pl_module.get_submodule, ("standardization", "net")))
-        config = Run.of_trainer(trainer).config
+        config = RunFolder.of_trainer(trainer).config
 
         # No other command needs TensorBoard.
         from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415

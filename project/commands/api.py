@@ -6,15 +6,33 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError
+from matplotlib.figure import Figure
 
 from project.commands.commands import allow, quiet, run_trainer
 from project.commands.failures import in_few_words, one_line
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier
-from project.runs.run import Run
+from project.reports import plot
+from project.runs.run import RunFolder
 
 OWNERS = {"data": NpyDataModule, "model": BinaryClassifier}
+
+
+class Run(RunFolder):
+    """The folder of one training run, or its name under lightning_logs, with its figures and its test."""
+
+    def figure_names(self) -> list[str]:
+        """Return the names of the figures that can be drawn: of the training, and of each test there was."""
+        return list(plot.figures_of(self))
+
+    def figure(self, name: str) -> Figure:
+        """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
+        return plot.draw(self, name)
+
+    def test(self, name: str = "last") -> dict[str, Any]:
+        """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
+        return call(["test", "--ckpt_path", str(self.last.with_name(f"{name}.ckpt"))]).numbers(name)
 
 
 def fit(
@@ -24,7 +42,7 @@ def fit(
     seed_everything: int = 0,
     max_steps: int = 1000,
     **options: Any,
-) -> Run:
+) -> "Run":
     """Train as the command of this name does, and return the run.
 
     Args:
@@ -49,7 +67,7 @@ def fit(
     return call(["fit", "--config", json.dumps(config)])
 
 
-def call(arguments: list[str]) -> Run:
+def call(arguments: list[str]) -> "Run":
     """Run a command that needs a trainer, and return the run that it was about; errors are raised."""
     try:
         with quiet(), in_few_words():
@@ -58,4 +76,4 @@ def call(arguments: list[str]) -> Run:
     except ArgumentError as error:
         raise InputError(one_line(str(error))) from error
     assert run is not None
-    return run
+    return Run(run.path, run.kind)

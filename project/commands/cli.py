@@ -33,18 +33,18 @@ from project.reports.results import report, write_predictions, write_test
 from project.runs.checkpoint import DigestCheckpointIO, load
 from project.runs.finding import find_checkpoint
 from project.runs.resuming import check_resumes
-from project.runs.run import LOGS, Run
+from project.runs.run import LOGS, RunFolder
 
 
 class ProjectCLI(LightningCLI):
     """fit, validate, test and predict; the last three, and a resumed fit, take what they need from the checkpoint."""
 
     trains = "fit"  # the command that trains, and what the folders are that it writes
-    folders: type[Run] = Run
+    folders: type[RunFolder] = RunFolder
     least = 1  # iterations that it has to train
     checkpoint: Path | None = None  # what is evaluated, or goes on, and what is in it
     recorded: dict[str, Any]
-    run: Run | None = None  # where the checkpoint lies, or what is trained
+    run: RunFolder | None = None  # where the checkpoint lies, or what is trained
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -198,7 +198,7 @@ class ProjectCLI(LightningCLI):
 
     def after_fit(self) -> None:
         if self.run:
-            tell_result(self.trainer, Run(self.run.path, self.run.kind, self.datamodule))
+            tell_result(self.trainer, RunFolder(self.run.path, self.run.kind, self.datamodule))
 
     def validate(self, **kwargs: Any) -> None:
         self.trainer.validate(**kwargs, verbose=False)

@@ -23,7 +23,7 @@ from project.reports.export import export
 from project.reports.plot import plot
 from project.reports.report import write_report
 from project.runs.finding import find_checkpoint, newest
-from project.runs.run import LOGS, Run
+from project.runs.run import LOGS, RunFolder
 from project.study.cli import StudyCLI, StudyTrainer
 
 
@@ -61,7 +61,7 @@ def run_plot(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     options = parser.take(arguments)
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
-    run = Run(options.name or newest(Path(LOGS)).path, kind)
+    run = RunFolder(options.name or newest(Path(LOGS)).path, kind)
     for path in [*plot(run, options.format, options.dpi, options.width), write_report(run)]:
         print(f"written: {path}")
 
@@ -76,7 +76,7 @@ def run_export(arguments: list[str], kind: type[BinaryClassifier]) -> None:
     if output is not None and output.is_dir():
         raise InputError(f"--output: {options.output} is a folder; need the name of a file")
     checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
-    run = Run.of_checkpoint(checkpoint)
+    run = RunFolder.of_checkpoint(checkpoint)
     export(checkpoint, output or (run.path if run else Path()) / "model.onnx", kind)
 
 

@@ -23,8 +23,6 @@ from project.errors import (
     InputWarning,
     InterruptedRunError,
     LostRankError,
-    as_command,
-    spelled,
 )
 
 # Libraries raise these on options that they cannot use.
@@ -38,7 +36,7 @@ LONGEST_LINE = 500  # characters, so that a value of any length leaves the messa
 
 def exit_status(command: Callable[[], None], debug: bool) -> int:
     """Run a command and return 0, or print one line and return the status of its failure."""
-    with in_few_words(), ending_on_signals(), as_command():
+    with in_few_words(), ending_on_signals():
         try:
             command()
         except InterruptedRunError as interrupted:
@@ -81,7 +79,7 @@ def losing_no_rank() -> Iterator[None]:
         several = dist.is_available() and dist.is_initialized()
         if several and re.search("peer|Broken pipe|NCCL|[Tt]imed out", str(error)):
             raise LostRankError(
-                f"another process of this run has ended; go on from its checkpoint with {spelled('ckpt_path', 'last')}"
+                "another process of this run has ended; go on from its checkpoint with --ckpt_path last"
             ) from error
         raise
 
@@ -128,7 +126,7 @@ def refusing(options: Iterable[str], what: str = "options") -> Iterator[None]:
         message = str(error)
         named = message.partition(":")[0]
         full = next((option for option in options if named in (option, option.rpartition(".")[2])), None)
-        prefix = f"{spelled(full)}{message.removeprefix(named)}" if full else f"{what}: {message}"
+        prefix = f"--{full}{message.removeprefix(named)}" if full else f"{what}: {message}"
         raise InputError(prefix) from error
 
 
@@ -150,7 +148,7 @@ def fail(error: Exception) -> int:
 
 def one_line(message: str) -> str:
     """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
-    message = re.sub(r'^Parser key "([^"]*)":', lambda found: f"{spelled(found[1])}:", message)
+    message = re.sub(r'^Parser key "([^"]*)":', lambda found: f"--{found[1]}:", message)
     message = re.sub(r"^Subcommand '\w+' does not accept option '([^']*)'", r"--\1: no such option", message)
     message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
     subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)

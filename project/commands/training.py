@@ -10,11 +10,11 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from project.commands.failures import UNUSABLE, origin
-from project.errors import DivergedError, InputError, spelled
+from project.errors import DivergedError, InputError
 from project.evaluation.estimate import digits
 from project.reports.report import write_report
 from project.runs.disk import release, tolerated, write_whole
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 
 def config_of(parser: LightningArgumentParser, options: Namespace) -> str:
@@ -33,7 +33,7 @@ def config_of(parser: LightningArgumentParser, options: Namespace) -> str:
     return config
 
 
-def begin(run: Run, checkpoint: Path | None, config: str) -> Run:
+def begin(run: RunFolder, checkpoint: Path | None, config: str) -> RunFolder:
     """Hold a run's folder, bring it to the iteration of the checkpoint that it goes on from, and write its config."""
     run.hold()
     # The checkpoint comes first: if this is killed, the history has more rows than last.ckpt, and History cuts it.
@@ -43,7 +43,7 @@ def begin(run: Run, checkpoint: Path | None, config: str) -> Run:
     return run
 
 
-def train(trainer: Trainer, run: Run | None, done: int | None, least: int = 1, **options: Any) -> None:
+def train(trainer: Trainer, run: RunFolder | None, done: int | None, least: int = 1, **options: Any) -> None:
     """Train; what callbacks and plugins cannot do, they mostly say before the first iteration.
 
     Args:
@@ -69,13 +69,13 @@ def train(trainer: Trainer, run: Run | None, done: int | None, least: int = 1, *
         if run and done is None and not began:  # A run that cannot begin leaves no folder.
             shutil.rmtree(run.path)
         kind = "" if type(error) is ValueError else f"{type(error).__name__} in {place}: "
-        raise InputError(f"{spelled('trainer')}: {kind}{str(error) or 'it gives no reason'}") from error
+        raise InputError(f"--trainer: {kind}{str(error) or 'it gives no reason'}") from error
     finally:
         if run:
             release(run.path)
 
 
-def tell_result(trainer: Trainer, run: Run) -> None:
+def tell_result(trainer: Trainer, run: RunFolder) -> None:
     """Print loss and accuracy of the final weights, where the loss was lower if it was, and where the figures are.
 
     The run's report is written before the last line is printed.

@@ -16,7 +16,7 @@ import torch
 from project.data.npy import Array, ArrayFile
 from project.data.scales import Moments, tell_lost_digits
 from project.data.split import TEST, TRAIN, Assignment
-from project.errors import InputError, InputWarning, spelled
+from project.errors import InputError, InputWarning
 
 EXACT_INTEGERS = 2**24  # float32 holds every integer up to here.
 MOST_COMPARED = 2**24  # rows whose hashes are kept to be compared, 8 bytes each
@@ -171,15 +171,15 @@ def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint) -> None:
         first, second = (digest[:12] for digest in trained_on["sha256"])
         raise InputError(
             f"{root}: the checkpoint was trained on other data (sha256 {first}..., {second}...); "
-            f"name its folder with {spelled('data.root')}"
+            f"name its folder with --data.root"
         )
     if trained_on["seed"] != here["seed"]:
         raise InputError(
-            f"{spelled('data.seed')}: the checkpoint was trained on split seed {trained_on['seed']} with rows "
+            f"--data.seed: the checkpoint was trained on split seed {trained_on['seed']} with rows "
             f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
         )
     if trained_on != here:
         raise InputError(
-            f"{spelled('data.split')}: the checkpoint was trained on another split of {root}, with rows "
+            f"--data.split: the checkpoint was trained on another split of {root}, with rows "
             f"{trained_on['rows']}, not {here['rows']}; leave the data options out, and the group files as they were"
         )

@@ -19,7 +19,7 @@ from project.data.groups import read_groups, split_groups
 from project.data.npy import CHANGED, open_array
 from project.data.split import DROPPED, MIN_ROWS, SUBSETS, Groups, split
 from project.data.store import Store
-from project.errors import InputError, InputWarning, spelled
+from project.errors import InputError, InputWarning
 
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 MOST_DOTS = 20_000  # More would hide each other in a picture.
@@ -75,7 +75,7 @@ class ClassFiles:
         if surplus and balance == "error":
             raise InputError(
                 f"{self.root}: class_0.npy has {sizes[0]} rows, class_1.npy {sizes[1]}; "
-                f"use {spelled('data.balance', 'downsample')} to drop {surplus}"
+                f"use --data.balance downsample to drop {surplus}"
             )
         if surplus:
             larger = CLASS_FILES[sizes.index(max(sizes))]
@@ -187,7 +187,7 @@ def find_files(root: Path) -> list[Path]:
     # Path.exists raises an error if the name is too long.
     missing = [name for name in CLASS_FILES if not os.path.exists(root / name)]  # noqa: PTH110
     if missing:
-        remedy = f"{spelled('data.root')} names the folder that holds class_0.npy and class_1.npy"
+        remedy = "--data.root names the folder that holds class_0.npy and class_1.npy"
         if text := next((name for name in missing if os.path.exists((root / name).with_suffix(".csv"))), None):  # noqa: PTH110
             table = text.replace("npy", "csv")
             remedy = f"{table} is there: numpy.save('{text}', numpy.loadtxt('{table}', delimiter=',')) converts it"

@@ -16,7 +16,7 @@ from project.data.classes import ClassFiles, as_it_is, find_files
 from project.data.groups import has_groups
 from project.data.npy import open_array
 from project.data.store import FLOAT_BYTES, Store, choose
-from project.errors import InputError, spelled
+from project.errors import InputError
 from project.options import check
 
 
@@ -131,21 +131,19 @@ class NpyDataModule(LightningDataModule):
             ("class_names", self.class_names, 2),
         ):
             if len(names) != count:
-                raise InputError(f"{spelled(f'data.{option}')}: {len(names)} names given; need {count}, one each")
+                raise InputError(f"--data.{option}: {len(names)} names given; need {count}, one each")
 
     @cached_property
     def classes(self) -> ClassFiles:
         """The class files, read, checked and split when they are asked for."""
         if self.predict_file is not None:
-            raise InputError(
-                f"{spelled('data.predict')}: {self.predict_file} has no effect here; it is for the predict command"
-            )
+            raise InputError(f"--data.predict: {self.predict_file} has no effect here; it is for the predict command")
         self._check_names()
         # The sample's docstring tells that some of its rows stand in both classes.
         classes = ClassFiles(self.root, self.seed, self.balance, self.split == "groups", self.is_sample)
         if self.batch_size is not None and self.batch_size > classes.rows["train"]:
             raise InputError(
-                f"{spelled('data.batch_size')}: {self.batch_size}; need 1 to {classes.rows['train']}, the rows in train"
+                f"--data.batch_size: {self.batch_size}; need 1 to {classes.rows['train']}, the rows in train"
             )
         return classes
 
@@ -208,7 +206,7 @@ class NpyDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> Loader:
         if self.predict_file is None:
-            raise InputError(f"{spelled('data.predict')}: missing; name an .npy file of rows to classify")
+            raise InputError("--data.predict: missing; name an .npy file of rows to classify")
         return Loader(torch.split(self.to_predict, self.piece_rows))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

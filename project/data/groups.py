@@ -8,7 +8,7 @@ import numpy as np
 
 from project.data.npy import open_array
 from project.data.split import DROPPED, SUBSETS, Assignment, Groups
-from project.errors import InputError, InputWarning, spelled
+from project.errors import InputError, InputWarning
 
 GROUP_FILES = ("group_0.npy", "group_1.npy")
 SHARES = (0.6, 0.2, 0.2)  # of all rows, in train, validation and test
@@ -63,7 +63,7 @@ def split_groups(root: Path, groups: list[Groups] | None, seed: int, balance: st
         InputError: if the groups give no such split.
     """
     if groups is None:
-        raise InputError(f"{spelled('data.split')}: groups; {root} has no {' and '.join(GROUP_FILES)}")
+        raise InputError(f"--data.split: groups; {root} has no {' and '.join(GROUP_FILES)}")
     assignments = deal(groups, seed)
     counts = {name: [int((each == subset).sum()) for each in assignments] for name, subset in SUBSETS.items()}
     for name, of_class in counts.items():
@@ -77,7 +77,7 @@ def split_groups(root: Path, groups: list[Groups] | None, seed: int, balance: st
             said = ", ".join(f"{name} {zeros} and {ones}" for name, (zeros, ones) in counts.items())
             raise InputError(
                 f"{root}: whole groups leave unequal rows of class 0 and 1 ({said}); "
-                f"use {spelled('data.balance', 'downsample')} to drop {surplus}, or {spelled('data.split', 'rows')}"
+                f"use --data.balance downsample to drop {surplus}, or --data.split rows"
             )
         total = sum(map(sum, counts.values()))
         dropped = f"dropped {surplus} of {total} rows, so that each subset of whole groups is half class 0"

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from project.errors import InputError, spelled
+from project.errors import InputError
 
 Array = npt.NDArray[np.float16 | np.float32 | np.float64 | np.integer]
 
@@ -82,7 +82,7 @@ def open_array(path: Path, dimensions: Literal[1, 2] = 2) -> ArrayFile:
 def check_columns(file: Path | str | None, num_features: int) -> None:
     """Refuse, by an InputError, rows to predict that are not there, or that a model of other features cannot take."""
     if file is None:
-        raise InputError(f"{spelled('data.predict')}: missing; name an .npy file of rows to classify")
+        raise InputError("--data.predict: missing; name an .npy file of rows to classify")
     if (columns := open_array(Path(file)).shape[1]) != num_features:
         raise InputError(f"{file} has {columns} columns, the checkpoint's model takes {num_features}; give those")
 

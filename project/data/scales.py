@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from project.data.npy import ArrayFile
-from project.errors import InputWarning, columns, listed, spelled
+from project.errors import InputWarning, join_words, name_columns
 
 FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits
 VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
@@ -65,7 +65,7 @@ def tell_lost_digits(array: ArrayFile, moments: Moments) -> None:
     if array.dtype.kind == "f":
         lost = (moments.std > 0) & (moments.std <= moments.mean.abs() * float(np.finfo(array.dtype.name).eps))
         if numbers := torch.nonzero(lost)[:, 0].tolist():
-            what = f"{columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
+            what = f"{name_columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
             _warn(f"{array.path}: {what}; subtract it before saving")
 
 
@@ -75,14 +75,14 @@ def tell_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequenc
     if standardize:
         if constant:
             verb, names = "is" if len(constant) == 1 else "are", names or [f"feature {i + 1}" for i in range(len(std))]
-            known_as = f"(in figures: {listed([names[i] for i in constant])})"
-            _warn(f"{columns(constant)} {verb} constant; standardized to 0 {known_as}")
+            known_as = f"(in figures: {join_words([names[i] for i in constant])})"
+            _warn(f"{name_columns(constant)} {verb} constant; standardized to 0 {known_as}")
         return
     if lost := torch.nonzero((std > 0) & (std <= FEW_DIGITS * mean.abs()))[:, 0].tolist():
-        what = f"{columns(lost)}: float32 has few digits for what varies about so large a mean"
-        _warn(f"{what}; use {spelled('model.standardize', True)}")
+        what = f"{name_columns(lost)}: float32 has few digits for what varies about so large a mean"
+        _warn(f"{what}; use --model.standardize true")
     if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
-        _warn(f"columns differ in scale by {ratio:.0e}; consider {spelled('model.standardize', True)}")
+        _warn(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
 
 
 def _warn(message: str) -> None:

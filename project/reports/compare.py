@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from project.errors import InputError, listed
+from project.errors import InputError, join_words
 from project.evaluation.differences import interval, mcnemar, p_value, paired, paired_by_group
 from project.evaluation.estimate import digits
 from project.evaluation.metrics import right
@@ -21,7 +21,7 @@ from project.options import flatten
 from project.reports.report import Section, pictures, render
 from project.runs.checkpoint import rebuild
 from project.runs.disk import write_whole
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 THESE_ONLY = (
     "this speaks of these two networks only, not of the options that they differ in; for those: python -m project study"
@@ -34,7 +34,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     Two runs of the same split that were both tested are also compared row by row. The paths are run folders, or their
     names under lightning_logs; one that is no trained run, or whose test is of another iteration, is an InputError.
     """
-    runs = [Run(path, kind) for path in paths]
+    runs = [RunFolder(path, kind) for path in paths]
     for path, run in zip(paths, runs, strict=True):
         if not (run.trained and run.config.exists()):
             raise InputError(f"{path}: not the folder of a trained run; name a folder that fit has written")
@@ -88,7 +88,7 @@ def tell(output: Path, report: Mapping[str, Any], said: str) -> None:
         rows,
         figures=pictures(output, {"comparison": "the curves of these runs over each other"}),
     )
-    render(output, f"Comparison of {listed([run['name'] for run in runs])}", "", [section])
+    render(output, f"Comparison of {join_words([run['name'] for run in runs])}", "", [section])
 
 
 def same_words(report: Mapping[str, Any]) -> str:
@@ -112,7 +112,7 @@ def same_weights(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def paired_test(runs: Sequence[Run], steps: Sequence[int]) -> dict[str, Any] | None:
+def paired_test(runs: Sequence[RunFolder], steps: Sequence[int]) -> dict[str, Any] | None:
     """Compare two runs on the test rows of their split, or return None if one of them was not tested.
 
     ``steps`` are the iterations of their last checkpoints; a test of another one, or of other rows, is an InputError.
@@ -153,7 +153,7 @@ def words_of(found: Mapping[str, Any] | None, names: Sequence[str]) -> str:
     )
 
 
-def curves_of(run: Run, checkpoint: dict[str, Any]) -> Curves:
+def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
     """Return what a chart shows of a run: each metric from the initial weights on, as far as its data are at hand."""
     columns, loss = run.history(), checkpoint["hyper_parameters"]["loss"]
     steps = columns.pop("step")
@@ -174,7 +174,7 @@ def curves_of(run: Run, checkpoint: dict[str, Any]) -> Curves:
     return curves
 
 
-def initial(run: Run, checkpoint: dict[str, Any], subsets: Iterable[str]) -> dict[str, float]:
+def initial(run: RunFolder, checkpoint: dict[str, Any], subsets: Iterable[str]) -> dict[str, float]:
     """Return the metrics of the initial weights by their columns, or none if the data are not where they were."""
     try:
         data = run.data(checkpoint)

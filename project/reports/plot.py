@@ -25,10 +25,10 @@ from project.reports.view import View
 from project.runs.checkpoint import load, rebuild, snapshots
 from project.runs.disk import write_whole
 from project.runs.predictions import tested_checkpoint
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 
-def draw_scatter(run: Run) -> Figure:
+def draw_scatter(run: RunFolder) -> Figure:
     data = run.data()
     classes = [np.concatenate(parts) for parts in zip(*data.classes.dots.values(), strict=True)]
     many, names = len(data.feature_names) > 2, data.feature_names
@@ -37,33 +37,33 @@ def draw_scatter(run: Run) -> Figure:
     return scatter(seen, rows, plane.names, data.class_names, len(names))
 
 
-def draw_loss_of(run: Run) -> Figure:
+def draw_loss_of(run: RunFolder) -> Figure:
     return loss(run.history(), run.checkpoint()["hyper_parameters"]["loss"], title_of(run))
 
 
-def draw_accuracy(run: Run) -> Figure:
+def draw_accuracy(run: RunFolder) -> Figure:
     batches = run.accuracies.read() if run.accuracies.path.exists() else None
     return accuracy(run.history(), batches, title_of(run))
 
 
-def title_of(run: Run) -> str:
+def title_of(run: RunFolder) -> str:
     """Return the name of a run's data, which is that of their folder."""
     root = (run.options().get("data") or {}).get("root")
     return Path(root).name if root else "the shipped sample"
 
 
-def draw_boundary(run: Run) -> Figure:
+def draw_boundary(run: RunFolder) -> Figure:
     return draw_models(run, before_and_after(run))
 
 
-def before_and_after(run: Run) -> dict[str, BinaryClassifier]:
+def before_and_after(run: RunFolder) -> dict[str, BinaryClassifier]:
     """Return the model before training and as it is now, by what their panels are called."""
     contents = run.checkpoint()
     before, after = rebuild(contents, run.kind, contents["initial"]), rebuild(contents, run.kind)
     return {"before training": before, f"after {contents['global_step']} iterations": after}
 
 
-def draw_hidden(run: Run) -> Figure:
+def draw_hidden(run: RunFolder) -> Figure:
     """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
     models = {f"hidden units {title}": model for title, model in before_and_after(run).items()}
     figure, corners = draw_models(run, models, ("train",)), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -75,7 +75,7 @@ def draw_hidden(run: Run) -> Figure:
     return figure
 
 
-def draw_test(run: Run, name: str) -> Figure:
+def draw_test(run: RunFolder, name: str) -> Figure:
     """Draw what test found of last.ckpt, or of best or another one by its name."""
     tested = run.tested(name)
     labels, probabilities, groups = tested.labels, tested.probabilities, tested.groups
@@ -87,7 +87,7 @@ def draw_test(run: Run, name: str) -> Figure:
     return evaluation(labels, probabilities, curve, under, calibration, run.data().class_names, title)
 
 
-def draw_test_boundary(run: Run, name: str) -> Figure:
+def draw_test_boundary(run: RunFolder, name: str) -> Figure:
     contents = load(run.last.with_name(f"{name}.ckpt"), run.kind)
     step = run.tested(name, contents["global_step"]).step
     return draw_models(run, {f"after {step} iterations": rebuild(contents, run.kind)}, ("test",))
@@ -124,7 +124,7 @@ TEST_FIGURES = {
 }
 
 
-def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
+def figures_of(run: RunFolder) -> dict[str, Callable[[], Figure]]:
     """Return by their names how the figures are drawn that a run has, those of its tests among them."""
     found: dict[str, Callable[[], Figure]] = {name: partial(FIGURES[name].draw, run) for name in of_training(run)}
     for test in run.tests:
@@ -133,7 +133,7 @@ def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
     return found
 
 
-def of_training(run: Run) -> list[str]:
+def of_training(run: RunFolder) -> list[str]:
     """Return the names of the FIGURES that a run has: there are lines of hidden units if two features reach them."""
     try:
         net = rebuild(run.checkpoint(), run.kind).net
@@ -149,14 +149,16 @@ def of_training(run: Run) -> list[str]:
     return [name for name in FIGURES if has_lines or name != "hidden"]
 
 
-def draw_models(run: Run, models: Mapping[str, BinaryClassifier], subsets: Sequence[str] = ("train", "val")) -> Figure:
+def draw_models(
+    run: RunFolder, models: Mapping[str, BinaryClassifier], subsets: Sequence[str] = ("train", "val")
+) -> Figure:
     """Draw what each model, by its panel's title, answers in the plane of the last one, and rows of some subsets."""
     with torch.no_grad(), evaluating(models.values()), own_style():
         view = View(run, list(models.values())[-1], subsets)
         return boundary(dict(view.panel(title, model) for title, model in models.items()), view.scene)
 
 
-def draw_film(run: Run) -> dict[int, Image.Image]:
+def draw_film(run: RunFolder) -> dict[int, Image.Image]:
     """Draw the boundary beside the losses, as it was before training, after some validations and at the end.
 
     Return the pictures, of few colours, by iteration, or none if the run's checkpoint has no snapshots.
@@ -176,15 +178,23 @@ def draw_film(run: Run) -> dict[int, Image.Image]:
     return {step: reduced(Image.fromarray(pixels)) for step, pixels in pictures.items()}
 
 
-def plot(run: Run, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
+def draw(run: RunFolder, name: str) -> Figure:
+    """Draw one of a run's figures by its name, from what its folder holds."""
+    if name not in (figures := figures_of(run)):
+        raise InputError(f"{name}: no such figure; need one of {', '.join(figures)}")
+    with own_style():
+        return figures[name]()
+
+
+def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
     """Draw figures of a run again, also of an interrupted one, into files of its folder; return their paths.
 
     All are drawn unless some are named, and boundary.gif with them. The form of the others is png, svg or pdf; a width
     of None is 6.4 inches a panel; what is missing raises an InputError.
     """
     paths = []
-    for name in run.figure_names() if names is None else names:
-        figure = run.figure(name)
+    for name in figures_of(run) if names is None else names:
+        figure = draw(run, name)
         figure.set_dpi(dpi)
         if width is not None:
             figure.set_size_inches(width, width * figure.get_figheight() / figure.get_figwidth())
@@ -193,7 +203,7 @@ def plot(run: Run, form: str, dpi: int, width: float | None, names: Sequence[str
     return [*paths, *([] if names is not None else write_film(run, draw_film(run)))]
 
 
-def write_film(run: Run, pictures: Mapping[int, Image.Image]) -> list[Path]:
+def write_film(run: RunFolder, pictures: Mapping[int, Image.Image]) -> list[Path]:
     """Write pictures as boundary.gif, if there are some, and return its path."""
     if not pictures:
         return []

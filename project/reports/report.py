@@ -14,14 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from project.data import NpyDataModule
-from project.errors import InputError, columns
+from project.errors import InputError, name_columns
 from project.evaluation.estimate import digits
 from project.figures.style import encoded, reduced, spread
 from project.options import flatten
 from project.reports.plot import FIGURES, PLANE, TEST_FIGURES
 from project.runs.disk import write_whole
 from project.runs.predictions import tested_checkpoint
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 MOST_BYTES = 400_000  # of a film: with it, a report shall stay below 1 MB
 LIBRARIES = ("torch", "lightning", "numpy", "matplotlib", "tensorboard")
@@ -52,7 +52,7 @@ class Section:
     commands: Sequence[str] = ()
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: RunFolder) -> Path:
     """Write report.html into a run's folder, from what the folder holds, and return its path.
 
     What is missing, as data that have moved, is said to be so.
@@ -76,7 +76,7 @@ def render(folder: Path, title: str, subtitle: str, sections: Sequence[Section])
     return folder / "report.html"
 
 
-def of_data(run: Run) -> Section:
+def of_data(run: RunFolder) -> Section:
     try:
         data = run.data()
     except InputError as error:
@@ -105,11 +105,11 @@ def noticed(data: NpyDataModule) -> list[str]:
     elif overlap.both_classes:
         found.append(f"{overlap.both_classes} feature vectors occur in both classes, which nothing can tell apart")
     if constant := torch.nonzero(std == 0)[:, 0].tolist():
-        found.append(f"{columns(constant)} constant in the training subset")
+        found.append(f"{name_columns(constant)} constant in the training subset")
     return found
 
 
-def of_options(run: Run) -> Section:
+def of_options(run: RunFolder) -> Section:
     options = flatten({group: run.options().get(group) or {} for group in ("data", "model")})
     trainer = run.options().get("trainer") or {}
     kept = {f"trainer.{name}": trainer.get(name) for name in ("max_steps", "val_check_interval", "accelerator")}
@@ -117,7 +117,7 @@ def of_options(run: Run) -> Section:
     return Section("Options", rows=[(name, str(value)) for name, value in {**options, **kept, **seed}.items()])
 
 
-def of_training(run: Run) -> Section:
+def of_training(run: RunFolder) -> Section:
     try:
         rows = [(name, digits(value)) for name, value in run.final().items()]
     except InputError as error:
@@ -131,7 +131,7 @@ def of_training(run: Run) -> Section:
     return Section("Training", texts, ("", "at the end"), rows, moving, pictures(run.figures, shown))
 
 
-def of_test(run: Run, test: str) -> Section:
+def of_test(run: RunFolder, test: str) -> Section:
     numbers = run.numbers(tested_checkpoint(test))
     names = [name for name in numbers if f"{name}_interval" in numbers]
     rows = [(name, digits(numbers[name]), *map(digits, numbers[f"{name}_interval"])) for name in names]
@@ -142,7 +142,7 @@ def of_test(run: Run, test: str) -> Section:
     return Section(test.capitalize(), [about, *claims], header, rows, figures=pictures(run.figures, shown))
 
 
-def leaks(run: Run) -> Section:
+def leaks(run: RunFolder) -> Section:
     """Tell which of the eight types of leakage of Kapoor and Narayanan (2023) were looked for, and what was found.
 
     "Leakage and the reproducibility crisis in machine-learning-based science", Patterns 4, 100804.
@@ -173,7 +173,7 @@ def leaks(run: Run) -> Section:
     return Section("Leaks", header=("type", "was", "because"), rows=rows)
 
 
-def again(run: Run) -> Section:
+def again(run: RunFolder) -> Section:
     config, last, more = quote(str(run.config)), quote(str(run.last)), 2 * max(run.table.rows, 1)
     commands = (
         f"fit --config {config}",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from project.data import NpyDataModule, sample
-from project.errors import InputWarning, listed
+from project.errors import InputWarning, join_words
 from project.evaluation.estimate import as_json, digits, finite
 from project.evaluation.metrics import Numbers, design_effect, evaluate, right
 from project.figures.curves import SUBSETS
@@ -18,7 +18,7 @@ from project.reports.plot import TEST_FIGURES, plot
 from project.reports.report import write_report
 from project.runs.disk import tolerated, write_whole
 from project.runs.predictions import Tested, predictions_csv, tested_name
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (mse)"}
 
@@ -50,7 +50,7 @@ def report(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Num
     return {**as_json(estimates), **facts}
 
 
-def tell_better(run: Run | None, checkpoint: Path, step: int) -> None:
+def tell_better(run: RunFolder | None, checkpoint: Path, step: int) -> None:
     """Say so if the run had a lower validation loss than after the checkpoint's iteration."""
     if run and checkpoint.name != run.best.name and (lowest := run.lowest(step)) is not None:
         found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
@@ -58,7 +58,7 @@ def tell_better(run: Run | None, checkpoint: Path, step: int) -> None:
 
 
 def write_test(
-    run: Run | None,
+    run: RunFolder | None,
     checkpoint: Path,
     contents: Mapping[str, Any],
     data: NpyDataModule,
@@ -79,13 +79,13 @@ def write_test(
     if run:
         show(run, name, {**facts, **numbers})
         # Its figures are of these data, wherever they were when it was trained.
-        run = Run(run.path, run.kind, data)
+        run = RunFolder(run.path, run.kind, data)
         drawn = plot(run, "png", 100, None, [name + figure for figure in TEST_FIGURES])
         for path in [*drawn, write_report(run)]:
             print(f"written: {path}")
 
 
-def show(run: Run, name: str, numbers: Mapping[str, Any]) -> None:
+def show(run: RunFolder, name: str, numbers: Mapping[str, Any]) -> None:
     """Add what a test found to the run's events, if it has some, so that TensorBoard's HPARAMS lists it."""
     if not any(run.path.glob("events*")):
         return
@@ -97,14 +97,16 @@ def show(run: Run, name: str, numbers: Mapping[str, Any]) -> None:
                 writer.add_scalar(f"{name}/{metric}", numbers[metric], numbers["step"])
 
 
-def write_predictions(run: Run | None, data: NpyDataModule, probabilities: Numbers) -> None:
+def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers) -> None:
     """Say how many rows went to which class; leave the probability of class 1 and the label of each in the run."""
     answered = np.isfinite(probabilities)
     sizes = [int((probabilities < 0.5).sum()), int((probabilities >= 0.5).sum())]
     counts = [f"{rows} {name}" for rows, name in zip(sizes, data.class_names, strict=True)]
     if lost := np.flatnonzero(~answered).tolist():
         counts.append(f"{len(lost)} without an answer")
-        message = f"no answer for row{'s' * (len(lost) > 1)} {listed(lost)}: too far from what the model was trained on"
+        message = (
+            f"no answer for row{'s' * (len(lost) > 1)} {join_words(lost)}: too far from what the model was trained on"
+        )
         warnings.warn(f"{data.predict_file}: {message}", InputWarning, stacklevel=2)
     print(f"{len(probabilities)} rows: {', '.join(counts)}")
     rows = enumerate(probabilities.tolist())
@@ -112,7 +114,7 @@ def write_predictions(run: Run | None, data: NpyDataModule, probabilities: Numbe
     write(run, "predictions.csv", "".join(["row,probability,label\n", *lines]))
 
 
-def write(run: Run | None, name: str, text: str) -> None:
+def write(run: RunFolder | None, name: str, text: str) -> None:
     """Write a result into the checkpoint's run, or the working directory for one that lies in none."""
     path = run.path / name if run else Path(name)
     write_whole(path, text.encode())

@@ -14,7 +14,7 @@ from project.figures.plane import Plane, of_components, of_features
 from project.figures.scatter import describe
 from project.figures.style import Numbers
 from project.model import BinaryClassifier
-from project.runs.run import Run
+from project.runs.run import RunFolder
 
 GRID_POINTS = 200  # an axis, or fewer where the hidden layer is wide
 MOST_WORK = 2**27  # values of the hidden layer that a panel may take
@@ -29,7 +29,7 @@ class View:
     of a final model.
     """
 
-    def __init__(self, run: Run, final: BinaryClassifier, subsets: Sequence[str] = ("train", "val")) -> None:
+    def __init__(self, run: RunFolder, final: BinaryClassifier, subsets: Sequence[str] = ("train", "val")) -> None:
         data = run.data()
         dots, names = data.classes.dots, data.feature_names
         self.train = np.concatenate(dots["train"])

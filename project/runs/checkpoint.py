@@ -24,7 +24,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from project.errors import DivergedError, InputError, spelled
+from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
 from project.runs.disk import write_whole
 
@@ -109,7 +109,7 @@ def load(path: Path, kind: Callable[..., LightningModule] = BinaryClassifier) ->
         InputError: if it is missing, damaged, or not one of ours.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; name a file with {spelled('ckpt_path')}, or run fit first")
+        raise InputError(f"{path}: no such checkpoint; name a file with --ckpt_path, or run fit first")
     others = [path.with_name(name) for name in ("best.ckpt", "last.ckpt") if name != path.name]
     remedy = next((f"use {other}" for other in others if other.exists()), "use another one")
     data = path.read_bytes()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from project.errors import InputError, InputWarning, spelled
+from project.errors import InputError, InputWarning
 
 try:
     import fcntl
@@ -43,7 +43,7 @@ def hold(folder: Path) -> bool:
             os.close(descriptor)
             if isinstance(error, BlockingIOError):
                 raise InputError(f"{folder}: {holder} is writing this run; wait for it or stop it") from error
-            remedy = f"use another {spelled('trainer.default_root_dir')}"
+            remedy = "use another --trainer.default_root_dir"
             reason = f"{error.strerror}, so that two processes could write one run; {remedy}"
             raise OSError(error.errno, reason, str(folder)) from error
         HELD[path] = descriptor

@@ -3,20 +3,20 @@
 import warnings
 from pathlib import Path
 
-from project.errors import InputError, InputWarning, listed
-from project.runs.run import Run
+from project.errors import InputError, InputWarning, join_words
+from project.runs.run import RunFolder
 
 STUDIES = "studies.txt"  # the names of the studies in a folder, which are no runs
 
 
-def newest(logs: Path, kind: type[Run] = Run) -> Run:
+def newest(logs: Path, kind: type[RunFolder] = RunFolder) -> RunFolder:
     """Return the run here that was trained last, and warn if one that began later was not trained at all."""
     skipped = list[str]()
     for name in begun(logs / kind.order):
         run = kind(logs / name)
         if run.trained:
             if skipped:
-                what = f"{listed(skipped)} began later, but without a checkpoint of an iteration"
+                what = f"{join_words(skipped)} began later, but without a checkpoint of an iteration"
                 warnings.warn(f"{logs}: {what}; {name} is taken", InputWarning, stacklevel=2)
             return run
         skipped += [name] * run.path.exists()
@@ -32,11 +32,11 @@ def begun(order: Path) -> list[str]:
 def which(logs: Path) -> str:
     """Return words that list the trained runs in a folder, if there are any."""
     studies = begun(logs / STUDIES)
-    names = sorted(path.name for path in logs.glob("*") if path.name not in studies and Run(path).trained)
-    return f", or give the --name of one that is there: {listed(names)}" if names else ""
+    names = sorted(path.name for path in logs.glob("*") if path.name not in studies and RunFolder(path).trained)
+    return f", or give the --name of one that is there: {join_words(names)}" if names else ""
 
 
-def find_checkpoint(logs: Path, name: str | None, wanted: str, kind: type[Run] = Run) -> Path:
+def find_checkpoint(logs: Path, name: str | None, wanted: str, kind: type[RunFolder] = RunFolder) -> Path:
     """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
     run = kind(logs / name) if name is not None else None
     if run and not run.path.exists():

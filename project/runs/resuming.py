@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.core.optimizer import _init_optimizers_and_lr_schedulers
 from torch import Tensor
 
-from project.errors import InputError, spelled
+from project.errors import InputError
 from project.runs.checkpoint import check_form
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
@@ -50,8 +50,6 @@ def check_resumes(contents: Mapping[str, Any], trainer: Trainer, model: Lightnin
             ),
         }
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"{spelled('ckpt_path')}: its training state cannot be resumed: {error}") from error
+        raise InputError(f"--ckpt_path: its training state cannot be resumed: {error}") from error
     if wrong := [what for what, is_wrong in refused.items() if is_wrong]:
-        raise InputError(
-            f"{spelled('ckpt_path')}: {' and '.join(wrong)} contradict the rest of it; it cannot be resumed"
-        )
+        raise InputError(f"--ckpt_path: {' and '.join(wrong)} contradict the rest of it; it cannot be resumed")

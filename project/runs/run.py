@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import yaml
 from lightning.pytorch import Trainer
-from matplotlib.figure import Figure
 
 from project.data import NpyDataModule
-from project.errors import InputError, spelled
-from project.figures.style import own_style
+from project.errors import InputError
 from project.model import BinaryClassifier
 from project.options import load_yaml
 from project.runs.checkpoint import load, rebuild
@@ -24,7 +22,7 @@ LOGS = "lightning_logs"
 GROUPS = ("data", "model", "trainer", "figures")  # of options
 
 
-class Run:
+class RunFolder:
     """The folder of one training run, or its name under lightning_logs, and what can be made of it.
 
     ``kind`` is the class of its model, and ``data`` are its data, if they are at hand already. Whatever is asked for
@@ -51,7 +49,8 @@ class Run:
         self.kind, self._data = kind, data
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}: {f'{self.table.rows} iterations' if self.trained else 'not trained'})"
+        state = f"{self.table.rows} iterations" if self.trained else "not trained"
+        return f"{type(self).__name__}({str(self.path)!r}: {state})"
 
     @property
     def trained(self) -> bool:
@@ -118,12 +117,6 @@ class Run:
         columns = {name: values[~np.isnan(values)] for name, values in self.history().items() if name != "step"}
         return {name: float(values[-1]) for name, values in columns.items() if values.size}
 
-    def test(self, name: str = "last") -> dict[str, Any]:
-        """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
-        from project.commands.api import call  # noqa: PLC0415 (commands take a Run)
-
-        return call(["test", "--ckpt_path", str(self.last.with_name(f"{name}.ckpt"))]).numbers(name)
-
     def numbers(self, name: str = "last") -> dict[str, Any]:
         """Return what ``test`` wrote of last.ckpt, or of best or another by its name, as JSON holds it."""
         return dict(json.loads((self.path / f"{tested_name(name)}.json").read_text(encoding="utf-8")))
@@ -133,37 +126,22 @@ class Run:
         """The names of the tests that there were, "test" of last.ckpt and "test-best" of best.ckpt."""
         return sorted(path.stem for path in self.path.glob("test*.json"))
 
-    def figure_names(self) -> list[str]:
-        """Return the names of the figures that can be drawn: of the training, and of each test there was."""
-        from project.reports.plot import figures_of  # noqa: PLC0415 (it takes a Run)
-
-        return list(figures_of(self))
-
-    def figure(self, name: str) -> Figure:
-        """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
-        from project.reports.plot import figures_of  # noqa: PLC0415 (it takes a Run)
-
-        if name not in (figures := figures_of(self)):
-            raise InputError(f"{name}: no such figure; need one of {', '.join(figures)}")
-        with own_style():
-            return figures[name]()
-
     @classmethod
-    def of_trainer(cls, trainer: Trainer) -> "Run":
+    def of_trainer(cls, trainer: Trainer) -> "RunFolder":
         """Return the run that a trainer is training."""
         assert trainer.log_dir is not None
         kind: Any = type(trainer.lightning_module)
         return cls(Path(trainer.log_dir), kind, getattr(trainer, "datamodule", None))
 
     @classmethod
-    def of_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "Run | None":
+    def of_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "RunFolder | None":
         """Return the run that a checkpoint lies in, or None if it lies elsewhere."""
         folder = checkpoint.absolute().parent.parent
         run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder, kind)
         return run if run.config.exists() else None
 
     @classmethod
-    def claim(cls, logs: Path, name: str | None) -> "Run":
+    def claim(cls, logs: Path, name: str | None) -> "RunFolder":
         """Make a run folder that no other process has or gets: the next version_N, or a NAME that has no checkpoint.
 
         A run that ended before its first checkpoint begins again under its name.
@@ -173,8 +151,8 @@ class Run:
         number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
         while True:
             run = cls(logs / (name or f"{cls.prefix}_{number}"))
-            remedy = f"choose another, or resume it with {spelled('ckpt_path', str(run.last))}"
-            taken = f"{spelled('name')}: {run.path} exists; {remedy}"
+            remedy = f"choose another, or resume it with --ckpt_path {run.last}"
+            taken = f"--name: {run.path} exists; {remedy}"
             try:
                 run.path.mkdir()
             except FileExistsError as error:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from project.errors import listed
+from project.errors import join_words
 from project.evaluation.estimate import digits, finite
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
 from project.reports.report import Section, of_options, pictures, render
 from project.runs.disk import write_whole
 from project.runs.finding import STUDIES
-from project.runs.run import Run
+from project.runs.run import RunFolder
 from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
 from project.study.classifiers import Classifiers
 from project.study.figures import SHARES, band, figures_of
@@ -32,7 +32,7 @@ WORDS = {
 }
 
 
-class Study(Run):
+class Study(RunFolder):
     """The folder of a study. It is no run: no other command takes its newest one for the newest run."""
 
     command = "study"
@@ -99,7 +99,7 @@ def curves_csv(answer: Answer) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_study(study: Run, answer: Answer, model: Classifiers, data: Splits, plane: str) -> None:
+def write_study(study: RunFolder, answer: Answer, model: Classifiers, data: Splits, plane: str) -> None:
     """Print what was found, and write tables, study.json and figures into the study's folder."""
     write_whole(study.path / "networks.csv", networks_csv(answer, model).encode())
     write_whole(study.path / "curves.csv", curves_csv(answer).encode())
@@ -114,10 +114,10 @@ def write_study(study: Run, answer: Answer, model: Classifiers, data: Splits, pl
             write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
     tell(study, facts, said)
     parts = "networks.csv, curves.csv, study.json, report.html"
-    print(f"written: {parts} and figures ({listed(list(figures))}) in {study.path}")
+    print(f"written: {parts} and figures ({join_words(list(figures))}) in {study.path}")
 
 
-def tell(study: Run, facts: Mapping[str, Any], said: Sequence[str]) -> None:
+def tell(study: RunFolder, facts: Mapping[str, Any], said: Sequence[str]) -> None:
     """Write report.html from what is in study.json, and what was printed."""
     header = ("", "against", "in", "difference", "from", "to", "splits")
     rows = [

@@ -19,9 +19,9 @@ from lightning.pytorch import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from project import Run
 from project.__main__ import main
 from project.callbacks import CALLBACKS, Checkpoints, History
-from project.runs.run import Run
 from tests.commands.test_interruption import signal_at
 
 pytestmark = pytest.mark.process

@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from project import Run
 from project.__main__ import main as project_main
 from project.errors import InputError
 from project.runs.checkpoint import DIGEST_BYTES, canonical, load
-from project.runs.run import Run
 from tests.campaigns.summary import Summary, main
 
 END = b"PK\x05\x06"  # begins the last 22 bytes of a zip archive without a comment

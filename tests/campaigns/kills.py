@@ -17,9 +17,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from project import Run
 from project.__main__ import main as project_main
 from project.commands.commands import run_command  # noqa: F401 (imported once here, so that a fork starts at once)
-from project.runs.run import Run
 from tests.campaigns.summary import main
 
 SAME = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "history.csv", "figures/boundary.png")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from project import Run
 from project.__main__ import main
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import ACTIVATIONS, NETWORKS
-from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 

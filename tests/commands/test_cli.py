@@ -18,12 +18,12 @@ import pytest
 import torch
 import yaml
 
+from project import Run
 from project.__main__ import COMMANDS, main
 from project.data import NpyDataModule, sample
 from project.model import BCELoss
 from project.runs.checkpoint import DigestCheckpointIO, load
 from project.runs.disk import release
-from project.runs.run import Run
 from tests.commands.test_interruption import signal_at
 
 pytestmark = pytest.mark.process

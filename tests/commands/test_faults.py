@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from project import Run
 from project.__main__ import main
 from project.data import store
 from project.runs.checkpoint import load
-from project.runs.run import Run
 from tests.conftest import Write
 
 pytestmark = pytest.mark.process

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from project import Run
 from project.__main__ import main
 from project.model import BinaryClassifier
-from project.runs.run import Run
 from tests.conftest import CONFIGS, wait_for_rows
 
 pytestmark = pytest.mark.process

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from project import Run
 from project.__main__ import main
 from project.runs.checkpoint import load
-from project.runs.run import Run
 from tests.conftest import CONFIGS, wait_for_rows
 
 pytestmark = pytest.mark.process

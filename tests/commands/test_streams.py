@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from project import Run
 from project.__main__ import main
 from project.commands.streams import Steady
-from project.runs.run import Run
 
 FIT = ["fit", "--trainer.max_steps", "2"]
 

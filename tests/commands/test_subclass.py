@@ -11,9 +11,9 @@ import torch
 import yaml
 from torch import nn
 
+from project import Run
 from project.__main__ import main
 from project.model import BinaryClassifier
-from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
-from project.data import arrays
+from project.data import npy as arrays
 from project.data.npy import CHUNK_ROWS, open_array
 from project.errors import InputError
 from tests.campaigns.class_files import header, npy, run

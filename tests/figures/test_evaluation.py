@@ -17,7 +17,7 @@ from project.evaluation.metrics import Numbers, wilson
 from project.figures.style import CLASS_COLOURS, own_style, to_pixels
 from project.model import BinaryClassifier
 from project.reports.plot import draw_models, draw_scatter, draw_test
-from project.runs.predictions import Tested
+from project.runs import predictions
 
 NAN = np.nan
 LABELS = np.repeat([0.0, 1.0], 6)
@@ -34,7 +34,7 @@ def run_of(j: int, names: Sequence[str], tested: Numbers = PROBABILITIES) -> Any
         data = NpyDataModule(folder, class_names=list(names), feature_names=[f"{names[i % 2]}{i}" for i in range(j)])
         data.setup("fit")
         assert data.classes.dots
-    return SimpleNamespace(data=lambda: data, options=dict, tested=lambda _: Tested(7, LABELS, tested))
+    return SimpleNamespace(data=lambda: data, options=dict, tested=lambda _: predictions.Tested(7, LABELS, tested))
 
 
 def drawn(probabilities: Numbers) -> Figure:

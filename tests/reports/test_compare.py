@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from project import Run
 from project.__main__ import main
 from project.evaluation.differences import interval, mcnemar, p_value, paired, paired_by_group
 from project.evaluation.metrics import right
 from project.model import BCELoss
 from project.reports.compare import curves_of, differences, number_equal
 from project.runs import run as run_module
-from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 

@@ -7,9 +7,9 @@ import onnxruntime
 import pytest
 import torch
 
+from project import Run
 from project.__main__ import main
 from project.data import sample
-from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 

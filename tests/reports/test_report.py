@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
 from project.reports.report import leaks, noticed, write_report
-from project.runs.run import Run
 from tests.conftest import Write
 
 pytestmark = pytest.mark.process

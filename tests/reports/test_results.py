@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
 from project.evaluation.metrics import design_effect, evaluate, right
 from project.runs.checkpoint import load
-from project.runs.run import Run
 
 pytestmark = pytest.mark.process
 

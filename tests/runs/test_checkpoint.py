@@ -20,12 +20,12 @@ import torch
 import yaml
 from lightning.pytorch import Trainer
 
+from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
 from project.runs.checkpoint import DIGEST_BYTES, DigestCheckpointIO, canonical, load
-from project.runs.run import Run
 from tests.campaigns import checkpoints
 from tests.campaigns.checkpoints import HOSTILE, TRAINING, UNFIT, UNTESTABLE, Original, commands, complaint, edited
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from project.runs.run import Run
+from project import Run
 from tests.campaigns import claims
 
 pytestmark = pytest.mark.process

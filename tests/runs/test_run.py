@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from project import Run
 from project.errors import InputError
 from project.runs.disk import release
-from project.runs.run import Run
 
 
 def make_trained(logs: Path, name: str | None) -> Run:
