@@ -125,28 +125,32 @@ class Classifiers(LightningModule):
         """Do nothing with the batch: the stacks have their rows, and are measured once."""
 
     def on_validation_epoch_end(self) -> None:
-        self._mark()
         found = dict(zip(self._own, self._workers.map(Stack.measure, self._own), strict=True))
         shape = len(EVALUATED), len(METRICS)
         parts = [
             found.get(stack, torch.zeros(*shape, len(stack.networks), dtype=torch.float64, device=self.device))
             for stack in self._stacks
         ]
-        measured = cast("Tensor", self.trainer.strategy.reduce(torch.cat(parts, 2), reduce_op="sum")).cpu()
+        measured = cast("Tensor", self.trainer.strategy.reduce(torch.cat(parts, 2), reduce_op="sum"))
+        criteria = (
+            [list(METRICS).index(network.options["loss"]) for network in self.networks],
+            range(len(self.networks)),
+        )
+        self._freeze_diverged(measured[0][criteria])
+        measured = measured.masked_fill(self.diverged, torch.nan).cpu()
         self.steps.append(self.trainer.global_step)
         self.curves.append(measured)
-        criteria = [list(METRICS).index(network.options["loss"]) for network in self.networks]
-        own = measured[0, criteria, torch.arange(len(criteria))]
+        own = measured[0][criteria]
         means = zip(("loss", *METRICS), [own.nanmean(), *measured[0].nanmean(1)], strict=True)
         self.log_dict({f"val/{name}": value.item() for name, value in means}, sync_dist=True)
         self.log(
             "step", float(self.trainer.global_step), sync_dist=True
         )  # Otherwise Lightning numbers the validation after 20 as 19.
 
-    @torch.no_grad()
-    def _mark(self) -> None:
-        for stack in self._stacks:
-            stack.mark()
+    def _freeze_diverged(self, losses: Tensor) -> None:
+        parts = torch.split(losses, [len(stack.networks) for stack in self._stacks])
+        for stack, own in zip(self._stacks, parts, strict=True):
+            stack.freeze_diverged(own)
 
     def classifier(self, place: int) -> BinaryClassifier:
         """Return one of the networks as what ``fit`` would have made of it."""
@@ -157,7 +161,8 @@ class Classifiers(LightningModule):
         raise IndexError(place)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._mark()  # The weights in the checkpoint are these, not copies.
+        # The weights in the checkpoint are these, not copies.
+        self._freeze_diverged(torch.zeros(len(self.networks), device=self.device))
         checkpoint["initial"] = self.initial
         checkpoint["fingerprint"] = self.trainer.datamodule.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.
         checkpoint["measured"] = {"steps": self.steps, "curves": self.curves}

@@ -96,9 +96,14 @@ class Stack(nn.Module):
         model.net.load_state_dict({name: values[place].detach() for name, values in weights})
         return model
 
-    def mark(self) -> None:
-        """Note the networks that have left the finite numbers, and set their weights to 0, where they stay."""
+    @torch.no_grad()
+    def freeze_diverged(self, losses: Tensor) -> None:
+        """Note the networks whose weights or losses, (K,), are not finite, and set their weights to 0, where they stay.
+
+        On some processors weights that have overflowed stay finite, and only their answers are NaN.
+        """
         finite = torch.stack([weights.flatten(1).isfinite().all(1) for weights in self.weights]).all(0)
+        finite &= losses.isfinite()
         self.diverged |= ~finite
         for weights in self.weights:
             weights.masked_fill_(~finite.view(-1, *[1] * (weights.ndim - 1)), 0)
@@ -106,7 +111,7 @@ class Stack(nn.Module):
     @torch.no_grad()  # A thread of its own does not know that the trainer wants none.
     def measure(self) -> Tensor:
         """Return each metric of each network on validation and test rows, float64 (2, metrics, K)."""
-        return torch.stack([self._measure(self.rows[name]) for name in EVALUATED]).masked_fill(self.diverged, torch.nan)
+        return torch.stack([self._measure(self.rows[name]) for name in EVALUATED])
 
     def _measure(self, rows: Subset) -> Tensor:
         def all_metrics(labels: Tensor, answers: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A network of a study is the network that fit would have trained, whatever trains beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,19 @@ def trainer(steps: int, *callbacks: Callback) -> Trainer:
 
 
 def study(
-    root: Path, steps: int, seeds: int = 2, batch_size: int | None = None, **options: Any
+    root: Path,
+    steps: int,
+    seeds: int = 2,
+    batch_size: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
 ) -> tuple[Classifiers, torch.Tensor]:
     """Train a study of two splits, and return it and what it measured, (validations, 2, metrics, networks)."""
     splits = [0, 1]
     combined = combinations({**OPTIONS, **options})
     data = Splits(lambda seed: NpyDataModule(root, seed=seed, batch_size=batch_size), splits)
     model = Classifiers(data.first.num_features, combined, [], splits, list(range(2 * seeds)))
-    trainer(steps).fit(model, datamodule=data)
+    trainer(steps, *callbacks).fit(model, datamodule=data)
     return model, torch.stack(model.curves)
 
 
@@ -121,6 +127,25 @@ def test_a_network_that_diverges_is_marked_and_harms_no_other(blobs: Path) -> No
     assert all(weights.isfinite().all() for weights in model.parameters()), "a checkpoint can be saved"
     calm = study(blobs, 60, seeds=1, lr=rates[0], loss="mse", activation="relu")[1]
     torch.testing.assert_close(curves[..., ~model.diverged], calm, rtol=1e-6, atol=1e-8)
+
+
+class Overflow(Callback):
+    """Gives the first network, before a validation, finite weights that answer infinity less infinity."""
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step == 40:
+            stack = pl_module.get_submodule("stacks.0")
+            for weights in list(stack.parameters())[:2]:
+                weights.data[0] = 3e38
+
+
+def test_a_network_whose_weights_stay_finite_and_whose_losses_do_not_is_marked_too(blobs: Path) -> None:
+    options: dict[str, Any] = {"seeds": 1, "lr": [0.1, 0.5], "activation": "relu"}
+    model, curves = study(blobs, 60, **options, callbacks=[Overflow()])
+    assert model.diverged.tolist() == [True, False, False, False]
+    assert curves[0].isfinite().all()
+    assert curves[1:, ..., 0].isnan().all()
+    torch.testing.assert_close(curves[..., 1:], study(blobs, 60, **options)[1][..., 1:], rtol=0, atol=0)
 
 
 def test_weights_are_drawn_as_fit_draws_them_and_cost_no_random_numbers() -> None:
