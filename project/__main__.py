@@ -1,4 +1,4 @@
-"""``python -m project COMMAND``: names the commands at once, and leaves the rest to the module that knows how."""
+"""The command line: ``python -m project COMMAND``."""
 
 import contextlib
 import ctypes
@@ -10,26 +10,19 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from project.commands.streams import steady_streams
+from project.commands import COMMANDS
 
-HELP = """\
+LISTED = "\n".join(f"  {name:<9} {does}" for name, does in COMMANDS.items())
+HELP = f"""\
 usage: project COMMAND [options]
 
 Two .npy files in, one per class; an honest binary classifier, its figures and its numbers out.
 
 commands:
-  fit       train, and write a run folder under lightning_logs
-  validate  loss and accuracy of a checkpoint on its validation subset
-  test      loss and accuracy of a checkpoint on its test subset; writes test.json
-  predict   classify the rows of --data.predict FILE.npy; writes predictions.csv
-  compare   overlay runs; writes comparison.png and comparison.json
-  study     train many networks at once and say what really differs: BCE or MSE, each at its best rate
-  plot      draw a run's figures again: png, svg or pdf, also of an interrupted run
-  export    write a checkpoint as a self-contained ONNX model
+{LISTED}
 
 project COMMAND --help lists the options of a command; --debug shows where an error came from.
 """
-COMMANDS = ("fit", "validate", "test", "predict", "compare", "study", "plot", "export")
 
 
 @cache
@@ -48,7 +41,7 @@ def load_commands() -> Callable[..., int]:
         mallopt(-1, 2**26)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     gc.disable()
-    from project.commands.commands import run_command  # noqa: PLC0415
+    from project.commands.dispatch import run_command  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
@@ -58,14 +51,20 @@ def load_commands() -> Callable[..., int]:
 def main(argv: Sequence[str] | None = None, **options: Any) -> int:
     """Run a command with its options, those of the process unless given, and return its exit status.
 
-    More options are for project.commands.commands.run_command, as kind=Model for a BinaryClassifier of your own.
+    More options are for project.commands.dispatch.run_command, as kind=Model for a BinaryClassifier of your own.
     """
-    with steady_streams() as out:
-        status = run(list(sys.argv[1:] if argv is None else argv), options)
-        out.flush()
-        if out.failure and not status:  # What was asked for is done, but nobody has read what it was.
-            print(f"error: standard output: {out.failure.strerror}", file=sys.stderr)
-            status = 1
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it takes the place of streams that are closed)
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for stream in sys.stdout, sys.stderr:  # Names may have characters that a terminal lacks.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    status = run(list(sys.argv[1:] if argv is None else argv), options)
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # What was asked for is done, but nobody has read what it was.
+        print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())  # Otherwise Python would try again at its end, and say so.
+        return status or 1
     return status
 
 

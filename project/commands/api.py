@@ -1,17 +1,20 @@
-"""The commands for Python and notebooks: no Lightning needed, and errors that speak of arguments."""
+"""Commands for Python and notebooks: no Lightning needed, and errors that speak of arguments."""
 
 import inspect
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError
 from matplotlib.figure import Figure
 
-from project.commands.commands import allow, quiet, run_trainer
-from project.commands.failures import in_few_words, one_line
+from project.commands import evaluating, training
+from project.commands.dispatch import allow, quiet
+from project.commands.failures import in_few_words, in_one_line
 from project.data import NpyDataModule
-from project.errors import InputError
+from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
 from project.reports import plot
 from project.runs.run import RunFolder
@@ -24,7 +27,7 @@ class Run(RunFolder):
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""
-        return list(plot.figures_of(self))
+        return list(plot.figure_drawers(self))
 
     def figure(self, name: str) -> Figure:
         """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""
@@ -32,7 +35,8 @@ class Run(RunFolder):
 
     def test(self, name: str = "last") -> dict[str, Any]:
         """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
-        return call(["test", "--ckpt_path", str(self.last.with_name(f"{name}.ckpt"))]).numbers(name)
+        checkpoint = self.last.with_name(f"{name}.ckpt")
+        return call(evaluating.test, ["test", "--ckpt_path", str(checkpoint)]).numbers(name)
 
 
 def fit(
@@ -42,7 +46,7 @@ def fit(
     seed_everything: int = 0,
     max_steps: int = 1000,
     **options: Any,
-) -> "Run":
+) -> Run:
     """Train as the command of this name does, and return the run.
 
     Args:
@@ -64,16 +68,23 @@ def fit(
         config[group] = {option: given.pop(option) for option in own & given.keys()}
     if given:
         raise TypeError(f"fit: no option {', '.join(given)}; see help(NpyDataModule) and help(BinaryClassifier)")
-    return call(["fit", "--config", json.dumps(config)])
+    return call(training.fit, ["fit", "--config", json.dumps(config)])
 
 
-def call(arguments: list[str]) -> "Run":
+def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
     """Run a command that needs a trainer, and return the run that it was about; errors are raised."""
     try:
-        with quiet(), in_few_words():
+        with quiet(), in_few_words(name_arguments):
             allow([])
-            run = run_trainer(arguments, BinaryClassifier).run
-    except ArgumentError as error:
-        raise InputError(one_line(str(error))) from error
+            run = command(arguments, BinaryClassifier)
+    except (ArgumentError, InputError) as error:
+        raise InputError(name_arguments(in_one_line(str(error)))) from error
+    except DivergedError as error:
+        raise DivergedError(name_arguments(str(error))) from error
     assert run is not None
     return Run(run.path, run.kind)
+
+
+def name_arguments(message: str) -> str:
+    """Return a message that names options as the command line does with the names of arguments."""
+    return re.sub(r"--(?:\w+\.)?(?=[a-z])", "", message)

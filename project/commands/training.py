@@ -1,85 +1,145 @@
-"""How a fit begins in its run folder, what ends it, and what it says then."""
+"""Training in a run folder: its beginning, its end, and what it says then."""
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch import LightningModule, Trainer
 
-from project.commands.failures import UNUSABLE, origin
+from project.callbacks import CALLBACKS
+from project.callbacks.tensorboard import FolderLogger, RunLogger
+from project.commands.cli import ProjectCLI
+from project.commands.failures import UNUSABLE, module_of, refusing
+from project.commands.origin import Origin, take_up
+from project.commands.parsing import Parser
+from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.evaluation.estimate import digits
+from project.model import BinaryClassifier
 from project.reports.report import write_report
+from project.runs.checkpoint import DigestCheckpointIO
 from project.runs.disk import release, tolerated, write_whole
-from project.runs.run import RunFolder
+from project.runs.run import LOGS, RunFolder
 
 
-def config_of(parser: LightningArgumentParser, options: Namespace) -> str:
+def fit(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
+    """Train a network, and return the run in the first process."""
+    cli = ProjectCLI(arguments, kind, [callback() for callback in CALLBACKS], is_training=True)
+    cli.trainer.strategy.checkpoint_io = DigestCheckpointIO(kind)
+    run = train(cast("Parser", cli.parser), cli.config, cli.origin, cli.trainer, cli.model, cli.datamodule)
+    if run:
+        run = RunFolder(run.path, kind, cli.datamodule)
+        tell_result(cli.trainer, run)
+    return run
+
+
+def train(
+    parser: Parser,
+    options: Namespace,
+    origin: Origin | None,
+    trainer: Trainer,
+    model: LightningModule,
+    data: NpyDataModule,
+    folders: type[RunFolder] = RunFolder,
+    least: int = 1,
+) -> RunFolder | None:
+    """Train in a folder that no other process writes; the folder is made only once data and options have proved good.
+
+    What callbacks and plugins cannot do, they mostly say before the first iteration.
+
+    Args:
+        parser: of the options.
+        options: all of them.
+        origin: what the run goes on from, or None if it begins.
+        trainer: of this process.
+        model: to be trained.
+        data: to be trained on.
+        folders: the class of the folder.
+        least: how many iterations there have to be.
+
+    Returns:
+        The run's folder, in its first process.
+
+    Raises:
+        InputError: if too few iterations could be trained, or if a callback of Lightning's could not do its part.
+    """
+    done = origin.step if origin else 0
+    if origin and trainer.max_steps < done + least:
+        raise InputError(f"{origin.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
+    take_up(origin, trainer, model, data, "fit")
+    run = None
+    if trainer.is_global_zero:
+        for name, value in data.hparams.items():  # A default that suits the data becomes what it was.
+            options.data[name] = value
+        run = begin(parser, options, origin, folders)
+        print(data.describe(trainer))
+    folder = run.path if run else None
+    # The logger writes anew what it had of the iterations that a resumed run repeats.
+    logger = FolderLogger(folder) if options.trainer.logger is False else RunLogger(folder, done + 1 if done else 0)
+    trainer.loggers = [logger, *trainer.loggers]
+    try:
+        # Before the first validation there is nothing to restore.
+        trainer.fit(model, datamodule=data, ckpt_path=origin.checkpoint if origin and done else None)
+        if trainer.global_step < done + least:
+            raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
+    except (AssertionError, RuntimeError, *UNUSABLE) as error:
+        has_begun, place = trainer.global_step > done, module_of(error)
+        # A RuntimeError may be the machine's, or tell of another process's end.
+        is_unusable = not has_begun and type(error) is not RuntimeError
+        if isinstance(error, (InputError, DivergedError)) or not (
+            is_unusable or "lightning.pytorch.callbacks" in place
+        ):
+            raise
+        if run and origin is None and not has_begun:  # A run that cannot begin leaves no folder.
+            shutil.rmtree(run.path)
+        what = "" if type(error) is ValueError else f"{type(error).__name__} in {place}: "
+        raise InputError(f"--trainer: {what}{str(error) or 'it gives no reason'}") from error
+    finally:
+        if run:
+            release(run.path)
+    return run
+
+
+def begin(parser: Parser, options: Namespace, origin: Origin | None, folders: type[RunFolder]) -> RunFolder:
+    """Hold a run's folder, bring it to the iteration of the checkpoint that it goes on from, and write its config."""
+    config = format_config(parser, options)
+    logs = Path(options.trainer.default_root_dir or ".") / LOGS
+    run = (origin and origin.run) or folders.claim(logs, options.name)
+    run.hold()
+    # The checkpoint comes first: if this is killed, the history has more rows than last.ckpt, and History cuts it.
+    if origin and origin.checkpoint != run.last:
+        write_whole(run.last, origin.checkpoint.read_bytes())
+    write_whole(run.config, config.encode())
+    return run
+
+
+def format_config(parser: Parser, options: Namespace) -> str:
     """Return options as a config that ``fit -c`` accepts: anew, not into the same folder.
 
     Raises:
-        InputError: if a text among them is not UTF-8.
+        InputError: if a text among them is not UTF-8, or an object cannot be written down.
     """
     again = options.clone()
     again.name = again.ckpt_path = None
     if again.data.root is not None:
         again.data.root = str(Path(again.data.root).absolute())
-    config = str(parser.dump(again, skip_none=False))
+    with refusing(what="--trainer"):
+        config = str(parser.dump(again, skip_unset=False))
     if broken := re.search(r'"[^"\n]*\\uD[89A-F][^"\n]*"', config):
         raise InputError(f"options: {broken[0]} is not UTF-8, and no config can hold it; rename it")
     return config
 
 
-def begin(run: RunFolder, checkpoint: Path | None, config: str) -> RunFolder:
-    """Hold a run's folder, bring it to the iteration of the checkpoint that it goes on from, and write its config."""
-    run.hold()
-    # The checkpoint comes first: if this is killed, the history has more rows than last.ckpt, and History cuts it.
-    if checkpoint is not None and checkpoint != run.last:
-        write_whole(run.last, checkpoint.read_bytes())
-    write_whole(run.config, config.encode())
-    return run
-
-
-def train(trainer: Trainer, run: RunFolder | None, done: int | None, least: int = 1, **options: Any) -> None:
-    """Train; what callbacks and plugins cannot do, they mostly say before the first iteration.
-
-    Args:
-        trainer: of this process.
-        run: the run's folder, in its first process.
-        done: how many iterations the checkpoint has that it goes on from; None if it begins.
-        least: how many more there have to be.
-        options: of ``Trainer.fit``.
-
-    Raises:
-        InputError: if too few iterations could be trained, or if a callback of Lightning's could not do its part.
-    """
-    try:
-        trainer.fit(**options)
-        if trainer.global_step < (done or 0) + least:
-            raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
-    except (AssertionError, RuntimeError, *UNUSABLE) as error:
-        began, place = trainer.global_step > (done or 0), origin(error)
-        # A RuntimeError may be the machine's, or tell of another rank's end.
-        unusable = not began and type(error) is not RuntimeError
-        if isinstance(error, (InputError, DivergedError)) or not (unusable or "lightning.pytorch.callbacks" in place):
-            raise
-        if run and done is None and not began:  # A run that cannot begin leaves no folder.
-            shutil.rmtree(run.path)
-        kind = "" if type(error) is ValueError else f"{type(error).__name__} in {place}: "
-        raise InputError(f"--trainer: {kind}{str(error) or 'it gives no reason'}") from error
-    finally:
-        if run:
-            release(run.path)
-
-
 def tell_result(trainer: Trainer, run: RunFolder) -> None:
     """Print loss and accuracy of the final weights, where the loss was lower if it was, and where the figures are.
 
-    The run's report is written before the last line is printed.
+    The run's report is written before: whoever reads the lines may have gone.
     """
+    with tolerated(run.path):
+        write_report(run)
     step, metrics = trainer.global_step, trainer.callback_metrics
     if (lowest := run.lowest(step)) is not None:
         where = f"after iteration {lowest[0]}, in best.ckpt"
@@ -87,6 +147,4 @@ def tell_result(trainer: Trainer, run: RunFolder) -> None:
     if "val/loss" in metrics:
         loss, accuracy = (digits(metrics[f"val/{name}"].item()) for name in ("loss", "accuracy"))
         print(f"validation loss {loss}, accuracy {accuracy} after iteration {step}")
-    with tolerated(run.path):
-        write_report(run)
     print(f"figures: {run.figures}")

@@ -1,0 +1,56 @@
+"""Commands that need no trainer: compare, plot and export."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from project.commands.failures import refusing
+from project.commands.parsing import Parser
+from project.errors import InputError
+from project.model import BinaryClassifier
+from project.options import check
+from project.reports.compare import compare as compare_runs
+from project.reports.export import export as export_checkpoint
+from project.reports.plot import plot as plot_run
+from project.reports.report import write_report
+from project.runs.run import LOGS, RunFolder, find_checkpoint, newest
+
+
+def compare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
+    """Overlay runs, and say whether split and initial weights were the same."""
+    parser = Parser("compare")
+    parser.add_argument("runs", nargs="+", type=str, help="Run folders, or their names under lightning_logs.")
+    parser.add_argument("--output", type=str, default="comparison", help="Folder for comparison.png and .json.")
+    options = parser.parse(arguments)
+    if len(options.runs) < 2:
+        raise InputError(f"compare: {len(options.runs)} run given; need at least two")
+    compare_runs([Path(run) for run in options.runs], Path(options.output), kind)
+
+
+def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
+    """Draw the figures of a run again, also of an interrupted one."""
+    parser = Parser("plot")
+    parser.add_argument("--name", type=str | None, default=None, help="The run; the newest one unless named.")
+    parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Format of the files.")
+    parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
+    parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
+    options = parser.parse(arguments)
+    with refusing(("dpi", "width")):
+        check(dpi=options.dpi, width=options.width)
+    run = RunFolder(options.name or newest(Path(LOGS)).path, kind)
+    for path in [*plot_run(run, options.format, options.dpi, options.width), write_report(run)]:
+        print(f"written: {path}")
+
+
+def export(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
+    """Write a checkpoint as an ONNX model: raw features in, probability out."""
+    parser = Parser("export")
+    parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
+    parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
+    parser.add_argument("--output", type=str | None, default=None, help="The ONNX file; model.onnx in the run.")
+    options = parser.parse(arguments)
+    output = None if options.output is None else Path(options.output)
+    if output is not None and output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; need the name of a file")
+    checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
+    run = RunFolder.from_checkpoint(checkpoint)
+    export_checkpoint(checkpoint, output or (run.path if run else Path()) / "model.onnx", kind)

@@ -1,0 +1,128 @@
+"""Arguments of the commands, and what was meant by those that no option takes."""
+
+import argparse
+import difflib
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import ArgumentError, Namespace
+from lightning.pytorch.cli import LightningArgumentParser
+
+from project.commands import COMMANDS
+from project.commands.failures import refusing
+from project.errors import InputError
+from project.options import check
+
+IMPORT = "--allow-import"
+LONGEST_NAME = 255  # bytes, on the usual file systems
+USUAL = {"data": "root", "model": "hidden_features", "trainer": "max_steps"}  # by group, the option to be named first
+
+
+class Parser(LightningArgumentParser):
+    """Parses the arguments of one command, and raises an error where it cannot."""
+
+    def __init__(self, command: str) -> None:
+        about = COMMANDS[command]
+        description = f"{about[0].upper()}{about[1:]}."
+        usage = f"project {command} [options]"
+        super().__init__(description=description, usage=usage, exit_on_error=False, allow_abbrev=False)
+        self.add_argument("-c", "--config", action="config", help="A config file, in YAML or JSON.")
+
+    def format_help(self, *args: Any) -> str:
+        """Leave out the lists of all classes that an option could be given."""
+        return re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", super().format_help(*args))
+
+    def parse(self, arguments: Sequence[str]) -> Namespace:
+        """Parse a command and its arguments, or raise an InputError that says what was meant."""
+        check_groups(arguments)
+        try:
+            with refusing():
+                return self.parse_args(list(arguments[1:]))
+        except ArgumentError as error:
+            refuse(error, arguments, [f"--{name}" for name in self.get_defaults().keys()])  # noqa: SIM118
+            raise
+
+
+def add_run_options(parser: LightningArgumentParser) -> None:
+    """Add what every command with a trainer asks besides its trainer, model and data."""
+    parser.add_argument("--name", type=str | None, default=None, help="The run folder under lightning_logs.")
+    checkpoint = "A checkpoint file, or last or best of the run."
+    parser.add_argument("--ckpt_path", type=str | None, default=None, help=checkpoint)
+    threads = "CPU threads, 1 to 1024; null suits the size of a piece."
+    parser.add_argument("--threads", type=int | None, default=None, help=threads)
+    planes = Literal["best", "features", "components", "model"]
+    plane = "Where the boundary of more than two features is shown; best agrees most with the model."
+    parser.add_argument("--figures.plane", type=planes, default="best", help=plane)
+
+
+def check_run_options(options: Namespace) -> None:
+    """Refuse, by an InputError, names that are none of one folder, and numbers out of their range."""
+    with refusing(options):
+        check(threads=options.threads, seed_everything=options.seed_everything)
+    name = options.name
+    if name is None or (Path(name).name == name and name.isprintable() and len(os.fsencode(name)) <= LONGEST_NAME):
+        return
+    raise InputError(f"--name: {name}; need the name of one folder, printable, without a path and not too long")
+
+
+def refuse(error: ArgumentError, arguments: Sequence[str], known: Sequence[str]) -> None:
+    """Raise an InputError that says what was meant, if a parser did not recognize an argument."""
+    _, found, rest = str(error).partition("unrecognized arguments: ")
+    places = [place for place in range(1, len(arguments)) if f"{rest} ".startswith(f"{arguments[place]} ")]
+    if not found or not places:
+        return
+    place = max(places, key=lambda place: len(arguments[place]))  # It may have spaces, and begin like another one.
+    unknown, sign, value = arguments[place], "", ""
+    if unknown.startswith("-"):
+        unknown, sign, value = unknown.partition("=")
+    meant = [option for option in known if option.rpartition(".")[2] == unknown.removeprefix("--")]
+    meant += difflib.get_close_matches(unknown, known, 1)
+    if unknown.endswith(".npy"):
+        replacement = ["--data.predict", unknown]
+    elif meant:
+        replacement = [meant[0] + sign + value]
+    else:
+        named = unknown if unknown.strip() and unknown.isprintable() else repr(unknown)
+        raise InputError(f"{named}: no such option; project {arguments[0]} --help lists them") from error
+    command = shlex.join([*arguments[:place], *replacement, *arguments[place + 1 :]])
+    raise InputError(f"{unknown}: no such option; did you mean: python -m project {command}") from error
+
+
+def check_groups(arguments: Sequence[str]) -> None:
+    """Refuse, by an InputError, what is given for a whole group and is no config: ``--data DIR`` is the usual slip."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, value = argument.partition("=")
+        group, value = name.removeprefix("--"), value or following
+        is_file = value.endswith(".npy")
+        # Path.is_dir raises an error if the name is too long, as a config in one line may be.
+        if name.startswith("--") and group in USUAL and (is_file or os.path.isdir(value)):  # noqa: PTH112
+            meant = f"{USUAL[group]} {value}"
+            if is_file and group == "data":
+                meant = f"predict {value}" if arguments[0] == "predict" else f"root {Path(value).parent}"
+            raise InputError(f"{name}: {value} is no config; did you mean --{group}.{meant}")
+
+
+def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return arguments without each ``--allow-import PACKAGE``, and the packages."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(IMPORT, action="append", default=[])
+    options, rest = parser.parse_known_args(list(arguments))
+    return rest, options.allow_import
+
+
+def name_the_run(arguments: Sequence[str]) -> list[str]:
+    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``.
+
+    To name a second one with ``--name`` is an InputError: neither is the right one to ignore.
+    """
+    command, *rest = arguments
+    if command in ("fit", "study", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
+        return list(arguments)
+    run = Path(rest[0])
+    if any(argument.partition("=")[0] == "--name" for argument in rest):
+        raise InputError(f"{run}: --name names a run, too; leave one of them out")
+    return [command, "--name", run.name if run.parent.name == "lightning_logs" else rest[0], *rest[1:]]

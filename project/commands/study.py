@@ -1,0 +1,85 @@
+"""The study command: many networks at once."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from lightning.pytorch import seed_everything
+
+from project.callbacks.checkpoints import Checkpoints
+from project.callbacks.interrupt import Interrupt
+from project.callbacks.progress import Progress
+from project.callbacks.threads import Threads
+from project.commands.failures import refusing
+from project.commands.origin import parse_with_origin
+from project.commands.parsing import Parser, add_run_options
+from project.commands.trainer import as_list, make_trainer
+from project.commands.training import train
+from project.data import NpyDataModule
+from project.errors import InputError
+from project.model import BinaryClassifier
+from project.runs.checkpoint import DigestCheckpointIO
+from project.runs.run import RunFolder
+from project.study.classifiers import Classifiers
+from project.study.networks import TRIED, Design
+from project.study.results import Study, write_study
+from project.study.splits import Splits
+
+
+def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
+    """Train many networks at once by plain SGD, and say what differs."""
+    saved, parser = partial(Classifiers, kind=kind), make_parser()
+    options, origin = parse_with_origin(parser, arguments, True, kind, saved, Study)
+    seed_everything(options.seed_everything)
+    with refusing([*options, *(f"model.{name}" for name in options.model)]):
+        data_options = dict(options.data.items())
+        data = Splits(options.splits, **data_options)
+        asked = options.compare, options.choose, options.splits, options.seeds
+        design = Design(complete(options.model, kind), *asked, options.data.seed, options.seed_everything)
+        model = saved(data.num_features, **asdict(design))
+        given = dict(parser.instantiate_classes(options).trainer.items())
+        own = [Threads(options.threads), Interrupt("study"), Progress(), Checkpoints(best=False)]
+        given["callbacks"] = [*as_list(given["callbacks"]), *own]
+        trainer = make_trainer(**given)
+    if origin and model.hparams != origin.contents["hyper_parameters"]:
+        raise InputError(f"{origin.checkpoint}: other networks than those of its config.yaml; start the study anew")
+    trainer.strategy.checkpoint_io = DigestCheckpointIO(saved)
+    options.model = design.values
+    # One that ended while it wrote down what it found goes on with just that.
+    run = train(parser, options, origin, trainer, model, data, Study, least=0)
+    if run:
+        write_study(Study(run.path), model, data, options.figures.plane)
+    return run
+
+
+def make_parser() -> Parser:
+    """Return a parser of a study's options: those of a fit, any of the model as a list, and no optimizer."""
+    parser = Parser("study")
+    seeds = "Initial weights in each split, other ones: seed_everything, seed_everything + 1, ..."
+    parser.add_argument("--splits", type=int, default=10, help="Splits of the data: data.seed, data.seed + 1, ...")
+    parser.add_argument("--seeds", type=int, default=3, help=seeds)
+    parser.add_argument("--compare", default="model.loss", help="The option whose values are compared.")
+    parser.add_argument("--choose", default="model.lr", help="The option that is chosen for each of them.")
+    model = "Any option of the model, as --model.lr '[0.5, 1]'; a list is what is compared or chosen."
+    parser.add_argument("--model", type=dict[str, Any], default=TRIED, help=model)
+    parser.add_argument("--seed_everything", type=int, default=0, help="Fixes initial weights and order of batches.")
+    add_run_options(parser)
+    parser.add_lightning_class_args(make_trainer, "trainer")
+    parser.add_lightning_class_args(NpyDataModule, "data")
+    return parser
+
+
+def complete(given: dict[str, Any], kind: type[BinaryClassifier]) -> dict[str, Any]:
+    """Return all options of a model, of their own types, those that are not given at what is tried or at the default."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "model", skip={"num_features"})
+    values: dict[str, Any] = dict(parser.get_defaults().model.items())
+    for name, value in {**TRIED, **given}.items():
+        typed = [
+            parser.parse_object({"model": {name: each}}).model[name]
+            for each in (value if isinstance(value, list) else [value])
+        ]
+        values[name] = typed if isinstance(value, list) else typed[0]
+    return values

@@ -1,0 +1,123 @@
+"""Lightning's trainer with the options that make sense here."""
+
+import os
+from typing import Any, Literal
+
+import torch
+from lightning.fabric.plugins import ClusterEnvironment
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import Precision
+from lightning.pytorch.profilers import Profiler
+
+from project.callbacks.progress import Progress
+from project.options import check
+
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def make_trainer(
+    max_steps: int = 1000,
+    val_check_interval: int = 20,
+    max_epochs: int | None = None,
+    max_time: str | None = None,
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    devices: int | Literal["auto"] | list[int] = 1,
+    num_nodes: int = 1,
+    strategy: Literal["auto", "ddp"] = "auto",
+    precision: Literal["32-true", "bf16-mixed", "32", "bf16"] = "32-true",
+    gradient_clip_val: float | None = None,
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm",
+    deterministic: bool | Literal["warn"] = True,
+    detect_anomaly: bool = False,
+    callbacks: list[Callback] | Callback | None = None,
+    logger: list[Logger] | Logger | bool = True,
+    profiler: Profiler | Literal["simple", "advanced", "pytorch"] | None = None,
+    plugins: list[Precision | ClusterEnvironment] | Precision | ClusterEnvironment | None = None,
+    enable_progress_bar: bool = True,
+    default_root_dir: str | None = None,
+) -> Trainer:
+    """Train and evaluate: iterations, the machine, and what of Lightning's looks on.
+
+    Args:
+        max_steps: Iterations, that is steps of the optimizer.
+        val_check_interval: Iterations from one validation to the next.
+        max_epochs: Passes over the training rows, if they end before max_steps; null is no limit.
+        max_time: Longest time, as in 00:01:30:00 for an hour and a half; null is no limit.
+        accelerator: The cpu, or a gpu of CUDA; auto takes the gpu where there is one.
+        devices: Processes on each machine, each with its share of every batch.
+        num_nodes: Machines.
+        strategy: How several processes train: ddp.
+        precision: Of the layers; bf16-mixed is for GPUs that gain by it.
+        gradient_clip_val: Largest norm, or value, of the gradients; null is any.
+        gradient_clip_algorithm: What is clipped: the norm of all gradients, or each value.
+        deterministic: Refuse operations that give other results each time, or warn of them.
+        detect_anomaly: Look for the operation that makes a gradient NaN; slow.
+        callbacks: Lightning's own, as in EarlyStopping, beside those of the project.
+        logger: More loggers beside TensorBoard's; false is none at all.
+        profiler: Where the time goes; the report is printed at the end.
+        plugins: A precision or a cluster environment of Lightning's.
+        enable_progress_bar: Show a bar on a terminal.
+        default_root_dir: Where the folder lightning_logs is; null is the working directory.
+
+    Raises:
+        ValueError: if a number is out of its range, or more than this machine has.
+    """
+    check(max_steps=max_steps, val_check_interval=val_check_interval, num_nodes=num_nodes)
+    check_machine(accelerator, devices)
+    all_callbacks: list[Callback] = as_list(callbacks)
+    own_precision = any(isinstance(plugin, Precision) for plugin in as_list(plugins))
+    bars = [callback for callback in all_callbacks if isinstance(callback, ProgressBar)]
+    if not enable_progress_bar or len(bars) > 1:  # The project's own makes room for another one.
+        all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
+    trainer = Trainer(
+        max_steps=max_steps,
+        val_check_interval=val_check_interval,
+        check_val_every_n_epoch=None,  # Validations are counted in iterations, not in epochs.
+        num_sanity_val_steps=0,  # The history begins with the first iteration.
+        log_every_n_steps=1,
+        use_distributed_sampler=False,  # Lightning's sampler pads uneven shares with duplicates.
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in all_callbacks),
+        enable_progress_bar=enable_progress_bar and bool(bars),
+        max_epochs=max_epochs,
+        max_time=max_time,
+        # Apple's GPU has no float64, in which features are standardized.
+        accelerator="cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu",
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+        precision=None if own_precision else precision,
+        gradient_clip_val=gradient_clip_val,
+        gradient_clip_algorithm=gradient_clip_algorithm,
+        deterministic=deterministic,
+        detect_anomaly=detect_anomaly,
+        callbacks=all_callbacks,
+        logger=as_list(logger),
+        profiler=profiler,
+        plugins=as_list(plugins),
+        default_root_dir=default_root_dir,
+    )
+    if trainer.precision not in PRECISIONS:
+        raise ValueError(
+            f"plugins: precision {trainer.precision} is not supported; need one of {', '.join(PRECISIONS)}"
+        )
+    return trainer
+
+
+def check_machine(accelerator: str, devices: int | str | list[int]) -> None:
+    """Refuse accelerators and processes that this machine does not have: Lightning would start them all and hang."""
+    gpus = torch.cuda.device_count()
+    if accelerator == "gpu" and not gpus:
+        raise ValueError(f"accelerator: {accelerator}; this machine has none, use cpu or auto")
+    available = gpus if accelerator != "cpu" and gpus else os.cpu_count() or 1
+    if isinstance(devices, int) and not 1 <= devices <= available:
+        raise ValueError(f"devices: {devices}; need 1 to {available}, which this machine has")
+
+
+def as_list(given: Any) -> list[Any]:
+    """Return what was given for an option that takes one object, several, a switch or null."""
+    if given is None or isinstance(given, bool):
+        return []
+    return list(given) if isinstance(given, list) else [given]
