@@ -1,4 +1,4 @@
-"""When checkpoints are saved: last.ckpt after every validation, best.ckpt when the validation loss is its lowest."""
+"""Checkpoints: last.ckpt after every validation, best.ckpt when the validation loss is its lowest."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class Checkpoints(Checkpoint):
         self.best_loss = float(state_dict["best_loss"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run, self._saved_step = RunFolder.of_trainer(trainer), trainer.global_step or -1
+        self.run, self._saved_step = RunFolder.from_trainer(trainer), trainer.global_step or -1
         if trainer.global_step == 0:  # Saving now proves before the first iteration that checkpoints can be written.
             self.best_loss = float("inf")
             self._save_last(trainer)

@@ -1,4 +1,4 @@
-"""When training has left the finite numbers, or got nowhere, and that it is said."""
+"""An end for training that has left the finite numbers, and a warning for training that got nowhere."""
 
 import math
 import warnings
@@ -47,7 +47,7 @@ class Divergence(Callback):
 
     def _check(self, trainer: Trainer, name: str, loss: float) -> None:
         if not math.isfinite(loss):
-            raise diverged(f"{name} is {loss}", trainer.global_step, RunFolder.of_trainer(trainer).last)
+            raise diverged(f"{name} is {loss}", trainer.global_step, RunFolder.from_trainer(trainer).last)
 
     def _likely_cause(self, trainer: Trainer, options: Any, sure: bool) -> str:
         mean, std = trainer.datamodule.statistics  # type: ignore[attr-defined]  # Lightning attaches it.

@@ -1,5 +1,6 @@
-"""When losses and metrics are recorded in history.csv."""
+"""Losses and metrics, recorded in history.csv."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,19 +23,15 @@ class History(Callback):
     """
 
     def __init__(self) -> None:
-        self._losses: list[Tensor] = []
-        self._rows: list[list[float | None]] = []  # what is not on the disk yet
-        self._accuracies: list[list[float]] = []
+        self._losses: list[Tensor] = []  # since the last validation
         self._accuracy: Tensor | None = None  # of the newest batch, by the weights before its update
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.run = RunFolder.of_trainer(trainer)
+        self.run = RunFolder.from_trainer(trainer)
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         subsets = ["val", "test"] if getattr(datamodule, "track_test", False) else ["val"]
         self.metrics = [f"{subset}/{name}" for subset in subsets for name in ("loss", *METRICS)]
         self._losses.clear()
-        self._rows.clear()
-        self._accuracies.clear()
         if not trainer.is_global_zero:
             return
         table, step, grid = self.run.table, trainer.global_step, trainer.val_check_batch or 1
@@ -58,8 +55,6 @@ class History(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if is_validation_of_fit(trainer):
-            if self._accuracy is not None:
-                self._accuracies.append([trainer.global_step, self._accuracy.item()])
             self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -69,18 +64,17 @@ class History(Callback):
         if isinstance(exception, InterruptedRunError):
             self._record(trainer)
 
-    def _record(self, trainer: Trainer, metrics: list[float] | None = None) -> None:
-        """Write the iterations since the last validation; the metrics belong to the newest of them."""
+    def _record(self, trainer: Trainer, metrics: Sequence[float] = ()) -> None:
+        """Write the iterations since the last validation; the metrics, if given, belong to the newest of them."""
         losses = torch.stack(self._losses).tolist() if self._losses else []
         self._losses.clear()
         if not trainer.is_global_zero:
             return
-        first, nothing = trainer.global_step - len(losses) + 1, [None] * len(self.metrics)
-        self._rows += [[step, loss, *nothing] for step, loss in enumerate(losses, first)]
+        step, nothing = trainer.global_step, [None] * len(self.metrics)
+        rows = [[number, loss, *nothing] for number, loss in enumerate(losses, step - len(losses) + 1)]
         if metrics:
-            self._rows[-1][2:] = metrics
-        with tolerated(self.run.path):
-            self.run.table.append(self._rows)
-            self._rows.clear()
-            self.run.accuracies.append(self._accuracies)
-            self._accuracies.clear()
+            rows[-1][2:] = metrics
+        accuracies = [[step, self._accuracy.item()]] if metrics and self._accuracy is not None else []
+        for table, new in (self.run.table, rows), (self.run.accuracies, accuracies):
+            with tolerated(self.run.path):
+                table.append(new)

@@ -1,4 +1,4 @@
-"""When a signal ends the run: before the next iteration begins."""
+"""Signals that end a run before its next iteration."""
 
 import signal
 import threading
@@ -42,7 +42,7 @@ class Interrupt(Callback):
             progress = trainer.fit_loop.epoch_loop.batch_progress
             progress.total.ready -= 1
             progress.current.ready -= 1
-            run = RunFolder.of_trainer(trainer).path
+            run = RunFolder.from_trainer(trainer).path
             raise InterruptedRunError(signal.Signals(number), run, trainer.global_step, self.command)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

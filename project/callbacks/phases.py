@@ -1,4 +1,4 @@
-"""Which phase a trainer is in: the same callbacks are there for every command."""
+"""Phases of a trainer: the same callbacks are there for every command."""
 
 from lightning.pytorch import Trainer
 

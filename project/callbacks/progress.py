@@ -1,4 +1,4 @@
-"""When the progress bar moves, and that it goes to stderr if that is a terminal."""
+"""A progress bar on stderr, if that is a terminal."""
 
 import sys
 from typing import Any
@@ -18,9 +18,6 @@ class Progress(ProgressBar):
     def disable(self) -> None:
         """Be silent, because another process shows a bar: Lightning says when."""
         self._off = True
-
-    def enable(self) -> None:
-        self._off = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total, done = trainer.fit_loop.max_batches, trainer.global_step

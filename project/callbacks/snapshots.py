@@ -1,4 +1,4 @@
-"""When the parameters are remembered, from which boundary.gif is drawn."""
+"""Parameters in the course of training, from which boundary.gif is drawn."""
 
 import math
 from typing import Any
@@ -34,13 +34,12 @@ class Snapshots(Callback):
         # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.
         if validation < 1 or not math.log2(validation).is_integer():
             return
-        parameters = dict(pl_module.named_parameters())
-        if sum(map(torch.numel, parameters.values())) > MOST:
+        if sum(weights.numel() for weights in pl_module.parameters()) > MOST:
             return
         self.steps.append(trainer.global_step)
-        for name, weights in parameters.items():
-            taken = [self.weights[name]] if name in self.weights else []
-            self.weights[name] = torch.cat([*taken, weights.detach().cpu()[None]])
+        for name, weights in pl_module.named_parameters():
+            now = weights.detach().cpu()[None]
+            self.weights[name] = torch.cat([self.weights.get(name, now[:0]), now])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["snapshot_steps"], checkpoint["snapshots"] = list(self.steps), dict(self.weights)

@@ -1,4 +1,4 @@
-"""When the number of CPU threads is fixed."""
+"""The number of CPU threads."""
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer

@@ -1,67 +1,52 @@
-"""How a file reaches the disk whole, that one process at a time writes a folder, and what a run can do without."""
+"""Files written whole, folders that one process at a time writes, and warnings instead of errors for logs."""
 
 import contextlib
 import errno
 import glob
 import os
-import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+from filelock import FileLock, Timeout
+
 from project.errors import InputError, InputWarning
 
-try:
-    import fcntl
-except ImportError:  # Windows has no locks on folders.
-    fcntl = None  # type: ignore[assignment]
-
-HAS_LOCKS = fcntl is not None
-HELD: dict[Path, int] = {}  # descriptors of the folders that this process holds
+LOCK = ".lock"  # a file in each folder that was held
+HELD: dict[Path, FileLock] = {}  # by the folders that this process holds
 
 
 def hold(folder: Path) -> bool:
-    """Keep other processes from writing a folder, until it is released or this process ends, however it ends.
+    """Keep other processes from writing a folder until it is released or this process ends, however it ends.
 
-    What a killed process has left half-written in it goes. If this process holds it already, nothing happens, and the
-    answer is no.
+    What a killed process has left half-written in it goes. Return False if this process holds the folder already.
 
     Raises:
         InputError: if another process holds it.
-        OSError: if the file system has no locks.
+        OSError: if it cannot be locked.
     """
     path = folder.absolute()
     if path in HELD:
         return False
-    if HAS_LOCKS:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = holder_of(os.fstat(descriptor).st_ino)
-            os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                raise InputError(f"{folder}: {holder} is writing this run; wait for it or stop it") from error
-            remedy = "use another --trainer.default_root_dir"
-            reason = f"{error.strerror}, so that two processes could write one run; {remedy}"
-            raise OSError(error.errno, reason, str(folder)) from error
-        HELD[path] = descriptor
+    lock = FileLock(path / LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{folder}: another process is writing this run; wait for it or stop it") from error
+    except OSError as error:
+        reason = f"{error.strerror}, so that two processes could write one run; use another --trainer.default_root_dir"
+        raise OSError(error.errno, reason, str(folder)) from error
+    HELD[path] = lock
     sweep(folder.rglob(".*.tmp"))
     return True
 
 
-def holder_of(inode: int) -> str:
-    """Return "process N" for the holder of a lock, which only Linux tells."""
-    table = Path("/proc/locks")
-    locks = table.read_text() if table.exists() else ""
-    found = re.search(rf"FLOCK +\w+ +WRITE +([1-9]\d*) +\w+:\w+:{inode} ", locks)
-    return f"process {found[1]}" if found else "another process"
-
-
 def release(folder: Path) -> None:
+    """Let other processes write a folder, if this process holds it."""
     if (path := folder.absolute()) in HELD:
-        os.close(HELD.pop(path))
+        HELD.pop(path).release()
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -85,33 +70,22 @@ def write_whole(path: Path, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if os.name == "nt":  # Windows does not open folders, and keeps its names in order itself.
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sweep(unfinished: Iterable[Path]) -> None:
     """Remove what processes that are no more have left half-written; the number before ".tmp" is a process's."""
     for path in unfinished:
-        try:
-            if os.name != "nt":  # There, to ask for a process would end it, and a file that is open stays.
-                os.kill(int(path.stem.rpartition(".")[2]), 0)
-                continue
-        except (PermissionError, ValueError):
-            continue
-        except ProcessLookupError:
-            pass
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    if os.name == "nt":  # Windows does not open folders, and keeps its names in order itself.
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        process = path.stem.rpartition(".")[2]
+        if process.isdecimal() and int(process) not in psutil.pids():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextmanager

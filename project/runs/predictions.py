@@ -1,5 +1,6 @@
-"""What ``test`` found of each row, and the table that holds it."""
+"""The table of what ``test`` found of each row."""
 
+import csv
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
@@ -33,17 +34,17 @@ def predictions_csv(rows: Sequence[int], found: Tested) -> str:
 
 
 def read_predictions(path: Path, step: int) -> Tested:
-    """Read the table that ``predictions_csv`` made of a checkpoint after so many iterations.
+    """Read the table that ``predictions_csv`` made after so many iterations.
 
     Raises:
         OSError: if it is not there.
-        ValueError: if it is no such table.
+        LookupError, TypeError, ValueError: if it is no such table.
     """
-    table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, converters=lambda cell: float(cell or "nan"))
-    if table.shape[1] < 3:
-        raise ValueError(f"it has {table.shape[1]} columns")
-    groups = np.loadtxt(path, np.int64, delimiter=",", skiprows=1, usecols=3) if table.shape[1] > 3 else None
-    return Tested(step, table[:, 1], table[:, 2], groups)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    labels, probabilities = ([float(row[name] or "nan") for row in rows] for name in ("class", "probability"))
+    groups = np.array([int(row["group"]) for row in rows]) if "group" in rows[0] else None
+    return Tested(step, np.array(labels), np.array(probabilities), groups)
 
 
 def tested_name(checkpoint: str) -> str:

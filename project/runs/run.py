@@ -1,7 +1,8 @@
-"""What a run folder contains, and what can be made of it."""
+"""Run folders: claimed, read, and found again by name or as the newest."""
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,15 @@ import yaml
 from lightning.pytorch import Trainer
 
 from project.data import NpyDataModule
-from project.errors import InputError
+from project.errors import InputError, InputWarning, join_words
 from project.model import BinaryClassifier
-from project.options import load_yaml
 from project.runs.checkpoint import load, rebuild
-from project.runs.disk import HAS_LOCKS, hold, release
+from project.runs.disk import hold, release
 from project.runs.predictions import Tested, read_predictions, tested_name
 from project.runs.table import Columns, Table
 
 LOGS = "lightning_logs"
+STUDIES = "studies.txt"  # in LOGS: the names of the studies, which are no runs
 GROUPS = ("data", "model", "trainer", "figures")  # of options
 
 
@@ -29,9 +30,9 @@ class RunFolder:
     and is missing, damaged or not what it was raises an InputError.
     """
 
-    command = "fit"  # What makes such a folder,
-    prefix = "version"  # what it is called, with a number, unless it is named,
-    order = "runs.txt"  # and the names of those beside it, a line each time that one begins or goes on.
+    command = "fit"  # It makes such a folder,
+    prefix = "version"  # which is called so, with a number, unless it is named,
+    order = "runs.txt"  # and adds its name to this file beside it each time that it begins or goes on.
 
     def __init__(
         self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
@@ -60,14 +61,13 @@ class RunFolder:
     def options(self) -> dict[str, Any]:
         """Return config.yaml as nested plain values; nothing that it names is imported."""
         try:
-            options = load_yaml(self.config.read_text(encoding="utf-8-sig"))
+            options = yaml.safe_load(self.config.read_text(encoding="utf-8-sig"))
+            if not all(isinstance(options.get(group) or {}, dict) for group in GROUPS):
+                raise ValueError("a group of options is none")
         except FileNotFoundError as error:
             raise InputError(f"{self.config}: missing; fit writes it") from error
-        except (ValueError, yaml.YAMLError) as error:
+        except (AttributeError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
-        groups = [options.get(group) or {} for group in GROUPS] if isinstance(options, dict) else [options]
-        if not all(isinstance(group, dict) for group in groups):
-            raise InputError(f"{self.config}: not a config; restore it")
         return dict(options)
 
     def history(self) -> Columns:
@@ -127,14 +127,14 @@ class RunFolder:
         return sorted(path.stem for path in self.path.glob("test*.json"))
 
     @classmethod
-    def of_trainer(cls, trainer: Trainer) -> "RunFolder":
+    def from_trainer(cls, trainer: Trainer) -> "RunFolder":
         """Return the run that a trainer is training."""
         assert trainer.log_dir is not None
         kind: Any = type(trainer.lightning_module)
         return cls(Path(trainer.log_dir), kind, getattr(trainer, "datamodule", None))
 
     @classmethod
-    def of_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "RunFolder | None":
+    def from_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "RunFolder | None":
         """Return the run that a checkpoint lies in, or None if it lies elsewhere."""
         folder = checkpoint.absolute().parent.parent
         run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder, kind)
@@ -149,27 +149,65 @@ class RunFolder:
         logs.mkdir(parents=True, exist_ok=True)
         numbers = [path.name.removeprefix(f"{cls.prefix}_") for path in logs.glob(f"{cls.prefix}_*")]
         number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
-        while True:
-            run = cls(logs / (name or f"{cls.prefix}_{number}"))
-            remedy = f"choose another, or resume it with --ckpt_path {run.last}"
-            taken = f"--name: {run.path} exists; {remedy}"
+        while name is None:
             try:
-                run.path.mkdir()
-            except FileExistsError as error:
-                if name is None:
-                    number += 1
-                    continue
-                if run.last.exists() or not HAS_LOCKS or not run.path.is_dir():
-                    raise InputError(taken) from error
-            run.hold()  # Of processes that saw the same, this decides which one gets it.
-            if run.last.exists():  # Another process has had it in between.
-                release(run.path)
-                raise InputError(taken)
-            return run
+                (logs / f"{cls.prefix}_{number}").mkdir()
+                name = f"{cls.prefix}_{number}"
+            except FileExistsError:
+                number += 1
+        run = cls(logs / name)
+        taken = f"--name: {run.path} exists; choose another, or resume it with --ckpt_path {run.last}"
+        if run.last.exists() or run.path.is_file():
+            raise InputError(taken)
+        run.path.mkdir(exist_ok=True)
+        run.hold()  # Of processes that saw the same, this decides which one gets it.
+        if run.last.exists():  # Another process has had it in between.
+            release(run.path)
+            raise InputError(taken)
+        return run
 
     def hold(self) -> None:
         """Keep other processes from writing the run, and note that it is the newest: a file's time may be a copy's."""
-        if not hold(self.path):
-            return
-        with (self.path.parent / self.order).open("a", encoding="utf-8") as order:
-            order.write(f"{self.path.name}\n")
+        if hold(self.path):
+            with (self.path.parent / self.order).open("a", encoding="utf-8") as order:
+                order.write(f"{self.path.name}\n")
+
+
+def newest(logs: Path, folders: type[RunFolder] = RunFolder) -> RunFolder:
+    """Return the run here that was trained last, and warn if one that began later was not trained at all."""
+    begun = [folders(logs / name) for name in names_in(logs / folders.order) if (logs / name).exists()]
+    run = next((run for run in begun if run.trained), None)
+    if run is None:
+        raise InputError(f"{logs}: no run was trained here yet; run {folders.command} first{alternatives(logs)}")
+    if skipped := [other.path.name for other in begun[: begun.index(run)]]:
+        what = f"{join_words(skipped)} began later, but without a checkpoint of an iteration"
+        warnings.warn(f"{logs}: {what}; {run.path.name} is taken", InputWarning, stacklevel=2)
+    return run
+
+
+def names_in(order: Path) -> list[str]:
+    """Return the names in a file of those that began, each once, the newest first."""
+    names = order.read_text(encoding="utf-8").splitlines() if order.exists() else []
+    return list(dict.fromkeys(reversed(names)))
+
+
+def alternatives(logs: Path) -> str:
+    """Return the end of a message that lists the trained runs in a folder, if there are any."""
+    studies = names_in(logs / STUDIES)
+    names = sorted(path.name for path in logs.glob("*") if path.name not in studies and RunFolder(path).trained)
+    return f", or give the --name of one that is there: {join_words(names)}" if names else ""
+
+
+def find_checkpoint(logs: Path, name: str | None, wanted: str, folders: type[RunFolder] = RunFolder) -> Path:
+    """Return the checkpoint FILE, or ``last`` or ``best`` of the named run or else of the newest trained one."""
+    run = folders(logs / name) if name is not None else None
+    if run and not run.path.exists():
+        raise InputError(f"--name: {run.path}: no such run; run {folders.command} first{alternatives(logs)}")
+    if run and folders.order != STUDIES and name in names_in(logs / STUDIES):
+        raise InputError(f"--name: {run.path} is a study of many networks; name a run{alternatives(logs)}")
+    if wanted in ("last", "best"):
+        run = run or newest(logs, folders)
+        return run.last if wanted == "last" else run.best
+    if run and run.path.absolute() != Path(wanted).absolute().parent.parent:
+        raise InputError(f"--name: {name}; {wanted} is of another run, leave the name out")
+    return Path(wanted)

@@ -1,9 +1,8 @@
-"""How history.csv grows on the disk, is cut where a run resumes, and is read."""
+"""CSV files that grow row by row, are cut where a run resumes, and are read."""
 
 import csv
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ from project.runs.disk import write_whole
 Columns = dict[str, npt.NDArray[np.float64]]
 
 
-@dataclass(frozen=True)
 class Table:
-    """A CSV file whose first column is the number of an iteration, growing row by row."""
+    """A CSV file whose first column is the number of an iteration."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._unwritten = list[str]()  # lines
 
     @property
     def rows(self) -> int:
@@ -48,15 +48,19 @@ class Table:
         """Empty the cells of the last row, but for the first so many columns."""
         *rows, last = self.path.read_bytes().splitlines(keepends=True)
         cells = last.rstrip(b"\n").split(b",")
-        kept = [cell if place < columns else b"" for place, cell in enumerate(cells)]
-        write_whole(self.path, b"".join([*rows, b",".join(kept), b"\n"]))
+        cells[columns:] = [b""] * (len(cells) - columns)
+        write_whole(self.path, b"".join([*rows, b",".join(cells), b"\n"]))
 
     def append(self, rows: Iterable[Sequence[float | None]]) -> None:
-        """Add rows and wait until they are on the disk, all of them or, if that fails, none; None is an empty cell."""
-        lines = [",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n" for row in rows]
+        """Add rows and wait until they are on the disk; None is an empty cell.
+
+        If that fails, none of them is there, and the next call tries again.
+        """
+        for row in rows:
+            self._unwritten.append(",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n")
         with self.path.open("ab", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
-            data = memoryview("".join(lines).encode())
+            data = memoryview("".join(self._unwritten).encode())
             try:
                 while data:  # A disk that gets full takes a part first, and says so only of the rest.
                     data = data[file.write(data) :]
@@ -64,6 +68,7 @@ class Table:
             except OSError:
                 file.truncate(size)
                 raise
+        self._unwritten.clear()
 
     def read(self) -> Columns:
         """Return the columns by name, NaN where a cell is empty; a file that is no such table is an InputError."""

@@ -6,11 +6,11 @@ The moments are spread evenly over the whole run, its start and the drawing of i
 the working directory may be renamed. A run that is killed before its first checkpoint begins again by the same command.
 """
 
+import contextlib
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,8 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 from project import Run
+from project.__main__ import load_commands
 from project.__main__ import main as project_main
-from project.commands.commands import run_command  # noqa: F401 (imported once here, so that a fork starts at once)
 from tests.campaigns.summary import main
 
 SAME = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "history.csv", "figures/boundary.png")
@@ -36,42 +36,36 @@ RESUME = ["fit", "--name", "victim", "--ckpt_path", "last"]
 VICTIM = Path("lightning_logs") / "victim"
 
 
-class Process:
-    """A command in a process group of its own: a fork or, if it has several processes, a fresh interpreter."""
-
-    def __init__(self, arguments: list[str], folder: Path, mode: str) -> None:
-        self.output = (folder / "output.txt").open("a")
+def start(arguments: list[str], folder: Path, mode: str) -> int:
+    """Start a command in a process group of its own: a fork or, if it has several processes, a fresh interpreter."""
+    process = os.fork()
+    if process == 0:
+        os.setsid()
+        os.chdir(folder)
+        output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         if mode == "ranks":
-            command = [sys.executable, "-m", "project", *arguments]
-            streams = {"stdout": self.output, "stderr": self.output}
-            self.number = subprocess.Popen(command, cwd=folder, start_new_session=True, **streams).pid
-            return
-        self.number = os.fork()
-        if self.number == 0:
-            os.setsid()
-            os.chdir(folder)
-            os.dup2(self.output.fileno(), 1)
-            os.dup2(self.output.fileno(), 2)
-            os._exit(project_main(arguments))
+            os.execv(sys.executable, [sys.executable, "-m", "project", *arguments])  # noqa: S606
+        os._exit(project_main(arguments))
+    return process
 
-    def ended(self) -> int:
-        """Wait for its end, and return its exit status, or minus a signal."""
-        status = os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
-        self.output.close()
-        return status
 
-    def kill(self) -> None:
-        for kill in os.killpg, os.kill:  # The group of a fork is there a moment after the fork is.
-            try:
-                kill(self.number, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+def kill(process: int) -> None:
+    for send in os.killpg, os.kill:  # The group of a fork is there a moment after the fork is.
+        with contextlib.suppress(ProcessLookupError):
+            send(process, signal.SIGKILL)
             return
+
+
+def wait(process: int) -> int:
+    """Wait for the end of a process, and return its exit status, or minus a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def finish(arguments: list[str], folder: Path, mode: str) -> None:
     """Run a command to its end."""
-    if Process(arguments, folder, mode).ended() != 0:
+    if wait(start(arguments, folder, mode)) != 0:
         sys.exit((folder / "output.txt").read_text())
 
 
@@ -80,10 +74,10 @@ def train_under_fire(folder: Path, mode: str, rng: random.Random, longest: float
     counts = Counter[str]()
     run, begin = Run(folder / VICTIM), [*BEGIN, *MODES[mode]]
     while counts["killed"] < kills:
-        process = Process(RESUME if run.last.exists() else begin, folder, mode)
+        process = start(RESUME if run.last.exists() else begin, folder, mode)
         time.sleep(rng.uniform(0, longest))
-        process.kill()
-        if process.ended() != -signal.SIGKILL:
+        kill(process)
+        if wait(process) != -signal.SIGKILL:
             break
         counts += Counter(killed=1, early=not run.last.exists())
         if rng.random() < 0.3:
@@ -106,12 +100,13 @@ def check(folder: Path, mode: str) -> None:
         one, other = (place / VICTIM / file for place in (folder, folder.parent / mode))
         if one.read_bytes() != other.read_bytes():
             sys.exit(f"{file} of {folder.name} ({mode}) differs from the uninterrupted run's")
-    if debris := list(folder.rglob(".*")):
+    if debris := list(folder.rglob(".*.tmp")):
         sys.exit(f"{debris} stayed behind in {folder.name} ({mode})")
 
 
 def campaign(kills: int, seconds: float, seed: int, modes: str = ",".join(MODES)) -> str:
     """Return the summary line; end at the first run that shows that it was killed."""
+    load_commands()  # once here, so that a fork starts at once
     rng = random.Random(seed)  # noqa: S311 (a moment to be killed at is no secret)
     start_time, longest = time.monotonic(), dict[str, float]()
     counts, by_mode = Counter[str](), Counter[str]()

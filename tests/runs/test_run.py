@@ -1,18 +1,23 @@
-"""Run folders: claimed once, and held by one process."""
+"""Run folders: claimed once, held by one process, and found again by name or as the newest."""
 
+import errno
+import os
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import filelock
 import pytest
 
-from project import Run
-from project.errors import InputError
-from project.runs.disk import release
+from project.errors import InputError, InputWarning
+from project.runs.disk import HELD, release
+from project.runs.run import RunFolder, find_checkpoint, newest
 
 
-def make_trained(logs: Path, name: str | None) -> Run:
-    run = Run.claim(logs, name)
+def make_trained(logs: Path, name: str | None) -> RunFolder:
+    run = RunFolder.claim(logs, name)
     release(run.path)
     run.last.parent.mkdir()
     run.last.touch()
@@ -24,29 +29,96 @@ def make_trained(logs: Path, name: str | None) -> Run:
 def test_claims_count_upwards_and_never_take_what_is_there(tmp_path: Path) -> None:
     for taken in ("version_0", "version_10", "version_x", "other"):
         (tmp_path / taken).mkdir()
-    assert Run.claim(tmp_path, None).path.name == "version_11"
-    mine = Run.claim(tmp_path, "mine")
-    assert Run.claim(tmp_path, "mine").path == mine.path, "it has no checkpoint, and begins again"
+    (tmp_path / "file").touch()
+    assert RunFolder.claim(tmp_path, None).path.name == "version_11"
+    mine = RunFolder.claim(tmp_path, "mine")
+    assert RunFolder.claim(tmp_path, "mine").path == mine.path, "it has no checkpoint, and begins again"
     mine.last.parent.mkdir()
     mine.last.touch()
-    with pytest.raises(InputError, match=r"^name.*mine exists.*ckpt_path="):
-        Run.claim(tmp_path, "mine")
+    for name in "mine", "file":
+        with pytest.raises(InputError, match=rf"^--name: .*{name} exists.*--ckpt_path"):
+            RunFolder.claim(tmp_path, name)
 
 
 def test_a_checkpoint_elsewhere_has_no_run(tmp_path: Path) -> None:
     run = make_trained(tmp_path, None)
-    assert Run.of_checkpoint(run.last) is None
+    assert RunFolder.from_checkpoint(run.last) is None
     run.config.touch()
-    assert getattr(Run.of_checkpoint(run.last), "path", None) == run.path
+    assert getattr(RunFolder.from_checkpoint(run.last), "path", None) == run.path
 
 
 @pytest.mark.process
-def test_a_run_that_another_process_writes_is_left_alone_until_it_ends(tmp_path: Path) -> None:
-    program = f"from project.runs.run import *; Run.claim(Path({str(tmp_path)!r}), 'mine'); print(flush=True); input()"
+def test_a_run_that_another_process_writes_is_left_alone_until_it_is_killed(tmp_path: Path) -> None:
+    claim = f"RunFolder.claim(Path({str(tmp_path)!r}), 'mine')"
+    program = f"from project.runs.run import *; {claim}; print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()
-        with pytest.raises(InputError, match=rf"mine: process {process.pid} is writing this run"):
-            Run.claim(tmp_path, "mine")
+        with pytest.raises(InputError, match=r"mine: another process is writing this run; wait for it or stop it"):
+            RunFolder.claim(tmp_path, "mine")
         process.kill()
-    assert Run.claim(tmp_path, "mine").path.name == "mine"
+    (tmp_path / "mine" / f".half-written.{process.pid}.tmp").touch()
+    (tmp_path / "mine" / f".half-written.{os.getpid()}.tmp").touch()
+    assert RunFolder.claim(tmp_path, "mine").path.name == "mine"
+    left = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert left == {".lock", f".half-written.{os.getpid()}.tmp"}, "what a living process writes stays"
+
+
+def test_a_run_is_held_once_and_released_in_any_thread(tmp_path: Path) -> None:
+    run = RunFolder.claim(tmp_path, "mine")
+    run.hold()
+    assert (tmp_path / "runs.txt").read_text() == "mine\n"
+    other = filelock.FileLock(run.path / ".lock", timeout=0)
+    with pytest.raises(filelock.Timeout):
+        other.acquire()
+    thread = threading.Thread(target=release, args=[run.path])
+    thread.start()
+    thread.join()
+    with other:
+        assert run.path.absolute() not in HELD
+
+
+def test_a_file_system_without_locks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", fail)
+    with pytest.raises(OSError, match="No locks available, so that two processes could write one run") as raised:
+        RunFolder.claim(tmp_path, "mine")
+    assert raised.value.filename == str(tmp_path / "mine")
+
+
+def test_newest_is_the_run_that_began_or_went_on_last_whatever_the_times_of_files(tmp_path: Path) -> None:
+    """A run that came from elsewhere is none of them; an untrained one is named, one that is gone is not."""
+    with pytest.raises(InputError, match=r"no run was trained here yet; run fit first$"):
+        newest(tmp_path)
+    zzz, old, gone = (make_trained(tmp_path, name) for name in ("zzz", "old", "gone"))
+    shutil.copytree(old.path, tmp_path / "copy")
+    zzz.last.touch()
+    shutil.rmtree(gone.path)
+    assert newest(tmp_path).path == old.path
+    zzz.hold()
+    release(zzz.path)
+    assert newest(tmp_path).path == zzz.path
+    make_trained(tmp_path, "untrained").table.create(["step", "train_loss"])
+    with pytest.warns(InputWarning, match="untrained began later, but without a checkpoint .*; zzz is taken"):
+        assert newest(tmp_path).path == zzz.path
+    (tmp_path / "runs.txt").unlink()
+    (tmp_path / "studies.txt").write_text("copy\n")
+    with pytest.raises(InputError, match="or give the --name of one that is there: old and zzz"):
+        newest(tmp_path)
+
+
+def test_a_named_run_must_be_there_and_be_the_checkpoints_own(tmp_path: Path) -> None:
+    a, b = make_trained(tmp_path, "a"), make_trained(tmp_path, "b")
+    assert find_checkpoint(tmp_path, "a", "last") == find_checkpoint(tmp_path, "a", str(a.last)) == a.last
+    assert find_checkpoint(tmp_path, None, "best") == b.best
+    (tmp_path / "studies.txt").write_text("many\n")
+    (tmp_path / "many").mkdir()
+    for name, wanted, message in (
+        ("nosuch", "last", r"--name: .*nosuch: no such run; .* there: a and b"),
+        ("b", str(a.last), r"--name: b; .* is of another run"),
+        ("many", "last", r"--name: .*many is a study of many networks; name a run"),
+    ):
+        with pytest.raises(InputError, match=message):
+            find_checkpoint(tmp_path, name, wanted)
