@@ -1,19 +1,20 @@
-"""What an iteration computes and logs."""
+"""The classifier: its network, its training step, and what it logs and keeps."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
-from torchmetrics.utilities.distributed import gather_all_tensors
+from torch import Tensor, distributed
 
 from project.data.batches import Piece
 from project.data.scales import moments_of, tell_odd_scales
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import NETWORKS, evaluating
+from project.model.pieces import BatchMean
 from project.model.standardization import Standardization
 from project.options import check, look_up
 
@@ -23,9 +24,8 @@ Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw fe
 class BinaryClassifier(LightningModule):
     """A two-layer network, its standardization, its criterion and SGD.
 
-    It trains on the batches of an NpyDataModule, which come prepared and in pieces, or of any loader of raw features
-    (N, j) and labels (N, 1). Called, it takes raw features, (N, num_features), a tensor or numpy array of any float or
-    integer type, to the probability of class 1, float32 (N, 1) in [0, 1].
+    It trains on an NpyDataModule, or on any loader of raw features (N, num_features) and labels (N, 1). Called, it
+    takes raw features, a tensor or array of any float or integer type, to the probability of class 1, float32 (N, 1).
 
     Args:
         num_features: Number of features j; follows from the data.
@@ -57,10 +57,11 @@ class BinaryClassifier(LightningModule):
         self.criterion = look_up("loss", loss, CRITERIA)()
         self.standardization = Standardization(num_features, standardize)
         self.lr, self.loss, self.standardize = lr, loss, standardize
+        self.width = hidden_features  # how many values a row takes in the hidden layer
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
-        self._losses: list[Tensor] = []
-        self._sums: list[Tensor] = []
-        self._answers: list[Tensor] = []
+        self._losses: list[Tensor] = []  # of the iterations since the last validation
+        self._sums: list[Tensor] = []  # of the rows and of each metric over them, for each loader
+        self._answers: list[Tensor] = []  # labels and probabilities, (n, 2), of an evaluation outside training
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
         raw = torch.as_tensor(features, device=self.standardization.mean.device)
@@ -68,11 +69,7 @@ class BinaryClassifier(LightningModule):
 
     @torch.no_grad()
     def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the probability of class 0 and of class 1, float64 (N, 2), for raw features (N, j), as scikit-learn.
-
-        Raises:
-            ValueError: if the features are not numbers, or not (N, j).
-        """
+        """Return the probabilities of class 0 and 1, float64 (N, 2), for features, numbers (N, j), as scikit-learn."""
         rows = np.asarray(features)
         if rows.dtype.kind not in "fiu":
             raise ValueError(f"features of dtype {rows.dtype}; need numbers")
@@ -90,17 +87,15 @@ class BinaryClassifier(LightningModule):
         return cast("Tensor", self.standardization(features)).to(self.dtype)
 
     @property
-    def width(self) -> int:
-        """How many values a row takes in the hidden layer."""
-        return int(self.hparams["hidden_features"])
-
-    @property
     def _data(self) -> Any:
-        """The datamodule, or None where the trainer was given loaders."""
-        return getattr(self.trainer, "datamodule", None)
+        """The datamodule, or None where there is no trainer, or one that was given loaders."""
+        with suppress(RuntimeError):  # Lightning raises it where no trainer is attached.
+            return getattr(self.trainer, "datamodule", None)
+        return None
 
     def setup(self, stage: str) -> None:
         """Take the data's statistics, and refuse what would train wrongly without a word."""
+        self._answers.clear()
         if stage != "fit":
             return
         if self.trainer.accumulate_grad_batches != 1:
@@ -114,13 +109,12 @@ class BinaryClassifier(LightningModule):
     def on_train_start(self) -> None:
         """Measure, in one pass, what a plain loader gives: it has no statistics of its own."""
         self._losses.clear()
-        if self.trainer.global_step > 0 or not self.standardize or hasattr(self._data, "statistics"):
-            return
-        moments = moments_of(self.trainer.train_dataloader, self.device, self.standardization.check)
-        self.standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
+        if self.standardize and self.trainer.global_step == 0 and not hasattr(self._data, "statistics"):
+            moments = moments_of(self.trainer.train_dataloader, self.device, self.standardization.check)
+            self.standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
 
     def standardize_by(self, mean: Tensor, std: Tensor) -> None:
-        """Scale features from now on by their mean and deviation, (j,) each, and tell what is odd about them."""
+        """Scale features from now on by their mean and deviation, (j,) each, and warn of what is odd about them."""
         self.standardization.check(mean[None])
         tell_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
         self.standardization.take(mean, std)
@@ -129,28 +123,13 @@ class BinaryClassifier(LightningModule):
         return torch.optim.SGD(self.parameters(), self.lr)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Add up the gradients of the batch's pieces, but for the last one, which Lightning's own backward adds.
-
-        The value of the loss is the mean over the batch, its gradient the last piece's share. With several processes it
-        is each one's part of that mean times their number, because Lightning averages over them.
-        """
-        optimizer = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False))
-        optimizer.zero_grad()
-        loss, right = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        validated = (self.trainer.global_step + 1) % (self.trainer.val_check_batch or 1) == 0
-        for x, y, weight in self.pieces(batch):
-            if loss.requires_grad:
-                loss.backward()  # type: ignore[no-untyped-call]
+        cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).zero_grad()
+        mean = BatchMean(self)
+        for x, y, weight in self.pieces(batch):  # There is one piece, of weight 1, unless the batch is large.
             y_hat = self.net(x)
-            loss = loss.detach() + weight * self.trainer.world_size * self.criterion(y, y_hat)
-            if validated:  # Elsewhere nobody asks, and it would cost some microseconds in every iteration.
-                right += weight * self.trainer.world_size * METRICS["accuracy"](y, y_hat.detach())
-        if not loss.requires_grad:  # This process has no row of the batch, and the others wait for its gradients.
-            loss = 0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
-        outputs = {"loss": loss, "batch_loss": self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")}
-        if validated:
-            outputs["batch_accuracy"] = self.trainer.strategy.reduce(right, reduce_op="mean")
-        return outputs
+            loss = self.criterion(y, y_hat)
+            mean.add(weight, loss, y, y_hat)
+        return mean.outputs()
 
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
@@ -182,53 +161,42 @@ class BinaryClassifier(LightningModule):
     @property
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Labels and probabilities, (N,) each, of the rows of the last evaluation, those of class 0 first."""
-        rows = np.concatenate([answers.double().cpu().numpy() for answers in self._answers])
+        rows = torch.cat(self._answers).double().cpu().numpy()
         labels, probabilities = rows[rows[:, 0].argsort(kind="stable")].T
         return labels, probabilities
 
-    def on_validation_epoch_start(self) -> None:
-        self._answers.clear()
-
-    on_test_epoch_start = on_validation_epoch_start
-
     def on_validation_epoch_end(self) -> None:
-        self._log_means("val", "test")
         if self.trainer.state.fn == "fit":
             # Otherwise Lightning numbers the validation after iteration 20 as 19, and adds a curve of epochs.
             self.log("step", float(self.trainer.global_step), sync_dist=True)
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
-
-    def on_test_epoch_end(self) -> None:
-        self._log_means("test")
-
-    def _log_means(self, *subsets: str) -> None:
-        if self.trainer.world_size > 1 and self._answers:
-            self._answers = gather_all_tensors(torch.cat(self._answers))
+        elif self.trainer.world_size > 1:
+            shares: list[Any] = [None] * self.trainer.world_size
+            distributed.all_gather_object(shares, [answers.cpu() for answers in self._answers])
+            self._answers = [answers for share in shares for answers in share]
+        subsets = ("test",) if self.trainer.state.fn == "test" else ("val", "test")
         for subset, sums in zip(subsets, self._sums, strict=False):
             rows, *totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-            metrics = {name: total / rows for name, total in zip(METRICS, totals, strict=True)}
-            named = {f"{subset}/{name}": value for name, value in {"loss": metrics[self.loss], **metrics}.items()}
-            self.log_dict(named, sync_dist=True)  # The processes agree already; Lightning would warn without it.
+            means = {f"{subset}/{name}": total / rows for name, total in zip(METRICS, totals, strict=True)}
+            means = {f"{subset}/loss": means[f"{subset}/{self.loss}"], **means}
+            self.log_dict(means, sync_dist=True)  # The processes agree already; Lightning would warn without it.
         self._sums.clear()
+
+    on_test_epoch_end = on_validation_epoch_end
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self._losses.append(outputs["batch_loss"])
 
-    def on_validation_end(self) -> None:
-        self.log_losses()
-
-    on_train_end = on_validation_end
-
     def log_losses(self) -> None:
         """Hand each iteration's loss to the loggers, under its number; one by one, each would cost a millisecond."""
-        if not self._losses:
-            return
-        losses = torch.stack(self._losses).tolist()
+        losses = torch.stack(self._losses).tolist() if self._losses else []
         self._losses.clear()
         for logger in self.trainer.loggers:
             for step, loss in enumerate(losses, self.trainer.global_step - len(losses) + 1):
                 logger.log_metrics({"train/loss": loss}, step)
+
+    on_validation_end = on_train_end = log_losses
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["initial"] = self.initial
@@ -237,5 +205,5 @@ class BinaryClassifier(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse data or a split that the checkpoint was not trained on; no way of loading skips this hook."""
         self.initial = checkpoint["initial"]
-        if self._trainer is not None and self.trainer.state.fn != "predict" and hasattr(self._data, "fingerprint"):
+        if hasattr(self._data, "fingerprint") and self.trainer.state.fn != "predict":
             self._data.check_fingerprint(checkpoint["fingerprint"])

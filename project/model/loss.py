@@ -1,4 +1,8 @@
-"""The training criteria, written out, and all metrics that a validation or a test reports."""
+"""The training criteria, written out, and all metrics that a validation or a test reports.
+
+Each takes labels y of 0 and 1 and probabilities y_hat in [0, 1], (N, 1) each, to a scalar, the mean over rows, and
+raises a ValueError if either is not (N, 1), because (N,) against (N, 1) would broadcast silently.
+"""
 
 from collections.abc import Callable
 
@@ -9,15 +13,12 @@ EPSILON = 1e-7  # This is about the distance from 1 to its float32 neighbour, so
 
 
 class BCELoss(nn.Module):
-    """Binary cross-entropy: the mean of ``-(y log(y_hat) + (1 - y) log(1 - y_hat))``.
+    """Binary cross-entropy: the mean of ``-(y log(y_hat) + (1 - y) log(1 - y_hat))``, at least 0.
 
     The logarithms' inputs are clamped to [1e-7, 1], so that a certain but wrong prediction costs 16.1 and not
     infinity. Source: Bishop (2006), "Pattern recognition and machine learning", equation 4.90.
 
-    Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1) in [0, 1], to a scalar >= 0.
-
-    Raises:
-        ValueError: if either is not (N, 1), because (N,) against (N, 1) would broadcast silently.
+    Shape: labels y and probabilities y_hat, (N, 1) each, or a ValueError is raised, to a scalar.
     """
 
     def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
@@ -28,13 +29,7 @@ class BCELoss(nn.Module):
 
 
 class MSELoss(nn.Module):
-    """Mean squared error, the Brier score: the mean of ``(y - y_hat)^2``.
-
-    Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1) in [0, 1], to a scalar in [0, 1].
-
-    Raises:
-        ValueError: if either is not (N, 1).
-    """
+    """Mean squared error, the Brier score: the mean of ``(y - y_hat)^2``, in [0, 1]."""
 
     def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
         check_shapes(y, y_hat)
@@ -42,13 +37,7 @@ class MSELoss(nn.Module):
 
 
 def accuracy(y: Tensor, y_hat: Tensor) -> Tensor:
-    """Return the share of rows on whose side of 0.5 the probability is; at 0.5 it speaks for class 1.
-
-    Shape: labels y (N, 1) of 0 and 1 and probabilities y_hat (N, 1), to a float64 scalar in [0, 1].
-
-    Raises:
-        ValueError: if either is not (N, 1).
-    """
+    """Return the share of rows, float64, on whose side of 0.5 the probability is; at 0.5 it speaks for class 1."""
     check_shapes(y, y_hat)
     return ((y_hat >= 0.5) == (y == 1)).double().mean()
 
@@ -61,15 +50,12 @@ def check_shapes(y: Tensor, y_hat: Tensor) -> None:
 Metric = Callable[[Tensor, Tensor], Tensor]
 
 CRITERIA: dict[str, type[nn.Module]] = {}
-# Each is a mean over rows. A line here is all that a metric needs to reach the history, TensorBoard and test.json.
+# A line here is all that a metric needs to reach the history, TensorBoard and test.json.
 METRICS: dict[str, Metric] = {"accuracy": accuracy}
 
 
 def add_criterion(name: str, criterion: type[nn.Module]) -> None:
-    """Let ``--model.loss`` name a criterion, and record it as a metric, whichever trains.
-
-    Called, the criterion takes labels and probabilities, (N, 1) each, to the mean over rows of what a row costs.
-    """
+    """Let ``--model.loss`` name a criterion, and record it as a metric, whichever trains."""
     CRITERIA[name] = criterion
     METRICS[name] = criterion()
 

@@ -1,4 +1,4 @@
-"""The two-layer network, and how networks answer."""
+"""The two-layer network."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,17 +25,12 @@ ACTIVATIONS = {
 
 
 class NNet(nn.Module):
-    """Linear, activation, Linear, Sigmoid: the probability of class 1.
-
-    Shape: (N, in_features) to (N, 1), float32, in [0, 1].
+    """Linear, activation, Linear, Sigmoid: features (N, in_features) to the probability of class 1, float32 (N, 1).
 
     Args:
         in_features: Number of features j, at least 1.
         hidden_features: Width of the hidden layer, 1 to 65536.
-        activation: A name in ACTIVATIONS.
-
-    Raises:
-        ValueError: if an argument is out of its range.
+        activation: A name in ACTIVATIONS; it and the others raise a ValueError outside their range.
     """
 
     def __init__(self, in_features: int = 2, hidden_features: int = 32, activation: str = "tanh") -> None:
@@ -48,8 +43,8 @@ class NNet(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = self.activation(self.hidden(features))
-        probability: Tensor = self.sigmoid(self.output(hidden))
-        return probability
+        y_hat: Tensor = self.sigmoid(self.output(hidden))
+        return y_hat
 
 
 # Networks of one's own take the same arguments, and rows (N, in_features) to probabilities (N, 1).
@@ -59,11 +54,11 @@ NETWORKS: dict[str, type[nn.Module]] = {"two_layer": NNet}
 @contextmanager
 def evaluating(models: Iterable[nn.Module]) -> Iterator[None]:
     """Let models answer as they are when not training, so that a picture changes no statistics and draws no dropout."""
-    modes = {module: module.training for model in models for module in model.modules()}
-    for module in modes:
+    training = [module for model in models for module in model.modules() if module.training]
+    for module in training:
         module.training = False
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in training:
+            module.training = True

@@ -5,13 +5,9 @@ from torch import Tensor, nn
 
 
 class Standardization(nn.Module):
-    """Raw features to ``(x - mean) / deviation`` of the training rows, once ``take`` has got them.
+    """Raw features to ``(x - mean) / deviation`` of the training rows, once ``take`` has got them; off, to themselves.
 
     Shape: features of any float or integer type (N, num_features), to float32 (N, num_features).
-
-    Args:
-        num_features: Number of features j.
-        is_on: Otherwise features stay as they are.
     """
 
     mean: Tensor  # float64 (j,); in float32, the digits of a large mean would hide the rest
