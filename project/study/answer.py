@@ -1,4 +1,4 @@
-"""What a study found: which option suits each compared value best, and how the values then differ."""
+"""The answer of a study: the best option for each compared value, and how the values then differ."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,10 +13,10 @@ from project.model.loss import METRICS
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE, Network, Options
 from project.study.splits import Splits
+from project.study.stack import TEST, VAL
 
 Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-VAL, TEST = 0, 1  # of what was measured
 WORDS = {"accuracy": "test accuracy", "bce": "log loss", "mse": "Brier score"}  # of metrics, on test rows
 
 
@@ -42,8 +42,8 @@ class Compared(NamedTuple):
     @property
     def at_edge(self) -> bool:
         """Whether a still better number may lie beyond those that were tried."""
-        numbers = all(isinstance(option, (int, float)) for option in self.options)
-        return numbers and len(self.options) > 1 and self.chosen in (0, len(self.options) - 1) and not self.diverged
+        several = len(self.options) > 1 and are_numbers(self.options)
+        return several and self.chosen in (0, len(self.options) - 1) and not self.diverged
 
 
 class Comparison(NamedTuple):
@@ -53,65 +53,11 @@ class Comparison(NamedTuple):
     against: str
     metric: str
     found: Difference
-    each: Numbers  # (S,) the difference in each split
+    by_split: Numbers  # (S,) the difference in each split
     p: float | None  # Holm's, where it is one of several comparisons
 
     def sentence(self) -> str:
         return sentence(self.found, (self.value, self.against), WORDS.get(self.metric, self.metric), self.p)
-
-
-def best_of(
-    networks: Sequence[Network], among: Sequence[int], measured: Numbers, compare: str, option: str
-) -> dict[str, Compared]:
-    """Choose an option for each compared value by the validation loss, and return them by the values' names.
-
-    Args:
-        networks: all of a study.
-        among: the numbers of some, those of each value and option from the same splits and seeds.
-        measured: (2, metrics, networks), on validation and test rows; nothing here looks at the latter.
-        compare: the option whose values are compared.
-        option: the option that is chosen.
-    """
-    places: dict[str, dict[Any, list[int]]] = {}
-    for place in among:
-        network = networks[place]
-        of_value = places.setdefault(str(network.options[compare]), {})
-        of_value.setdefault(network.options[option], []).append(place)
-    splits = len({network.split for network in networks})
-    found = {}
-    for name, of_value in places.items():
-        are_numbers = all(isinstance(value, (int, float)) for value in of_value)
-        options = sorted(of_value) if are_numbers else list(of_value)
-        tables = [table(of_value[each], networks, splits) for each in options]
-        loss = networks[int(tables[0][0, 0])].options["loss"]
-        losses = np.stack([by_split(measured[VAL, list(METRICS).index(loss)], each) for each in tables], 1)
-        means = np.where(np.isnan(losses).any(0), np.inf, losses.mean(0))
-        chosen = int(np.argmin(means))
-        found[name] = Compared(name, loss, options, losses, chosen, tables[chosen])
-    return found
-
-
-def table(places: Sequence[int], networks: Sequence[Network], splits: int) -> Indices:
-    """Return the numbers of networks that differ in split and seed alone as (S, K)."""
-    ordered = sorted(places, key=lambda place: (networks[place].split, networks[place].seed))
-    return np.array(ordered).reshape(splits, -1)
-
-
-def differences(values: Sequence[Compared], measured: Numbers, test_rows: int, train_rows: int) -> list[Comparison]:
-    """Compare each value with the first one in each metric on test rows; seeds are averaged within their split."""
-    first, *others = values
-    found = []
-    for number, metric in enumerate(METRICS):
-        each_split = [
-            by_split(measured[TEST, number], other.networks) - by_split(measured[TEST, number], first.networks)
-            for other in others
-        ]
-        level = simultaneous(max(1, len(others)))
-        tests = [corrected(each, test_rows, train_rows, level) for each in each_split]
-        adjusted = holm([test.p for test in tests]) if len(tests) > 1 else [None] * len(tests)
-        names = [(other.name, first.name, metric) for other in others]
-        found += [Comparison(*row) for row in zip(*zip(*names, strict=True), tests, each_split, adjusted, strict=True)]
-    return found
 
 
 class Answer(NamedTuple):
@@ -127,37 +73,86 @@ class Answer(NamedTuple):
     rows: tuple[int, int]  # of test and of train
 
     @property
-    def end(self) -> Numbers:
-        """What was measured after the last iteration."""
-        measured: Numbers = self.curves[-1]
-        return measured
-
-    @property
     def verdicts(self) -> list[str]:
         """Whether the values differ in test accuracy, a sentence for each comparison."""
         return [each.sentence() for each in self.comparisons if each.metric == "accuracy"]
 
-    def accuracy(self, of: Compared) -> Numbers:
-        """Return the test accuracy in each split, (S,)."""
-        return by_split(self.end[TEST, list(METRICS).index("accuracy")], of.networks)
+    def accuracy(self, compared: Compared) -> Numbers:
+        """Return the test accuracy in each split after the last iteration, (S,)."""
+        return average_seeds(self.curves[-1, TEST, list(METRICS).index("accuracy")], compared.networks)
 
 
-def by_split(values: Numbers, networks: Indices) -> Numbers:
-    """Return the mean over seeds, (..., S), of what was measured, (..., networks), of those of some numbers, (S, K)."""
-    means: Numbers = values[..., networks].mean(-1)
+def are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, (int, float)) for value in values)
+
+
+def average_seeds(measured: Numbers, networks: Indices) -> Numbers:
+    """Return the mean over seeds, (..., S), of what was measured, (..., networks), of the networks (S, K)."""
+    means: Numbers = measured[..., networks].mean(-1)
     return means
 
 
-def find_answer(model: Classifiers, data: Splits, asked: Sequence[Options], compare: str, choose: str) -> Answer:
-    """Choose and compare among the networks of the asked options; the others are baselines."""
-    steps, measured = np.array(model.steps, np.float64), torch.stack(model.curves).numpy()
-    own = [place for place, network in enumerate(model.networks) if network.options in asked]
-    rest = [place for place, network in enumerate(model.networks) if network.options not in asked]
-    values, without = (best_of(model.networks, places, measured[-1], compare, choose) for places in (own, rest))
-    baseline, counts = next(iter(without.values()), None), data.first.classes.rows
-    rows = counts["test"], counts["train"]
-    comparisons = differences(list(values.values()), measured[-1], *rows)
-    return Answer(compare, choose, steps, measured, values, comparisons, baseline, rows)
+def choose_options(
+    networks: Sequence[Network], combined: Sequence[Options], measured: Numbers, compare: str, choose: str
+) -> dict[str, Compared]:
+    """Choose an option for each compared value by the validation loss, and return them by the values' names.
+
+    Args:
+        networks: all of a study.
+        combined: the combinations of options to choose among.
+        measured: (2, metrics, networks), on validation and test rows; nothing here looks at the latter.
+        compare: the option whose values are compared.
+        choose: the option that is chosen.
+    """
+    found = {}
+    for name in dict.fromkeys(str(options[compare]) for options in combined):
+        candidates = [options for options in combined if str(options[compare]) == name]
+        if are_numbers([options[choose] for options in candidates]):
+            candidates.sort(key=lambda options: options[choose])
+        tables = [numbers_of(options, networks) for options in candidates]
+        loss = candidates[0]["loss"]
+        losses = np.stack([average_seeds(measured[VAL, list(METRICS).index(loss)], each) for each in tables], 1)
+        chosen = int(np.argmin(np.nan_to_num(losses.mean(0), nan=np.inf)))
+        tried = [options[choose] for options in candidates]
+        found[name] = Compared(name, loss, tried, losses, chosen, tables[chosen])
+    return found
+
+
+def numbers_of(options: Options, networks: Sequence[Network]) -> Indices:
+    """Return the numbers of the networks of some options as (splits, seeds)."""
+    found = [number for number, network in enumerate(networks) if network.options == options]
+    found.sort(key=lambda number: (networks[number].split, networks[number].seed))
+    return np.array(found).reshape(len({networks[number].split for number in found}), -1)
+
+
+def compare_with_first(
+    values: Sequence[Compared], measured: Numbers, test_rows: int, train_rows: int
+) -> list[Comparison]:
+    """Compare each value with the first one in each metric on test rows; seeds are averaged within their split."""
+    first, *others = values
+    level = simultaneous(max(1, len(others)))
+    comparisons = []
+    for metric, of_networks in zip(METRICS, measured[TEST], strict=True):
+        expected = average_seeds(of_networks, first.networks)
+        by_split = [average_seeds(of_networks, other.networks) - expected for other in others]
+        found = [corrected(each, test_rows, train_rows, level) for each in by_split]
+        adjusted = holm([each.p for each in found]) if len(found) > 1 else [None] * len(found)
+        for other, difference, each, p in zip(others, found, by_split, adjusted, strict=True):
+            comparisons.append(Comparison(other.name, first.name, metric, difference, each, p))
+    return comparisons
+
+
+def find_answer(model: Classifiers, data: Splits) -> Answer:
+    """Choose and compare among a study's networks, and choose among its baselines."""
+    design, steps, curves = model.design, np.array(model.steps, np.float64), torch.stack(model.curves).numpy()
+    values, baselines = (
+        choose_options(model.networks, combined, curves[-1], design.compare, design.choose)
+        for combined in (design.combined, design.baselines)
+    )
+    rows = data.classes.rows["test"], data.classes.rows["train"]
+    comparisons = compare_with_first(list(values.values()), curves[-1], *rows)
+    baseline = next(iter(baselines.values()), None)
+    return Answer(design.compare, design.choose, steps, curves, values, comparisons, baseline, rows)
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -165,14 +160,14 @@ def sentences(answer: Answer) -> list[str]:
     values, name = list(answer.values.values()), answer.choose
     lines = answer.verdicts
     for each in values:
-        at, accuracy = f"{each.name}: {name} {plain(each.option)}", answer.accuracy(each).mean()
+        chosen, accuracy = f"{each.name}: {name} {plain(each.option)}", answer.accuracy(each).mean()
         tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""
         if each.diverged:
             lines.append(f"{each.name}: at every {name} that was tried a network diverged; try smaller ones")
         else:
-            lines.append(f"{at} has the lowest validation loss{tried}; test accuracy {accuracy:.3f}")
+            lines.append(f"{chosen} has the lowest validation loss{tried}; test accuracy {accuracy:.3f}")
         if each.at_edge:
-            lines.append(f"{at} is at the edge of what was tried, and better ones may lie beyond: try more of them")
+            lines.append(f"{chosen} is at the edge of what was tried, and better ones may lie beyond: try more of them")
     if answer.baseline is not None:
         first, without = answer.accuracy(values[0]), answer.accuracy(answer.baseline)
         words = f"without a hidden layer (activation {BASELINE}, {name} {plain(answer.baseline.option)})"

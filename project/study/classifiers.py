@@ -1,7 +1,5 @@
-"""What an iteration of a study computes and keeps: a step of every network."""
+"""A step of every network of a study, and what is measured and kept of each."""
 
-from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -11,8 +9,8 @@ from torch import Tensor, nn
 
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
-from project.study.networks import RATE, Options, networks_of, stacks_of
-from project.study.stack import EVALUATED, Stack
+from project.study.networks import Design, Network, stacks_of
+from project.study.stack import EVALUATED, VAL, Stack
 
 
 class Classifiers(LightningModule):
@@ -24,53 +22,37 @@ class Classifiers(LightningModule):
 
     Args:
         num_features: Number of features j.
-        combined: The combinations of a classifier's options.
-        baselines: More of them, which are for comparison only.
-        splits: Seeds of the data's split.
-        seeds: Seeds of the initial weights and of the order of rows, those of one split after those of another.
         kind: The class of the models.
+        design: The arguments of a Design.
 
     Raises:
         ValueError: if an option is out of its range.
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        combined: Sequence[Options],
-        baselines: Sequence[Options],
-        splits: Sequence[int],
-        seeds: Sequence[int],
-        kind: type[BinaryClassifier] = BinaryClassifier,
-    ) -> None:
+    def __init__(self, num_features: int, kind: type[BinaryClassifier] = BinaryClassifier, **design: Any) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["kind"], logger=False)
+        self.design = Design(**design)
         with torch.device("meta"):  # Of all options, also of those that draw no weights of their own.
-            for options in [*combined, *baselines]:
+            for options in [*self.design.combined, *self.design.baselines]:
                 kind(num_features, **options)
-        drawn: dict[tuple[str, ...], BinaryClassifier] = {}
 
-        def model(seed: int, options: Options) -> BinaryClassifier:
-            """Draw the initial weights once that differ in split and rate alone, as fit would draw them."""
-            key = (str(seed), *(f"{name} {value}" for name, value in options.items() if name != RATE))
-            if key not in drawn:
-                with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(seed)
-                    drawn[key] = kind(num_features, **options)
-            return drawn[key]
+        def untrained(network: Network) -> BinaryClassifier:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(network.seed)
+                return kind(num_features, **network.options)
 
-        self.stacks = nn.ModuleList(
-            Stack(networks, [model(each.seed, each.options) for each in networks])
-            for networks in stacks_of(networks_of(combined, baselines, splits, seeds))
-        )
+        self._stacks = [Stack(networks, untrained) for networks in stacks_of(self.design.networks)]
+        self.stacks = nn.ModuleList(self._stacks)
         self.networks = [network for stack in self._stacks for network in stack.networks]
+        # The place, among all metrics of all networks, of the loss that each trains on.
+        self._own_loss = (
+            [list(METRICS).index(each.options["loss"]) for each in self.networks],
+            range(len(self.networks)),
+        )
         self.initial = {name: weights.detach().clone() for name, weights in self.named_parameters()}
         self.steps: list[int] = []  # the iterations that were validated
         self.curves: list[Tensor] = []  # what was measured then: float64 (val and test, metrics, networks)
-
-    @property
-    def _stacks(self) -> Sequence[Stack]:
-        return cast("Sequence[Stack]", self.stacks)
 
     @property
     def width(self) -> int:
@@ -83,16 +65,14 @@ class Classifiers(LightningModule):
         return torch.cat([stack.diverged for stack in self._stacks])
 
     def on_fit_start(self) -> None:
-        rank, splits = self.trainer.global_rank, self.hparams["splits"]
-        own = [stack for stack in self._stacks if splits.index(stack.split) % self.trainer.world_size == rank]
-        self._own = (
-            own  # Each process trains the networks of some splits, and DDP brings it the gradients of the others.
-        )
-        for stack in own:
+        # Each process trains the networks of some splits, and DDP brings it the gradients of the others.
+        rank, ranks, first = self.trainer.global_rank, self.trainer.world_size, self.design.first_split
+        self._own = [stack for stack in self._stacks if (stack.split - first) % ranks == rank]
+        for stack in self._own:
             stack.template.trainer = self.trainer
-            stack.take(self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning attaches it.
+            stack.load_rows(self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning attaches it.
         # Stacks share nothing that changes, so that threads need not wait for each other as they do inside a layer.
-        threads = max(1, min(torch.get_num_threads(), len(own))) if self.device.type == "cpu" else 1
+        threads = max(1, min(torch.get_num_threads(), len(self._own))) if self.device.type == "cpu" else 1
         self._workers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def on_fit_end(self) -> None:
@@ -110,10 +90,10 @@ class Classifiers(LightningModule):
         ranks = self.trainer.world_size
 
         def add_gradients(stack: Stack) -> None:
-            for loss in stack.losses(batch):
+            for loss in stack.weighted_losses(batch):
                 (ranks * loss).backward()  # type: ignore[no-untyped-call]
 
-        deque(self._workers.map(add_gradients, self._own), maxlen=0)
+        list(self._workers.map(add_gradients, self._own))
         # DDP waits for a gradient of every weight.
         weights = self.parameters() if ranks > 1 else [next(self.parameters())]
         return 0 * torch.stack([each.sum() for each in weights]).sum()
@@ -125,27 +105,21 @@ class Classifiers(LightningModule):
         """Do nothing with the batch: the stacks have their rows, and are measured once."""
 
     def on_validation_epoch_end(self) -> None:
+        shape, trainer = (len(EVALUATED), len(METRICS)), self.trainer
         found = dict(zip(self._own, self._workers.map(Stack.measure, self._own), strict=True))
-        shape = len(EVALUATED), len(METRICS)
         parts = [
             found.get(stack, torch.zeros(*shape, len(stack.networks), dtype=torch.float64, device=self.device))
             for stack in self._stacks
         ]
-        measured = cast("Tensor", self.trainer.strategy.reduce(torch.cat(parts, 2), reduce_op="sum"))
-        criteria = (
-            [list(METRICS).index(network.options["loss"]) for network in self.networks],
-            range(len(self.networks)),
-        )
-        self._freeze_diverged(measured[0][criteria])
+        measured = cast("Tensor", trainer.strategy.reduce(torch.cat(parts, 2), reduce_op="sum"))
+        self._freeze_diverged(measured[VAL][self._own_loss])
         measured = measured.masked_fill(self.diverged, torch.nan).cpu()
-        self.steps.append(self.trainer.global_step)
+        self.steps.append(trainer.global_step)
         self.curves.append(measured)
-        own = measured[0][criteria]
-        means = zip(("loss", *METRICS), [own.nanmean(), *measured[0].nanmean(1)], strict=True)
-        self.log_dict({f"val/{name}": value.item() for name, value in means}, sync_dist=True)
-        self.log(
-            "step", float(self.trainer.global_step), sync_dist=True
-        )  # Otherwise Lightning numbers the validation after 20 as 19.
+        means = [measured[VAL][self._own_loss].nanmean(), *measured[VAL].nanmean(1)]
+        named = {f"val/{name}": value.item() for name, value in zip(("loss", *METRICS), means, strict=True)}
+        # Without a step Lightning numbers the validation after 20 as 19.
+        self.log_dict({**named, "step": float(trainer.global_step)}, sync_dist=True)
 
     def _freeze_diverged(self, losses: Tensor) -> None:
         parts = torch.split(losses, [len(stack.networks) for stack in self._stacks])
@@ -154,14 +128,12 @@ class Classifiers(LightningModule):
 
     def classifier(self, place: int) -> BinaryClassifier:
         """Return one of the networks as what ``fit`` would have made of it."""
-        for stack in self._stacks:
-            if place < len(stack.networks):
-                return stack.classifier(place)
-            place -= len(stack.networks)
-        raise IndexError(place)
+        places = [(stack, own) for stack in self._stacks for own in range(len(stack.networks))]
+        stack, own = places[place]
+        return stack.classifier(own)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # The weights in the checkpoint are these, not copies.
+        # Between two validations weights may have diverged; those in the checkpoint are these, not copies.
         self._freeze_diverged(torch.zeros(len(self.networks), device=self.device))
         checkpoint["initial"] = self.initial
         checkpoint["fingerprint"] = self.trainer.datamodule.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.

@@ -1,16 +1,22 @@
-"""Which networks a study has: each combination of options, in each split, from each seed."""
+"""The networks of a study: each combination of options, in each split, from each seed."""
 
+import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-RATE = "lr"  # the one option whose values train in one stack: a rate is a weight of the network's loss
-
-MOST_TOGETHER = 32  # networks: their overhead is that of one by then, and other threads train more of them
-
-BASELINE = "identity"  # the activation that makes the hidden layer none: the network is a logistic regression
+from project.model import BinaryClassifier
+from project.model.loss import CRITERIA
+from project.options import check
 
 Options = dict[str, Any]
+
+RATE = "lr"  # the one option whose values train in one stack: a rate is a weight of the network's loss
+MOST_TOGETHER = 32  # networks: their overhead is that of one by then, and other threads train more of them
+BASELINE = "identity"  # the activation that makes the hidden layer none: the network is a logistic regression
+
+# What is compared and chosen unless lists are given.
+TRIED: dict[str, list[Any]] = {"loss": list(CRITERIA), RATE: [0.25, 1.0, 4.0, 16.0]}
 
 
 class Network(NamedTuple):
@@ -21,37 +27,85 @@ class Network(NamedTuple):
     options: Options  # of the model
 
 
-def combinations(values: Mapping[str, Any]) -> list[Options]:
-    """Return each combination of options, of which any may be given as a list of its values."""
-    lists = [value if isinstance(value, list) else [value] for value in values.values()]
-    return [dict(zip(values, each, strict=True)) for each in itertools.product(*lists)]
+@dataclass
+class Design:
+    """What a study is asked.
 
+    Args:
+        values: A value of each of the model's options, or a list of values of those to compare and to choose. A default
+            list of another option becomes the option's default.
+        compare: The option whose values are compared, as in "loss" or "model.loss".
+        choose: The option of which the best value is chosen for each of them.
+        splits: Splits of the data, at least 1.
+        seeds: Seeds of the initial weights and of the order of rows in each split, at least 1.
+        first_split: The seed of the first split, from which the others are counted.
+        first_seed: The first of the seeds, likewise.
 
-def baselines_of(combined: Sequence[Options], compare: str) -> list[Options]:
-    """Return what the first compared value is without a hidden layer, unless such networks are studied anyway."""
-    if compare == "activation" or any(options["activation"] == BASELINE for options in combined):
-        return []
-    return [{**options, "activation": BASELINE} for options in combined if options[compare] == combined[0][compare]]
-
-
-def networks_of(
-    combined: Sequence[Options], baselines: Sequence[Options], splits: Sequence[int], seeds: Sequence[int]
-) -> list[Network]:
-    """Return the networks of a study; a baseline is trained once a split: its end hardly depends on the seed.
-
-    Each split has as many seeds, and its own ones. Those of another split would make what is special about their
-    initial weights look like what splits agree on.
+    Raises:
+        ValueError: if an option is out of its range, or a list is not one to compare or to choose from.
     """
-    each = len(seeds) // len(splits)
-    networks = []
-    for number, split in enumerate(splits):
-        own = seeds[number * each : (number + 1) * each]
-        drawn = [*itertools.product(combined, own), *itertools.product(baselines, own[:1])]
-        networks += [Network(split, seed, options) for options, seed in drawn]
-    return networks
+
+    values: Options
+    compare: str
+    choose: str
+    splits: int
+    seeds: int
+    first_split: int = 0
+    first_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(splits=self.splits, seeds=self.seeds)
+        for role, option in (("compare", self.compare), ("choose", self.choose)):
+            name = option.removeprefix("model.")
+            if name not in self.values:
+                raise ValueError(f"{role}: {option}; need one of {', '.join(f'model.{each}' for each in self.values)}")
+            setattr(self, role, name)
+        if self.compare == self.choose:
+            raise ValueError(f"choose: model.{self.choose}; it is compared already, need another option")
+        self.values = {name: self._checked(name, value) for name, value in self.values.items()}
+
+    def _checked(self, name: str, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        if name in (self.compare, self.choose):
+            if not value or len({str(each) for each in value}) < len(value):
+                raise ValueError(f"model.{name}: {value}; need different values")
+            return value
+        if value != TRIED.get(name):
+            raise ValueError(f"model.{name}: {value}; a list is for the option to --compare or to --choose")
+        return inspect.signature(BinaryClassifier).parameters[name].default
+
+    @property
+    def combined(self) -> list[Options]:
+        """Each combination of the options' values."""
+        lists = [value if isinstance(value, list) else [value] for value in self.values.values()]
+        return [dict(zip(self.values, each, strict=True)) for each in itertools.product(*lists)]
+
+    @property
+    def baselines(self) -> list[Options]:
+        """The first compared value without a hidden layer, unless such networks are studied anyway."""
+        combined, first = self.combined, self.combined[0][self.compare]
+        if self.compare == "activation" or any(options["activation"] == BASELINE for options in combined):
+            return []
+        return [{**options, "activation": BASELINE} for options in combined if options[self.compare] == first]
+
+    @property
+    def networks(self) -> list[Network]:
+        """All networks; a baseline is trained once a split, because its end hardly depends on the seed.
+
+        Each split has seeds of its own. Those of another split would make what is special about their initial weights
+        look like what splits agree on.
+        """
+        networks = []
+        for number in range(self.splits):
+            first = self.first_seed + number * self.seeds
+            drawn = [*itertools.product(self.combined, range(first, first + self.seeds))]
+            drawn += [(options, first) for options in self.baselines]
+            networks += [Network(self.first_split + number, seed, options) for options, seed in drawn]
+        return networks
 
 
-def stacks_of(networks: Sequence[Network]) -> list[list[Network]]:
+def stacks_of(networks: list[Network]) -> list[list[Network]]:
     """Group networks by what can train together: a few of one split whose options are equal, but for the rate."""
     alike: dict[Any, list[Network]] = {}
     for network in networks:

@@ -1,7 +1,7 @@
-"""What a study says and leaves in its folder, once its networks are trained."""
+"""The tables, study.json, figures and report of a study."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from shlex import quote
 from typing import Any
 
@@ -13,11 +13,10 @@ from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
 from project.reports.report import Section, of_options, pictures, render
 from project.runs.disk import write_whole
-from project.runs.finding import STUDIES
-from project.runs.run import RunFolder
-from project.study.answer import TEST, VAL, Answer, Compared, Comparison, by_split, sentences
+from project.runs.run import STUDIES, RunFolder
+from project.study.answer import Answer, Comparison, average_seeds, find_answer, sentences
 from project.study.classifiers import Classifiers
-from project.study.figures import SHARES, band, figures_of
+from project.study.figures import SHARES, figure_drawers, find_band
 from project.study.networks import BASELINE
 from project.study.splits import Splits
 from project.study.stack import EVALUATED
@@ -40,8 +39,12 @@ class Study(RunFolder):
     order = STUDIES
 
 
-def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
+def study_facts(answer: Answer, model: Classifiers) -> dict[str, Any]:
     """Return what study.json holds."""
+    baselines: dict[str, Any] = {"majority": {"test_accuracy": 0.5}}
+    if (baseline := answer.baseline) is not None:
+        accuracy = finite(answer.accuracy(baseline).mean())
+        baselines[BASELINE] = {answer.choose: baseline.option, "test_accuracy": accuracy}
     return {
         "compare": f"model.{answer.compare}",
         "choose": f"model.{answer.choose}",
@@ -52,103 +55,82 @@ def report(answer: Answer, model: Classifiers) -> dict[str, Any]:
         "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
         "diverged": int(model.diverged.sum()),
         "test_accuracy": {name: finite(answer.accuracy(each).mean()) for name, each in answer.values.items()},
-        "baselines": {
-            "majority": {"test_accuracy": 0.5},
-            **({BASELINE: baseline_facts(answer, answer.baseline)} if answer.baseline else {}),
-        },
-        "differences": [as_json(each) for each in answer.comparisons],
+        "baselines": baselines,
+        "differences": [comparison_facts(each) for each in answer.comparisons],
         "sentence": "; ".join(answer.verdicts),
     }
 
 
-def baseline_facts(answer: Answer, baseline: Compared) -> dict[str, Any]:
-    return {answer.choose: baseline.option, "test_accuracy": finite(answer.accuracy(baseline).mean())}
+def comparison_facts(comparison: Comparison) -> dict[str, Any]:
+    found = comparison.found
+    return {
+        "value": comparison.value,
+        "against": comparison.against,
+        "metric": comparison.metric,
+        "mean": finite(found.mean),
+        "interval": [finite(found.low), finite(found.high)],
+        "naive_interval": [finite(found.naive_low), finite(found.naive_high)],
+        "level": found.level,
+        "p": finite(found.p),
+        "holm_p": None if comparison.p is None else finite(comparison.p),
+        "splits": found.splits,
+    }
 
 
 def networks_csv(answer: Answer, model: Classifiers) -> str:
     """Return a row a network: what it is, and what was measured of it after the last iteration."""
     options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *model.networks[0].options)))
-    losses = {name: place for place, name in enumerate(METRICS)}
     columns = [f"{subset}_{metric}" for subset in EVALUATED for metric in ("loss", *METRICS)]
-    lines = [",".join(["split", "seed", *options, "diverged", *columns])]
-    for place, network in enumerate(model.networks):
-        facts = [network.split, network.seed, *(network.options[name] for name in options), bool(model.diverged[place])]
-        numbers = [
-            answer.end[subset, losses[network.options["loss"] if metric == "loss" else metric], place]
-            for subset in range(len(EVALUATED))
-            for metric in ("loss", *METRICS)
-        ]
-        words = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
-        lines.append(",".join([*words, *(f"{value:.9g}" for value in numbers)]))
-    return "\n".join(lines) + "\n"
+    lines = [["split", "seed", *options, "diverged", *columns]]
+    for number, network in enumerate(model.networks):
+        facts = [network.split, network.seed, *map(network.options.get, options), bool(model.diverged[number])]
+        line = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
+        for measured in answer.curves[-1, :, :, number]:
+            loss = measured[list(METRICS).index(network.options["loss"])]
+            line += [f"{value:.9g}" for value in (loss, *measured)]
+        lines.append(line)
+    return "".join(",".join(line) + "\n" for line in lines)
 
 
 def curves_csv(answer: Answer) -> str:
     """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
     parts = ["mean", *SHARES]
     columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in parts]
-    lines = [",".join(["step", answer.compare, *columns])]
+    lines = [["step", answer.compare, *columns]]
     for name, each in answer.values.items():
-        bands = [
-            np.stack(band(by_split(answer.curves[:, subset, metric], each.networks)), 1)
-            for subset in (VAL, TEST)
-            for metric in range(len(METRICS))
-        ]
-        for step, numbers in zip(answer.steps, np.concatenate(bands, 1), strict=True):
-            lines.append(",".join([f"{step:.0f}", name, *(f"{value:.9g}" for value in numbers)]))
-    return "\n".join(lines) + "\n"
+        spread = np.stack(find_band(average_seeds(answer.curves, each.networks)), -1)
+        for step, measured in zip(answer.steps, spread, strict=True):
+            lines.append([f"{step:.0f}", name, *(f"{value:.9g}" for value in measured.flat)])
+    return "".join(",".join(line) + "\n" for line in lines)
 
 
-def write_study(study: RunFolder, answer: Answer, model: Classifiers, data: Splits, plane: str) -> None:
-    """Print what was found, and write tables, study.json and figures into the study's folder."""
-    write_whole(study.path / "networks.csv", networks_csv(answer, model).encode())
-    write_whole(study.path / "curves.csv", curves_csv(answer).encode())
-    facts, said = report(answer, model), sentences(answer)
-    write_whole(study.path / "study.json", (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode())
+def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) -> None:
+    """Print what was found, and write tables, study.json, figures and report into the study's folder."""
+    answer = find_answer(model, data)
+    facts, said = study_facts(answer, model), sentences(answer)
     if lost := facts["diverged"]:
         said.append(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
+    write_whole(study.path / "networks.csv", networks_csv(answer, model).encode())
+    write_whole(study.path / "curves.csv", curves_csv(answer).encode())
+    write_whole(study.path / "study.json", (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode())
     print("\n".join(said))
-    figures = figures_of(answer, model, data, plane)
+    figures = figure_drawers(answer, model, data, plane)
     for name, draw in figures.items():
         with own_style():
             write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
-    tell(study, facts, said)
+    write_study_report(study, facts, said)
     parts = "networks.csv, curves.csv, study.json, report.html"
     print(f"written: {parts} and figures ({join_words(list(figures))}) in {study.path}")
 
 
-def tell(study: RunFolder, facts: Mapping[str, Any], said: Sequence[str]) -> None:
+def write_study_report(study: RunFolder, facts: dict[str, Any], said: Sequence[str]) -> None:
     """Write report.html from what is in study.json, and what was printed."""
     header = ("", "against", "in", "difference", "from", "to", "splits")
     rows = [
-        (
-            each["value"],
-            each["against"],
-            each["metric"],
-            *map(digits, (each["mean"], *each["interval"])),
-            each["splits"],
-        )
-        for each in facts["differences"]
+        (row["value"], row["against"], row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
+        for row in facts["differences"]
     ]
     answer = Section("Answer", said, header if rows else (), rows, figures=pictures(study.figures, WORDS))
     again = Section("Again", commands=[f"python -m project study --config {quote(str(study.config))}"])
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
     render(study.path, f"Study {study.path.name}", subtitle, [answer, of_options(study), again])
-
-
-def as_json(comparison: Comparison) -> dict[str, Any]:
-    found = comparison.found
-    facts = {"value": comparison.value, "against": comparison.against, "metric": comparison.metric}
-    ends: Mapping[str, Sequence[float]] = {
-        "interval": (found.low, found.high),
-        "naive_interval": (found.naive_low, found.naive_high),
-    }
-    return {
-        **facts,
-        "mean": finite(found.mean),
-        **{name: [finite(end) for end in pair] for name, pair in ends.items()},
-        "level": found.level,
-        "p": finite(found.p),
-        "holm_p": None if comparison.p is None else finite(comparison.p),
-        "splits": found.splits,
-    }

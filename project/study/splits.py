@@ -1,72 +1,57 @@
-"""How the rows of several splits of the same data reach a study."""
+"""Data that are split by several seeds."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import Trainer
 
 from project.data import NpyDataModule
 from project.data.batches import Iterations, Loader, Subset
-from project.data.checks import Fingerprint
 from project.model import BinaryClassifier
 
 
-class Splits(LightningDataModule):
-    """One folder of class files, split by several seeds.
+class Splits(NpyDataModule):
+    """The data of one split, and of others beside it, whose seeds follow its own one by one.
 
     Args:
-        make: from the seed of a split to its data.
-        seeds: of the splits.
+        splits: how many there are, at least 1.
+        options: of an NpyDataModule.
     """
 
-    def __init__(self, make: Callable[[int], NpyDataModule], seeds: Sequence[int]) -> None:
-        super().__init__()
-        self.data = {seed: make(seed) for seed in seeds}
-        self.first = next(iter(self.data.values()))
-        self.save_hyperparameters(dict(self.first.hparams), logger=False)
+    def __init__(self, splits: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.by_seed: dict[int, NpyDataModule] = {self.seed: self}
+        for seed in range(self.seed + 1, self.seed + splits):
+            self.by_seed[seed] = NpyDataModule(**{**options, "seed": seed})
         self._rows: dict[tuple[int, str, bool], Subset] = {}
 
     def setup(self, stage: str) -> None:
-        for data in self.data.values():
-            data.setup(stage)
+        for data in self.by_seed.values():
+            NpyDataModule.setup(data, stage)
 
     def rows(self, split: int, subset: str, model: BinaryClassifier, device: torch.device) -> Subset:
         """Return the rows of train, val or test of one split as a model sees them, once for all that see the same."""
         key = (split, subset, model.standardize)
         if key not in self._rows:
-            rows = self.data[split].classes.gather(subset, prepare=model.standardized)
+            rows = self.by_seed[split].classes.gather(subset, prepare=model.standardized)
             self._rows[key] = rows._replace(features=rows.features.to(device), labels=rows.labels.to(device))
         return self._rows[key]
 
     @property
-    def fingerprint(self) -> Fingerprint:
-        """What a checkpoint remembers of the data and the first split; the others follow from their seeds."""
-        return self.first.fingerprint
-
-    def check_fingerprint(self, trained_on: Fingerprint | None) -> None:
-        """Refuse a checkpoint of other data, by an InputError."""
-        self.first.check_fingerprint(trained_on)
-
-    @property
     def largest_piece(self) -> int:
         """How many rows a network is computed on at once."""
-        return self.first.batch_size or self.first.classes.rows["train"]
+        return self.batch_size or self.classes.rows["train"]
 
     def describe(self, trainer: Trainer) -> str:
-        """One line that counts splits and rows."""
-        counts = ", ".join(f"{name} {rows}" for name, rows in self.first.classes.rows.items())
-        splits = f"{len(self.data)} split{'s' * (len(self.data) > 1)}"
-        return f"{self.first.root}: {splits}, {counts} rows each, half of each class 0"
+        """Return a line that counts splits and rows."""
+        counts = ", ".join(f"{name} {rows}" for name, rows in self.classes.rows.items())
+        splits = "1 split" if len(self.by_seed) == 1 else f"{len(self.by_seed)} splits"
+        return f"{self.root}: {splits}, {counts} rows each, half of each class 0"
 
-    def train_dataloader(self) -> Iterations:
+    def train_dataloader(self) -> Iterations:  # type: ignore[override]  # It gives numbers of iterations, not rows.
         trainer = self.trainer
         assert trainer is not None
         return Iterations(torch.initial_seed(), trainer.max_steps, trainer.global_step)
 
-    def val_dataloader(self) -> Loader:
-        return Loader([0])  # The networks have the rows already.
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave the batch as it is: it is the number of an iteration."""
-        return batch
+    def val_dataloader(self) -> list[Loader]:
+        return [Loader([0])]  # The networks have the rows already.

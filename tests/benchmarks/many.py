@@ -10,7 +10,6 @@ from lightning.pytorch import Trainer, seed_everything
 from stopwatch import Stopwatch
 
 from project.callbacks.threads import Threads
-from project.data import NpyDataModule
 from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS
 from project.study.classifiers import Classifiers
@@ -21,11 +20,13 @@ def main() -> None:
     options = parse(__doc__)
     seed_everything(0, verbose=False)
     root = None if options.root == SAMPLE else options.root
-    data = Splits(lambda seed: NpyDataModule(root, seed=seed, batch_size=options.batch_size), [0])
+    data = Splits(1, root=root, batch_size=options.batch_size)
     data.setup("fit")
-    each = dict(BinaryClassifier(num_features=data.first.num_features).hparams)
-    features = each.pop("num_features")
-    model = Classifiers(features, [each], [], [0], list(range(options.networks)))
+    values = dict(BinaryClassifier(num_features=data.num_features).hparams)
+    del values["num_features"]
+    # Where activations are compared there is no baseline.
+    roles = {"compare": "activation", "choose": "lr"}
+    model = Classifiers(data.num_features, values=values, **roles, splits=1, seeds=options.networks)
     last = options.warmup + options.iterations
     stopwatch = Stopwatch(options.warmup, last)
     settings = {**TRAINER_DEFAULTS, "max_steps": last, "accelerator": "cpu", "enable_progress_bar": False}

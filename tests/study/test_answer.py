@@ -5,8 +5,9 @@ import pytest
 
 from project.evaluation.differences import corrected
 from project.model.loss import METRICS
-from project.study.answer import TEST, VAL, Compared, best_of, differences
-from project.study.networks import Network, combinations, networks_of
+from project.study.answer import Compared, choose_options, compare_with_first
+from project.study.networks import Design, Network, Options
+from project.study.stack import TEST, VAL
 
 LOSS = {name: list(METRICS).index(name) for name in ("bce", "mse")}
 RATES = [4.0, 1.0, 2.0]  # in no order
@@ -14,14 +15,17 @@ RATES = [4.0, 1.0, 2.0]  # in no order
 
 def made(losses: list[str]) -> tuple[list[Network], np.ndarray]:
     """Return networks of 3 splits and 2 seeds, and numbers measured of them, (2, metrics, networks)."""
-    combined = combinations({"loss": losses, "lr": RATES, "activation": "tanh"})
-    networks = networks_of(combined, [], [0, 1, 2], list(range(6)))
+    networks = Design({"loss": losses, "lr": RATES, "activation": "tanh"}, "loss", "lr", 3, 2).networks
     measured = np.random.default_rng(0).uniform(1, 2, (2, len(METRICS), len(networks)))
     return networks, measured
 
 
 def chosen(networks: list[Network], measured: np.ndarray) -> dict[str, Compared]:
-    return best_of(networks, range(len(networks)), measured, "loss", "lr")
+    combined = list[Options]()
+    for network in networks:
+        if network.options not in combined and network.options["activation"] == "tanh":
+            combined.append(network.options)
+    return choose_options(networks, combined, measured, "loss", "lr")
 
 
 def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen() -> None:
@@ -29,7 +33,7 @@ def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen() -> Non
     for place, network in enumerate(networks):
         if network.options == {"loss": "mse", "lr": 2.0, "activation": "tanh"}:
             measured[VAL, LOSS["mse"], place] = 0.5
-        if network.options["lr"] == 4.0:
+        if network.options["lr"] == 4.0 and network.options["activation"] == "tanh":
             measured[VAL, LOSS["bce"], place] = 0.1 * network.split + 0.01 * (network.seed % 2)
     found = chosen(networks, measured)
     assert {name: each.option for name, each in found.items()} == {"bce": 4.0, "mse": 2.0}
@@ -57,7 +61,7 @@ def test_an_option_at_which_a_network_diverged_is_not_chosen_unless_all_did() ->
     rates = np.array([network.options["lr"] for network in networks])
     measured[VAL, LOSS["bce"]] = rates
     assert chosen(networks, measured)["bce"].option == 1.0
-    measured[:, :, np.flatnonzero(rates == 1.0)[3]] = np.nan
+    measured[:, :, np.flatnonzero(rates == 1.0)[1]] = np.nan
     assert chosen(networks, measured)["bce"].option == 2.0
     measured[:] = np.nan
     lost = chosen(networks, measured)["bce"]
@@ -70,7 +74,7 @@ def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_avera
     measured = np.random.default_rng(2).normal(size=(2, len(METRICS), values * 6))
     places = np.arange(values * 6).reshape(values, 3, 2)
     compared = [Compared(f"v{i}", "bce", [1.0], np.zeros((3, 1)), 0, places[i]) for i in range(values)]
-    found = differences(compared, measured, 20, 60)
+    found = compare_with_first(compared, measured, 20, 60)
     assert [(each.metric, each.value, each.against) for each in found] == [
         (metric, f"v{i}", "v0") for metric in METRICS for i in range(1, values)
     ]
@@ -80,7 +84,7 @@ def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_avera
         )
         expected = corrected(of_value - of_first, 20, 60, 1 - 0.05 / max(1, values - 1))
         np.testing.assert_allclose(each.found, expected)
-        np.testing.assert_allclose(each.each, of_value - of_first)
+        np.testing.assert_allclose(each.by_split, of_value - of_first)
         assert (each.p is None) == (values == 2)
         assert each.p is None or each.p >= each.found.p
         assert f"{each.value} " in each.sentence()

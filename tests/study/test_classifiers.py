@@ -14,7 +14,7 @@ from project.model import BinaryClassifier
 from project.model.loss import METRICS
 from project.options import TRAINER_DEFAULTS
 from project.study.classifiers import Classifiers
-from project.study.networks import MOST_TOGETHER, Network, combinations
+from project.study.networks import MOST_TOGETHER, Network
 from project.study.splits import Splits
 from tests.conftest import Write
 
@@ -44,6 +44,12 @@ def trainer(steps: int, *callbacks: Callback) -> Trainer:
     return Trainer(**settings, callbacks=list(callbacks), logger=False, enable_checkpointing=False)
 
 
+def design(splits: int, seeds: int, compare: str = "activation", choose: str = "lr", **options: Any) -> dict[str, Any]:
+    """Return the arguments of a design; where activations are compared it has no baselines."""
+    values = {**OPTIONS, **options}
+    return {"values": values, "compare": compare, "choose": choose, "splits": splits, "seeds": seeds}
+
+
 def study(
     root: Path,
     steps: int,
@@ -53,10 +59,8 @@ def study(
     **options: Any,
 ) -> tuple[Classifiers, torch.Tensor]:
     """Train a study of two splits, and return it and what it measured, (validations, 2, metrics, networks)."""
-    splits = [0, 1]
-    combined = combinations({**OPTIONS, **options})
-    data = Splits(lambda seed: NpyDataModule(root, seed=seed, batch_size=batch_size), splits)
-    model = Classifiers(data.first.num_features, combined, [], splits, list(range(2 * seeds)))
+    data = Splits(2, root=root, batch_size=batch_size)
+    model = Classifiers(data.num_features, **design(2, seeds, **options))
     trainer(steps, *callbacks).fit(model, datamodule=data)
     return model, torch.stack(model.curves)
 
@@ -84,19 +88,19 @@ def test_each_network_is_the_one_that_fit_trains(
 ) -> None:
     """At the default rate, losses agree to 1e-5 relative at every validation; both criteria train together."""
     root, rate = write_blobs(write_classes, features), BinaryClassifier(1).lr
-    model, curves = study(root, steps, batch_size=batch_size, lr=rate, loss=["bce", "mse"])
+    model, curves = study(root, steps, batch_size=batch_size, compare="loss", lr=rate, loss=["bce", "mse"])
     assert model.steps == list(range(20, steps + 1, 20))
-    for place in (0, 3, 4, 7):  # Both losses, seeds and splits are among them.
+    for place in (0, 3, 4, 8):  # Both losses, seeds and splits and a baseline are among them.
         network = model.networks[place]
         expected = alone(root, network, steps, batch_size)
         torch.testing.assert_close(curves[..., place], expected, rtol=1e-5, atol=1e-7)
-    assert len({tuple(curves[-1, 0, :, place].tolist()) for place in range(8)}) == 8, "all are different networks"
+    assert len({tuple(curves[-1, 0, :, place].tolist()) for place in range(10)}) == 10, "all are different networks"
 
 
 def test_networks_with_other_options_train_in_stacks_of_their_own(blobs: Path) -> None:
-    options = {"hidden_features": [3, 8], "activation": ["relu", "identity"], "standardize": [True, False]}
-    model, curves = study(blobs, 40, seeds=1, **options)
-    for place in range(0, 16, 3):
+    options: dict[str, Any] = {"compare": "standardize", "standardize": [True, False], "hidden_features": [3, 8]}
+    model, curves = study(blobs, 40, seeds=1, choose="hidden_features", **options)
+    for place in range(0, 12, 3):
         torch.testing.assert_close(curves[..., place], alone(blobs, model.networks[place], 40), rtol=1e-5, atol=1e-7)
     rebuilt = model.classifier(5)
     answers = rebuilt(np.load(blobs / "class_0.npy"))
@@ -104,7 +108,7 @@ def test_networks_with_other_options_train_in_stacks_of_their_own(blobs: Path) -
     assert rebuilt.hparams == {"num_features": 2, **model.networks[5].options}
     assert 0 < METRICS["accuracy"](labels, answers) <= 1
     with pytest.raises(IndexError):
-        model.classifier(16)
+        model.classifier(12)
 
 
 def test_how_many_train_beside_a_network_changes_nothing(blobs: Path) -> None:
@@ -151,7 +155,7 @@ def test_a_network_whose_weights_stay_finite_and_whose_losses_do_not_is_marked_t
 def test_weights_are_drawn_as_fit_draws_them_and_cost_no_random_numbers() -> None:
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    model = Classifiers(2, combinations({**OPTIONS, "lr": [0.1, 1.0]}), [], [7], [3, 4])
+    model = Classifiers(2, **design(1, 2, lr=[0.1, 1.0]), first_split=7, first_seed=3)
     assert torch.equal(torch.get_rng_state(), state)
     for place, network in enumerate(model.networks):
         torch.manual_seed(network.seed)
@@ -159,4 +163,4 @@ def test_weights_are_drawn_as_fit_draws_them_and_cost_no_random_numbers() -> Non
         found = model.classifier(place).net.state_dict()
         assert all(torch.equal(found[name], weights) for name, weights in expected.items())
     with pytest.raises(ValueError, match="lr: -1"):
-        Classifiers(2, combinations({**OPTIONS, "lr": [1.0, -1]}), [], [0], [0])
+        Classifiers(2, **design(1, 1, lr=[1.0, -1]))
