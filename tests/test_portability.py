@@ -44,11 +44,10 @@ project.runs.disk.os = Windows()
 COMMANDS = """
 fit = ["fit", "--trainer.max_steps", "20", "--name"]
 statuses = [main([*fit, "a"])]
-known = project.data.store.free_memory()
 project.data.store.free_memory = lambda: 0
 statuses += [main([*fit, "b"]), main(["test"]), main(["predict", "--data.predict", sys.argv[1]]), main(["plot", "a"])]
 statuses += [main(["validate", "--name", "a"]), main(["compare", "a", "b"])]
-print(json.dumps([statuses, known]))
+print(json.dumps(statuses))
 """
 # What the libraries do when they are imported is theirs.
 IMPORT = """
@@ -85,9 +84,8 @@ def run(script: str, folder: Path, *arguments: str) -> tuple[list[str], str]:
 def test_every_command_runs_without_what_windows_or_macos_lack(blobs: Path, tmp_path: Path) -> None:
     lines, stderr = run(WITHOUT + COMMANDS, tmp_path, str(blobs / "class_0.npy"))
     assert stderr == ""
-    statuses, known = json.loads(lines[-1])
+    statuses = json.loads(lines[-1])
     assert statuses == [0] * 7
-    assert known >= 2**62, "the limits of this machine were not seen"
     counts = [line for line in lines if "copied into" in line]
     assert [" a scratch file of " in line for line in counts] == [False, True]
     a, b = ((tmp_path / "lightning_logs" / name / "history.csv").read_bytes() for name in ("a", "b"))

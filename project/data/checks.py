@@ -1,11 +1,11 @@
-"""What is noticed about the data before training: bad values, overlap, fingerprint.
+"""Checks of the data before training: bad values, overlap, fingerprint.
 
 One pass over the values and one over the bytes of either file find all of it.
 """
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from project.data.npy import Array, ArrayFile
-from project.data.scales import Moments, tell_lost_digits
+from project.data.scales import Moments, warn_of_lost_digits
 from project.data.split import TEST, TRAIN, Assignment
 from project.errors import InputError, InputWarning
 
@@ -34,11 +34,7 @@ class Overlap(NamedTuple):
 
 
 def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
-    """Look at every value of class_0.npy and class_1.npy once.
-
-    Args:
-        arrays: the two files.
-        assignments: the subset of each of their rows, uint8 (N,).
+    """Look once at every value of class_0.npy and class_1.npy, whose rows are assigned to subsets.
 
     Returns:
         The moments of the training rows, and the overlap, or None if there are too many rows to compare.
@@ -46,23 +42,17 @@ def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Mome
     Raises:
         InputError: as checked_rows.
     """
-    moments, rows = Moments(), sum(array.shape[0] for array in arrays)
-    marks = np.empty(rows if rows <= MOST_COMPARED else 0, np.uint64)
-    sums, done = np.zeros(2, np.uint64), 0  # Sums of hashes may wrap around.
-    for label, (array, assignment) in enumerate(zip(arrays, assignments, strict=True)):
+    moments, compared = Moments(), sum(map(len, assignments)) <= MOST_COMPARED
+    hashes = [np.empty(len(assignment) if compared else 0, np.uint64) for assignment in assignments]
+    for array, assignment, marks in zip(arrays, assignments, hashes, strict=True):
         for start, values in checked_rows(array):
-            subset = assignment[start : start + len(values)]
-            if (train := values[subset == TRAIN]).size:
+            if (train := values[assignment[start : start + len(values)] == TRAIN]).size:
                 moments.add(torch.from_numpy(train))
-            if len(marks):
-                hashes = hash_rows(values)
-                sums[label : label + 1] += hashes.sum(dtype=np.uint64)
-                marks[done : done + len(values)] = mark(hashes, label, subset)
-                done += len(values)
+            if compared:
+                marks[start : start + len(values)] = hash_rows(values)
     for array in arrays:
-        tell_lost_digits(array, moments)
-    same = arrays[0].shape == arrays[1].shape and bool(sums[0] == sums[1])
-    return moments, find_overlap(marks, same) if len(marks) else None
+        warn_of_lost_digits(array, moments)
+    return moments, find_overlap(hashes, assignments) if compared else None
 
 
 def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:
@@ -102,30 +92,25 @@ def exact(rows: Array) -> Features:
         return rows.astype(kind, copy=False)
 
 
-def mark(hashes: Hashes, label: int, subset: Assignment) -> Hashes:
-    """Replace the low three bits of each row's hash by what the row is."""
-    return (hashes & ~np.uint64(7)) | np.uint64(label) | (subset.astype(np.uint64) << np.uint64(1))
-
-
-def find_overlap(marks: Hashes, same_rows: bool) -> Overlap:
-    """Find equal rows among marked hashes, which are sorted in place."""
-    marks.sort()
-    repeated = np.zeros(len(marks), bool)
-    for start in range(0, len(marks) - 1, BLOCK):  # so that no copy of all of them is made
-        part = marks[start : start + BLOCK + 1] >> np.uint64(3)
-        equal = part[1:] == part[:-1]
-        repeated[start : start + len(equal)] |= equal
-        repeated[start + 1 : start + 1 + len(equal)] |= equal
-    marks = marks[repeated]
-    if not len(marks):
-        return Overlap(same_rows, 0, 0)
-    row, label, subset = marks >> np.uint64(3), marks & np.uint64(1), (marks & np.uint64(7)) >> np.uint64(1)
-    first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
-    in_class_0, in_class_1, in_train = (
-        np.logical_or.reduceat(condition, first) for condition in (label == 0, label == 1, subset == TRAIN)
+def find_overlap(hashes: list[Hashes], assignments: list[Assignment]) -> Overlap:
+    """Find equal rows among the hashes of the rows of class 0 and of class 1, which are sorted in place."""
+    test, train = (
+        np.sort(
+            np.concatenate([each[assignment == subset] for each, assignment in zip(hashes, assignments, strict=True)])
+        )
+        for subset in (TEST, TRAIN)
     )
-    tests = np.add.reduceat((subset == TEST).astype(np.int64), first)
-    return Overlap(same_rows, int((in_class_0 & in_class_1).sum()), int(tests[in_train].sum()))
+    for each in hashes:
+        each.sort()
+    zeros, ones = hashes
+    in_both = np.unique(ones[occur_in(zeros, ones)])
+    return Overlap(np.array_equal(zeros, ones), len(in_both), int(occur_in(train, test).sum()))
+
+
+def occur_in(others: Hashes, hashes: Hashes) -> npt.NDArray[np.bool_]:
+    """Tell of each hash, bool (n,), whether it is among others; both are sorted."""
+    places = np.searchsorted(others, hashes)
+    return others[np.minimum(places, len(others) - 1)] == hashes
 
 
 def hash_rows(values: Features) -> Hashes:
@@ -144,24 +129,17 @@ def hash_rows(values: Features) -> Hashes:
 
 
 def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, rows: dict[str, int]) -> Fingerprint:
-    """Describe class_0.npy and class_1.npy and which of their rows, uint8 (N,), went where by which seed.
-
-    So no other rows pass for the test rows.
-    """
-    split = _hash(assignment.data for assignment in assignments)
+    """Describe class_0.npy and class_1.npy and which of their rows went where, so that no others pass for test rows."""
+    split = hashlib.sha256(np.concatenate(assignments)).hexdigest()
     return {"sha256": [hash_file(file) for file in files], "seed": seed, "rows": rows, "split": split}
 
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file, as sha256sum prints it."""
-    with path.open("rb") as file:
-        return _hash(iter(lambda: file.read(BLOCK), b""))
-
-
-def _hash(blocks: Iterable[bytes | memoryview]) -> str:
     digest = hashlib.sha256()
-    for block in blocks:
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 

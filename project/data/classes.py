@@ -1,12 +1,10 @@
-"""What is known of two class files together: that they agree, how they are split, and the rows of each subset."""
+"""Two class files that agree, their split, and the rows of each subset."""
 
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +12,9 @@ import torch
 from torch import Tensor
 
 from project.data.batches import Subset
-from project.data.checks import Features, Overlap, exact, fingerprint, survey
-from project.data.groups import read_groups, split_groups
+from project.data.checks import Features, exact, fingerprint, survey
 from project.data.npy import CHANGED, open_array
-from project.data.split import DROPPED, MIN_ROWS, SUBSETS, Groups, split
+from project.data.split import DROPPED, SUBSETS, Balance, Groups, read_groups, split_groups, split_rows
 from project.data.store import Store
 from project.errors import InputError, InputWarning
 
@@ -40,12 +37,7 @@ class ClassFiles:
     """
 
     def __init__(
-        self,
-        root: Path,
-        seed: int,
-        balance: Literal["error", "downsample"],
-        by_groups: bool = False,
-        overlap_is_known: bool = False,
+        self, root: Path, seed: int, balance: Balance, by_groups: bool = False, overlap_is_known: bool = False
     ) -> None:
         self.root = root
         self.files = find_files(root)
@@ -55,46 +47,29 @@ class ClassFiles:
         if self.arrays[1].shape[1] != self.num_features:
             columns = [f"{array.path} has {array.shape[1]} columns" for array in self.arrays]
             raise InputError(f"{', '.join(columns)}; need the same features in both")
-        self.groups = read_groups(root, [array.shape[0] for array in self.arrays])
+        sizes = [array.shape[0] for array in self.arrays]
+        self.groups = read_groups(root, sizes)
         if by_groups:
             self.assignments = split_groups(root, self.groups, seed, balance)
         else:
-            keep = self._rows_to_keep(balance)
-            self.assignments = [split(array.shape[0], keep, seed, label) for label, array in enumerate(self.arrays)]
-        self.rows = {
-            name: sum(int((assignment == subset).sum()) for assignment in self.assignments)
-            for name, subset in SUBSETS.items()
-        }
+            self.assignments = split_rows(root, sizes, seed, balance)
+        self.rows = {name: sum(map(len, self.row_numbers(name))) for name in SUBSETS}
         self.moments, self.overlap = survey(self.arrays, self.assignments)
-        self._tell(self.overlap, overlap_is_known)
+        self._check_overlap(overlap_is_known)
         self.fingerprint = fingerprint(self.files, self.assignments, seed, self.rows)
 
-    def _rows_to_keep(self, balance: str) -> int:
-        sizes = [array.shape[0] for array in self.arrays]
-        keep, surplus = min(sizes), max(sizes) - min(sizes)
-        if surplus and balance == "error":
-            raise InputError(
-                f"{self.root}: class_0.npy has {sizes[0]} rows, class_1.npy {sizes[1]}; "
-                f"use --data.balance downsample to drop {surplus}"
-            )
-        if surplus:
-            larger = CLASS_FILES[sizes.index(max(sizes))]
-            warnings.warn(f"{self.root}: dropped {surplus} of {max(sizes)} rows of {larger}", InputWarning, 2)
-        if keep < MIN_ROWS:
-            raise InputError(f"{self.root}: {keep} rows per class; need at least {MIN_ROWS} for a 60/20/20 split")
-        return keep
-
-    def _tell(self, overlap: Overlap | None, known: bool) -> None:
-        if overlap is None:
+    def _check_overlap(self, known: bool) -> None:
+        if self.overlap is None:
             warnings.warn(f"{self.root}: too many rows to look for equal ones among them", InputWarning, stacklevel=2)
-        elif overlap.same_rows:
+            return
+        if self.overlap.same_rows:
             raise InputError(f"{self.root}: class_0.npy and class_1.npy hold the same rows; nothing tells them apart")
-        elif (overlap.both_classes or overlap.test_in_train) and not known:
-            found = {
-                "feature vectors occur in both classes": overlap.both_classes,
-                "test rows also occur in train": overlap.test_in_train,
-            }
-            said = "; ".join(f"{count} {what}" for what, count in found.items() if count)
+        found = {
+            "feature vectors occur in both classes": self.overlap.both_classes,
+            "test rows also occur in train": self.overlap.test_in_train,
+        }
+        said = "; ".join(f"{count} {what}" for what, count in found.items() if count)
+        if said and not known:
             warnings.warn(f"{self.root}: {said}", InputWarning, stacklevel=2)
 
     def gather(
@@ -117,27 +92,22 @@ class ClassFiles:
         Raises:
             InputError: if a file is not what it was when it was checked.
         """
-        counts, firsts, parts = [], [], []
-        for array, assignment in zip(self.arrays, self.assignments, strict=True):
-            start, end = array.shape[0] * rank // ranks, array.shape[0] * (rank + 1) // ranks
+        held, readers = [], []
+        for label, assignment in enumerate(self.assignments):
+            start, stop = (len(assignment) * share // ranks for share in (rank, rank + 1))
             chosen = assignment == SUBSETS[name]
-            counts.append(int(chosen[start:end].sum()))
-            firsts.append(int(chosen[:start].sum()))
-            parts.append((array.stretches(start, end), chosen))
-        features, labels = store.empty(sum(counts), self.num_features), store.empty(sum(counts), 1)
-        labels[: counts[0]] = 0
-        labels[counts[0] :] = 1
+            first = label * self.rows[name] // 2 + int(chosen[:start].sum())  # Every subset is half class 0.
+            held.append(range(first, first + int(chosen[start:stop].sum())))
+            readers.append(self._read(label, chosen, start, stop))
+        zeros, ones = held
+        features, labels = (store.empty(len(zeros) + len(ones), width) for width in (self.num_features, 1))
+        labels[: len(zeros)], labels[len(zeros) :] = 0, 1
         done = 0
-        with self._unchanged():
-            for stretches, chosen in parts:
-                for start, part in stretches:
-                    if (there := chosen[start : start + len(part)]).any():
-                        rows = torch.from_numpy(exact(part[there]))
-                        features[done : done + len(rows)] = prepare(rows)
-                        done += len(rows)
-        second = self.rows[name] // 2 + firsts[1]  # Every subset is half class 0.
-        held = range(firsts[0], firsts[0] + counts[0]), range(second, second + counts[1])
-        return Subset(features, labels, self.rows[name], held)
+        for reader in readers:
+            for rows in reader:
+                features[done : done + len(rows)] = prepare(torch.from_numpy(rows))
+                done += len(rows)
+        return Subset(features, labels, self.rows[name], (zeros, ones))
 
     def row_numbers(self, name: str) -> list[npt.NDArray[np.int64]]:
         """Return which rows of class_0.npy and of class_1.npy, counted from 0, are in a subset, in its order."""
@@ -152,34 +122,32 @@ class ClassFiles:
     @cached_property
     def dots(self) -> dict[str, list[Features]]:
         """Raw rows (n, j) of class 0 and class 1 in each subset: all, or else MOST_DOTS at random."""
-        most = min(MOST_DOTS, MOST_CELLS // self.num_features) // 2
-        shown: dict[str, list[Features]] = {name: [] for name in SUBSETS}
-        with self._unchanged():
-            for array, assignment in zip(self.arrays, self.assignments, strict=True):
-                parts: dict[str, list[Features]] = {name: [] for name in SUBSETS}
-                kept, before = int((assignment != DROPPED).sum()), 0
-                few = np.random.default_rng(0).choice(kept, min(kept, most), replace=False, shuffle=False)
-                for start, part in array.stretches():
-                    here = np.flatnonzero(assignment[start : start + len(part)] != DROPPED)
-                    rows = here[np.sort(few[(few >= before) & (few < before + len(here))]) - before]
-                    before += len(here)
-                    for name, subset in SUBSETS.items():
-                        parts[name].append(exact(part[rows[assignment[start + rows] == subset]]))
-                for name, of_subset in parts.items():
-                    shown[name].append(np.concatenate(of_subset))
-        return shown
+        most = max(2, min(MOST_DOTS, MOST_CELLS // self.num_features)) // 2
+        dots: dict[str, list[Features]] = {name: [] for name in SUBSETS}
+        for label, assignment in enumerate(self.assignments):
+            shown = assignment != DROPPED
+            picked = np.zeros(shown.sum(), bool)
+            few = min(len(picked), most)
+            picked[np.random.default_rng(0).choice(len(picked), few, replace=False, shuffle=False)] = True
+            shown[shown] = picked
+            rows = np.concatenate(list(self._read(label, shown)))
+            for name, subset in SUBSETS.items():
+                dots[name].append(rows[assignment[shown] == subset])
+        return dots
 
-    @contextmanager
-    def _unchanged(self) -> Iterator[None]:
-        """Read the files between two looks at them, so that all rows are of the files that were checked."""
-        self._check_states()
-        yield
-        self._check_states()
+    def _read(
+        self, label: int, chosen: npt.NDArray[np.bool_], start: int = 0, stop: int | None = None
+    ) -> Iterator[Features]:
+        """Yield the chosen rows (n, j) of a class file, so many as memory can hold, if it is still what was checked."""
+        self._check_unchanged(label)
+        for first, part in self.arrays[label].stretches(start, stop):
+            if (here := chosen[first : first + len(part)]).any():
+                yield exact(part[here])
+        self._check_unchanged(label)
 
-    def _check_states(self) -> None:
-        for file, known in zip(self.files, self._states, strict=True):
-            if state(file) != known:
-                raise InputError(f"{file}: {CHANGED}")
+    def _check_unchanged(self, label: int) -> None:
+        if state(self.files[label]) != self._states[label]:
+            raise InputError(f"{self.files[label]}: {CHANGED}")
 
 
 def find_files(root: Path) -> list[Path]:

@@ -13,8 +13,8 @@ from project.data import sample
 from project.data.batches import Loader, Subset, TrainingBatches
 from project.data.checks import Fingerprint, check_same, checked_rows
 from project.data.classes import ClassFiles, as_it_is, find_files
-from project.data.groups import has_groups
 from project.data.npy import open_array
+from project.data.split import Balance, has_groups
 from project.data.store import FLOAT_BYTES, Store, choose
 from project.errors import InputError
 from project.options import check
@@ -49,7 +49,7 @@ class NpyDataModule(LightningDataModule):
         piece_rows: int = 16384,
         seed: int = 0,
         split: Literal["rows", "groups"] | None = None,
-        balance: Literal["error", "downsample"] = "error",
+        balance: Balance = "error",
         track_test: bool = False,
         predict: Path | str | None = None,
         feature_names: list[str] | str | None = None,

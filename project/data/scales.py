@@ -1,4 +1,4 @@
-"""On what scale each feature varies, and what is odd about it."""
+"""Mean, deviation and range of each feature, and warnings of odd ones."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def moments_of(loader: Any, device: torch.device, check_width: Callable[[Tensor]
     return moments
 
 
-def tell_lost_digits(array: ArrayFile, moments: Moments) -> None:
+def warn_of_lost_digits(array: ArrayFile, moments: Moments) -> None:
     """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
     if array.dtype.kind == "f":
         lost = (moments.std > 0) & (moments.std <= moments.mean.abs() * float(np.finfo(array.dtype.name).eps))

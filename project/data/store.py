@@ -1,4 +1,4 @@
-"""Where prepared rows are kept: in memory, or over a scratch file where memory cannot hold them.
+"""Prepared rows, kept in memory or over a scratch file where memory cannot hold them.
 
 Rows are copied once, standardized: into memory if they fit into half of what is free, else into a scratch file that
 no one but the run can see, and ``fit`` says which and how large. From then on the class files may change. A
@@ -7,21 +7,18 @@ mini-batch's rows are random in either case; from the scratch file each costs a 
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
-try:
-    import resource
-except ImportError:  # Windows has no such limits.
-    resource = None  # type: ignore[assignment]
-
 MEMORY_SHARE = 0.5  # of what is free, that the rows may take
-UNLIMITED = 2**62
 FLOAT_BYTES = 4
+CONTAINER = Path("/sys/fs/cgroup")
 
 
 class Store(NamedTuple):
@@ -66,24 +63,9 @@ def reserve(file: int, size: int) -> None:
 
 
 def free_memory() -> int:
-    """Return the bytes that may still be allocated, as far as the system and its limits tell, which only Linux does."""
-    free = UNLIMITED
-    machine, container, process = (Path(f"/{name}") for name in ("proc/meminfo", "sys/fs/cgroup", "proc/self/status"))
-    if machine.exists():
-        free = kilobytes(machine, "MemAvailable")
-    limit = container / "memory.max"
-    if limit.exists() and (most := limit.read_text().strip()) != "max":
-        free = min(free, int(most) - int((container / "memory.current").read_text()))
-    if (
-        resource
-        and process.exists()
-        and (soft := resource.getrlimit(resource.RLIMIT_DATA)[0]) != resource.RLIM_INFINITY
-    ):
-        free = min(free, soft - kilobytes(process, "VmData"))
+    """Return the bytes that may still be allocated on this machine and, if it limits them, in this container."""
+    free: int = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # Most systems have no such files, and no limit is called "max".
+        limit, used = (int((CONTAINER / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, limit - used)
     return max(0, free)
-
-
-def kilobytes(path: Path, field: str) -> int:
-    """Return a line of one of the system's tables, as in "VmData: 12 kB", in bytes."""
-    fields = dict(line.split(":", 1) for line in path.read_text().splitlines())
-    return int(fields[field].split()[0]) * 1024

@@ -20,7 +20,7 @@ from project.callbacks.figures import Figures
 from project.callbacks.progress import Progress
 from project.callbacks.tensorboard import RunLogger
 from project.callbacks.threads import Threads
-from project.data import NpyDataModule
+from project.data import NpyDataModule, store
 from project.model import BinaryClassifier
 from project.options import TRAINER_DEFAULTS
 from project.runs.checkpoint import DigestCheckpointIO
@@ -37,6 +37,7 @@ def limit(allowed: int) -> None:
     in_use = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert in_use
     resource.setrlimit(resource.RLIMIT_DATA, (int(in_use[1]) * 1024 + allowed,) * 2)
+    store.free_memory = lambda: allowed  # The operating system, which is asked for it, knows nothing of such limits.
 
 
 def main() -> None:
