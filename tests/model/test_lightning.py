@@ -35,12 +35,6 @@ def data(blobs: Path) -> NpyDataModule:
     return data
 
 
-class Decaying(BinaryClassifier):
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.SGD(self.parameters(), self.lr)
-        return [optimizer], [{"scheduler": StepLR(optimizer, 15, 0.5), "interval": "step"}]
-
-
 def test_scalars_reach_any_logger_under_the_iterations_number(data: NpyDataModule, tmp_path: Path) -> None:
     """Training losses at 1, 2, ..., validations at 20, 40, ..., with Lightning's own defaults, and nothing else."""
     table, board = CSVLogger(tmp_path, "table"), TensorBoardLogger(tmp_path, "board")
@@ -80,22 +74,21 @@ def test_a_model_checkpoint_keeps_the_best_validation(data: NpyDataModule, tmp_p
     assert [keeper.best_model_score, metrics["val/loss"]] == pytest.approx([min(losses)] * 2, rel=1e-6)
 
 
-def test_a_scheduler_of_a_subclass_steps_in_every_iteration(data: NpyDataModule, tmp_path: Path) -> None:
-    """The lr that a LearningRateMonitor sees is the one that a loop written by hand needs for the same weights."""
+class Decaying(BinaryClassifier):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), self.lr)
+        return [optimizer], [{"scheduler": StepLR(optimizer, 15, 0.5), "interval": "step"}]
+
+
+def test_schedulers_step_and_gradients_are_clipped_in_every_iteration(data: NpyDataModule, tmp_path: Path) -> None:
+    """A loop written by hand has the rates that a LearningRateMonitor sees, and clips the whole batch's gradient."""
     torch.manual_seed(0)
     model, monitor = Decaying(2), own.LearningRateMonitor("step")
-    ours = fit(model, data, tmp_path, 40, callbacks=[monitor], logger=CSVLogger(tmp_path))
+    ours = fit(model, data, tmp_path, 40, callbacks=[monitor], logger=CSVLogger(tmp_path), gradient_clip_val=0.05)
     rates = [0.8 * 0.5 ** (i // 15) for i in range(40)]
     assert monitor.lrs["lr-SGD"] == rates
-    theirs = by_hand(0, *prepared(data, 0, 40), lr=lambda step: rates[step - 1])
-    assert ours.losses == pytest.approx(theirs.losses, rel=1e-5)
-    torch.testing.assert_close(ours.weights[-1], theirs.weights[-1], rtol=1e-5, atol=1e-5)
-
-
-def test_gradients_of_pieces_are_clipped_together(data: NpyDataModule, tmp_path: Path) -> None:
-    """Ragged pieces give the gradient of the whole batch, which is as long as a loop written by hand makes it."""
-    ours = fit(seeded(data), data, tmp_path, 40, gradient_clip_val=0.05)
-    loops.assert_same_course(ours, by_hand(0, *prepared(data, 0, 40), clip=0.05))
+    theirs = by_hand(0, *prepared(data, 0, 40), lr=lambda step: rates[step - 1], clip=0.05)
+    loops.assert_same_course(ours, theirs)
 
 
 def test_the_finder_of_a_learning_rate_sees_the_loss_of_the_whole_batch(blobs: Path, tmp_path: Path) -> None:
@@ -114,21 +107,18 @@ def test_the_finder_of_a_learning_rate_sees_the_loss_of_the_whole_batch(blobs: P
     assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-5)
 
 
-def test_the_average_of_the_weights_is_validated_and_kept(data: NpyDataModule, tmp_path: Path) -> None:
-    model = seeded(data)
-    course = fit(model, data, tmp_path, 20, callbacks=[own.EMAWeightAveraging(decay=0.9)])
+def test_the_average_of_the_weights_is_validated_and_kept(
+    data: NpyDataModule, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rich progress bar counts the iterations meanwhile."""
+    model, callbacks = seeded(data), [own.EMAWeightAveraging(decay=0.9), own.RichProgressBar()]
+    course = fit(model, data, tmp_path, 20, callbacks=callbacks, enable_progress_bar=True)
     average = course.weights[0]
     for weights in course.weights[1:]:
         average = [0.9 * a + 0.1 * w for a, w in zip(average, weights, strict=True)]
     torch.testing.assert_close([p.detach() for p in model.parameters()], average, rtol=1e-5, atol=1e-5)
     expected = loops.measure(average, prepared(data, 0, 20)[1]["val"], "bce")
     assert course.metrics[20]["val/loss"] == pytest.approx(expected["loss"], rel=1e-5)
-
-
-def test_a_rich_progress_bar_counts_iterations(
-    data: NpyDataModule, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fit(seeded(data), data, tmp_path, 20, callbacks=[own.RichProgressBar()], enable_progress_bar=True)
     assert "20/20" in capsys.readouterr().out
 
 
