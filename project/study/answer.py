@@ -42,8 +42,8 @@ class Compared(NamedTuple):
     @property
     def at_edge(self) -> bool:
         """Whether a still better number may lie beyond those that were tried."""
-        several = len(self.options) > 1 and are_numbers(self.options)
-        return several and self.chosen in (0, len(self.options) - 1) and not self.diverged
+        last = len(self.options) - 1
+        return last > 0 and are_numbers(self.options) and self.chosen in (0, last) and not self.diverged
 
 
 class Comparison(NamedTuple):
@@ -58,28 +58,6 @@ class Comparison(NamedTuple):
 
     def sentence(self) -> str:
         return sentence(self.found, (self.value, self.against), WORDS.get(self.metric, self.metric), self.p)
-
-
-class Answer(NamedTuple):
-    """What a study found, and what it was found from."""
-
-    compare: str
-    choose: str
-    steps: Numbers  # (V,) the validated iterations
-    curves: Numbers  # (V, 2, metrics, networks) what was measured then, on validation and test rows
-    values: dict[str, Compared]
-    comparisons: list[Comparison]
-    baseline: Compared | None  # networks without a hidden layer, at their own best option
-    rows: tuple[int, int]  # of test and of train
-
-    @property
-    def verdicts(self) -> list[str]:
-        """Whether the values differ in test accuracy, a sentence for each comparison."""
-        return [each.sentence() for each in self.comparisons if each.metric == "accuracy"]
-
-    def accuracy(self, compared: Compared) -> Numbers:
-        """Return the test accuracy in each split after the last iteration, (S,)."""
-        return average_seeds(self.curves[-1, TEST, list(METRICS).index("accuracy")], compared.networks)
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
@@ -98,18 +76,20 @@ def choose_options(
     """Choose an option for each compared value by the validation loss, and return them by the values' names.
 
     Args:
-        networks: all of a study.
+        networks: all of a study, in the order of splits and, in each, of seeds.
         combined: the combinations of options to choose among.
         measured: (2, metrics, networks), on validation and test rows; nothing here looks at the latter.
         compare: the option whose values are compared.
         choose: the option that is chosen.
     """
     found = {}
+    splits = len({network.split for network in networks})
     for name in dict.fromkeys(str(options[compare]) for options in combined):
         candidates = [options for options in combined if str(options[compare]) == name]
         if are_numbers([options[choose] for options in candidates]):
             candidates.sort(key=lambda options: options[choose])
-        tables = [numbers_of(options, networks) for options in candidates]
+        numbers = [[n for n, network in enumerate(networks) if network.options == options] for options in candidates]
+        tables = [np.array(each).reshape(splits, -1) for each in numbers]
         loss = candidates[0]["loss"]
         losses = np.stack([average_seeds(measured[VAL, list(METRICS).index(loss)], each) for each in tables], 1)
         chosen = int(np.argmin(np.nan_to_num(losses.mean(0), nan=np.inf)))
@@ -118,47 +98,49 @@ def choose_options(
     return found
 
 
-def numbers_of(options: Options, networks: Sequence[Network]) -> Indices:
-    """Return the numbers of the networks of some options as (splits, seeds)."""
-    found = [number for number, network in enumerate(networks) if network.options == options]
-    found.sort(key=lambda number: (networks[number].split, networks[number].seed))
-    return np.array(found).reshape(len({networks[number].split for number in found}), -1)
-
-
-def compare_with_first(
-    values: Sequence[Compared], measured: Numbers, test_rows: int, train_rows: int
-) -> list[Comparison]:
-    """Compare each value with the first one in each metric on test rows; seeds are averaged within their split."""
+def compare_with_first(values: Sequence[Compared], measured: Numbers, rows: tuple[int, int]) -> list[Comparison]:
+    """Compare each value with the first one in each metric; ``rows`` are how many a split tests and trains on."""
     first, *others = values
     level = simultaneous(max(1, len(others)))
     comparisons = []
     for metric, of_networks in zip(METRICS, measured[TEST], strict=True):
         expected = average_seeds(of_networks, first.networks)
         by_split = [average_seeds(of_networks, other.networks) - expected for other in others]
-        found = [corrected(each, test_rows, train_rows, level) for each in by_split]
+        found = [corrected(each, *rows, level) for each in by_split]
         adjusted = holm([each.p for each in found]) if len(found) > 1 else [None] * len(found)
         for other, difference, each, p in zip(others, found, by_split, adjusted, strict=True):
             comparisons.append(Comparison(other.name, first.name, metric, difference, each, p))
     return comparisons
 
 
-def find_answer(model: Classifiers, data: Splits) -> Answer:
-    """Choose and compare among a study's networks, and choose among its baselines."""
-    design, steps, curves = model.design, np.array(model.steps, np.float64), torch.stack(model.curves).numpy()
-    values, baselines = (
-        choose_options(model.networks, combined, curves[-1], design.compare, design.choose)
-        for combined in (design.combined, design.baselines)
-    )
-    rows = data.classes.rows["test"], data.classes.rows["train"]
-    comparisons = compare_with_first(list(values.values()), curves[-1], *rows)
-    baseline = next(iter(baselines.values()), None)
-    return Answer(design.compare, design.choose, steps, curves, values, comparisons, baseline, rows)
+class Answer:
+    """What a study found, from its trained networks and their data."""
+
+    def __init__(self, model: Classifiers, data: Splits) -> None:
+        design, rows = model.design, data.classes.rows
+        self.compare, self.choose, self.rows = design.compare, design.choose, (rows["test"], rows["train"])
+        self.steps = np.array(model.steps, np.float64)  # (V,) the validated iterations
+        self.curves: Numbers = torch.stack(model.curves).numpy()  # (V, 2, metrics, networks) as measured then
+        self.values, without = (
+            choose_options(model.networks, combined, self.curves[-1], self.compare, self.choose)
+            for combined in (design.combined, design.baselines)
+        )
+        self.baseline = next(iter(without.values()), None)  # without a hidden layer, at its own best option
+        self.comparisons = compare_with_first(list(self.values.values()), self.curves[-1], self.rows)
+
+    @property
+    def verdicts(self) -> list[str]:
+        """Whether the values differ in test accuracy, a sentence for each comparison."""
+        return [each.sentence() for each in self.comparisons if each.metric == "accuracy"]
+
+    def accuracy(self, compared: Compared) -> Numbers:
+        """Return the test accuracy in each split after the last iteration, (S,)."""
+        return average_seeds(self.curves[-1, TEST, list(METRICS).index("accuracy")], compared.networks)
 
 
 def sentences(answer: Answer) -> list[str]:
     """Say in words what a study found, the comparisons first."""
-    values, name = list(answer.values.values()), answer.choose
-    lines = answer.verdicts
+    lines, values, name = answer.verdicts, list(answer.values.values()), answer.choose
     for each in values:
         chosen, accuracy = f"{each.name}: {name} {plain(each.option)}", answer.accuracy(each).mean()
         tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""
@@ -169,9 +151,9 @@ def sentences(answer: Answer) -> list[str]:
         if each.at_edge:
             lines.append(f"{chosen} is at the edge of what was tried, and better ones may lie beyond: try more of them")
     if answer.baseline is not None:
-        first, without = answer.accuracy(values[0]), answer.accuracy(answer.baseline)
+        without = answer.accuracy(answer.baseline)
+        gain = corrected(answer.accuracy(values[0]) - without, *answer.rows)
         words = f"without a hidden layer (activation {BASELINE}, {name} {plain(answer.baseline.option)})"
-        gain = sentence(corrected(first - without, *answer.rows), (values[0].name, BASELINE), WORDS["accuracy"])
-        lines.append(f"{words}: test accuracy {without.mean():.3f}; {gain}")
-    lines.append("guessing: test accuracy 0.500")
-    return lines
+        verdict = sentence(gain, (values[0].name, BASELINE), WORDS["accuracy"])
+        lines.append(f"{words}: test accuracy {without.mean():.3f}; {verdict}")
+    return [*lines, "guessing: test accuracy 0.500"]

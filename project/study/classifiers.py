@@ -23,33 +23,19 @@ class Classifiers(LightningModule):
     Args:
         num_features: Number of features j.
         kind: The class of the models.
-        design: The arguments of a Design.
-
-    Raises:
-        ValueError: if an option is out of its range.
+        design: The arguments of a Design. A ValueError says which option is out of its range.
     """
 
     def __init__(self, num_features: int, kind: type[BinaryClassifier] = BinaryClassifier, **design: Any) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["kind"], logger=False)
         self.design = Design(**design)
-        with torch.device("meta"):  # Of all options, also of those that draw no weights of their own.
-            for options in [*self.design.combined, *self.design.baselines]:
-                kind(num_features, **options)
-
-        def untrained(network: Network) -> BinaryClassifier:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(network.seed)
-                return kind(num_features, **network.options)
-
-        self._stacks = [Stack(networks, untrained) for networks in stacks_of(self.design.networks)]
+        self.networks, self._stacks = list[Network](), list[Stack]()
+        for networks in stacks_of(self.design.networks):
+            models = [untrained(kind, num_features, network) for network in networks]
+            self._stacks.append(Stack(networks, models, len(self.networks)))
+            self.networks += networks
         self.stacks = nn.ModuleList(self._stacks)
-        self.networks = [network for stack in self._stacks for network in stack.networks]
-        # The place, among all metrics of all networks, of the loss that each trains on.
-        self._own_loss = (
-            [list(METRICS).index(each.options["loss"]) for each in self.networks],
-            range(len(self.networks)),
-        )
         self.initial = {name: weights.detach().clone() for name, weights in self.named_parameters()}
         self.steps: list[int] = []  # the iterations that were validated
         self.curves: list[Tensor] = []  # what was measured then: float64 (val and test, metrics, networks)
@@ -105,42 +91,40 @@ class Classifiers(LightningModule):
         """Do nothing with the batch: the stacks have their rows, and are measured once."""
 
     def on_validation_epoch_end(self) -> None:
-        shape, trainer = (len(EVALUATED), len(METRICS)), self.trainer
-        found = dict(zip(self._own, self._workers.map(Stack.measure, self._own), strict=True))
-        parts = [
-            found.get(stack, torch.zeros(*shape, len(stack.networks), dtype=torch.float64, device=self.device))
-            for stack in self._stacks
-        ]
-        measured = cast("Tensor", trainer.strategy.reduce(torch.cat(parts, 2), reduce_op="sum"))
-        self._freeze_diverged(measured[VAL][self._own_loss])
-        measured = measured.masked_fill(self.diverged, torch.nan).cpu()
-        self.steps.append(trainer.global_step)
-        self.curves.append(measured)
-        means = [measured[VAL][self._own_loss].nanmean(), *measured[VAL].nanmean(1)]
-        named = {f"val/{name}": value.item() for name, value in zip(("loss", *METRICS), means, strict=True)}
+        shape = len(EVALUATED), len(METRICS), len(self.networks)
+        measured = torch.zeros(shape, dtype=torch.float64, device=self.device)
+        for stack, values in zip(self._own, self._workers.map(Stack.measure, self._own), strict=True):
+            measured[..., stack.places] = values
+        measured = cast("Tensor", self.trainer.strategy.reduce(measured, reduce_op="sum"))
+        own = [measured[VAL, stack.own_metric, stack.places] for stack in self._stacks]
+        for stack, losses in zip(self._stacks, own, strict=True):
+            stack.freeze_diverged(losses)
+        measured.masked_fill_(self.diverged, torch.nan)
+        self.steps.append(self.trainer.global_step)
+        self.curves.append(measured.cpu())
+        means = torch.stack([torch.cat(own).nanmean(), *measured[VAL].nanmean(1)]).tolist()
+        named = {f"val/{name}": value for name, value in zip(("loss", *METRICS), means, strict=True)}
         # Without a step Lightning numbers the validation after 20 as 19.
-        self.log_dict({**named, "step": float(trainer.global_step)}, sync_dist=True)
-
-    def _freeze_diverged(self, losses: Tensor) -> None:
-        parts = torch.split(losses, [len(stack.networks) for stack in self._stacks])
-        for stack, own in zip(self._stacks, parts, strict=True):
-            stack.freeze_diverged(own)
+        self.log_dict({**named, "step": float(self.trainer.global_step)}, sync_dist=True)
 
     def classifier(self, place: int) -> BinaryClassifier:
         """Return one of the networks as what ``fit`` would have made of it."""
-        places = [(stack, own) for stack in self._stacks for own in range(len(stack.networks))]
-        stack, own = places[place]
-        return stack.classifier(own)
+        (stack,) = (each for each in self._stacks if each.places.start <= place < each.places.stop)
+        return stack.classifier(place - stack.places.start)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Between two validations weights may have diverged; those in the checkpoint are these, not copies.
-        self._freeze_diverged(torch.zeros(len(self.networks), device=self.device))
+        for stack in self._stacks:  # Between two validations weights may have overflowed; those saved are these.
+            stack.freeze_diverged(torch.zeros_like(stack.rates))
         checkpoint["initial"] = self.initial
         checkpoint["fingerprint"] = self.trainer.datamodule.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.
         checkpoint["measured"] = {"steps": self.steps, "curves": self.curves}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.steps, self.curves = list(checkpoint["measured"]["steps"]), list(checkpoint["measured"]["curves"])
-        shape = (len(EVALUATED), len(METRICS), len(self.networks))
-        if any(each.shape != shape for each in self.curves) or len(self.steps) != len(self.curves):
-            raise ValueError(f"what was measured is not {shape}")
+        self.steps, self.curves = (list(checkpoint["measured"][name]) for name in ("steps", "curves"))
+
+
+def untrained(kind: type[BinaryClassifier], num_features: int, network: Network) -> BinaryClassifier:
+    """Draw the initial weights that ``fit`` would draw, and leave the random numbers as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(network.seed)
+        return kind(num_features, **network.options)

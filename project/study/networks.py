@@ -29,20 +29,20 @@ class Network(NamedTuple):
 
 @dataclass
 class Design:
-    """What a study is asked.
+    """What a study is asked: which networks to train, and which of their options to compare and to choose.
 
     Args:
-        values: A value of each of the model's options, or a list of values of those to compare and to choose. A default
-            list of another option becomes the option's default.
+        values: All of the model's options, of which the one to compare and the one to choose may be lists of values. A
+            list in TRIED of another option becomes that option's default.
         compare: The option whose values are compared, as in "loss" or "model.loss".
         choose: The option of which the best value is chosen for each of them.
         splits: Splits of the data, at least 1.
         seeds: Seeds of the initial weights and of the order of rows in each split, at least 1.
-        first_split: The seed of the first split, from which the others are counted.
-        first_seed: The first of the seeds, likewise.
+        first_split: The seed of the first split; the others follow one by one.
+        first_seed: The first of all seeds, likewise.
 
     Raises:
-        ValueError: if an option is out of its range, or a list is not one to compare or to choose from.
+        ValueError: if one of these is not what it should be; the model's options are not looked at closer.
     """
 
     values: Options
@@ -59,26 +59,23 @@ class Design:
             name = option.removeprefix("model.")
             if name not in self.values:
                 raise ValueError(f"{role}: {option}; need one of {', '.join(f'model.{each}' for each in self.values)}")
+            values = self.values[name]
+            if isinstance(values, list) and (not values or len(set(map(str, values))) < len(values)):
+                raise ValueError(f"model.{name}: {values}; need different values")
             setattr(self, role, name)
         if self.compare == self.choose:
             raise ValueError(f"choose: model.{self.choose}; it is compared already, need another option")
-        self.values = {name: self._checked(name, value) for name, value in self.values.items()}
-
-    def _checked(self, name: str, value: Any) -> Any:
-        if not isinstance(value, list):
-            return value
-        if name in (self.compare, self.choose):
-            if not value or len({str(each) for each in value}) < len(value):
-                raise ValueError(f"model.{name}: {value}; need different values")
-            return value
-        if value != TRIED.get(name):
-            raise ValueError(f"model.{name}: {value}; a list is for the option to --compare or to --choose")
-        return inspect.signature(BinaryClassifier).parameters[name].default
+        self.values = dict(self.values)
+        for name, values in self.values.items():
+            if isinstance(values, list) and name not in (self.compare, self.choose):
+                if values != TRIED.get(name):
+                    raise ValueError(f"model.{name}: {values}; a list is for the option to --compare or to --choose")
+                self.values[name] = inspect.signature(BinaryClassifier).parameters[name].default
 
     @property
     def combined(self) -> list[Options]:
         """Each combination of the options' values."""
-        lists = [value if isinstance(value, list) else [value] for value in self.values.values()]
+        lists = [values if isinstance(values, list) else [values] for values in self.values.values()]
         return [dict(zip(self.values, each, strict=True)) for each in itertools.product(*lists)]
 
     @property

@@ -11,10 +11,10 @@ from project.errors import join_words
 from project.evaluation.estimate import digits, finite
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
-from project.reports.report import Section, of_options, pictures, render
+from project.reports.report import Section, options_section, pictures, render
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder
-from project.study.answer import Answer, Comparison, average_seeds, find_answer, sentences
+from project.study.answer import Answer, Comparison, average_seeds, sentences
 from project.study.classifiers import Classifiers
 from project.study.figures import SHARES, figure_drawers, find_band
 from project.study.networks import BASELINE
@@ -81,49 +81,49 @@ def networks_csv(answer: Answer, model: Classifiers) -> str:
     """Return a row a network: what it is, and what was measured of it after the last iteration."""
     options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *model.networks[0].options)))
     columns = [f"{subset}_{metric}" for subset in EVALUATED for metric in ("loss", *METRICS)]
-    lines = [["split", "seed", *options, "diverged", *columns]]
+    rows = [["split", "seed", *options, "diverged", *columns]]
     for number, network in enumerate(model.networks):
         facts = [network.split, network.seed, *map(network.options.get, options), bool(model.diverged[number])]
-        line = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
+        row = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
         for measured in answer.curves[-1, :, :, number]:
             loss = measured[list(METRICS).index(network.options["loss"])]
-            line += [f"{value:.9g}" for value in (loss, *measured)]
-        lines.append(line)
-    return "".join(",".join(line) + "\n" for line in lines)
+            row += [f"{value:.9g}" for value in (loss, *measured)]
+        rows.append(row)
+    return "".join(",".join(row) + "\n" for row in rows)
 
 
 def curves_csv(answer: Answer) -> str:
     """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
     parts = ["mean", *SHARES]
     columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in parts]
-    lines = [["step", answer.compare, *columns]]
+    rows = [["step", answer.compare, *columns]]
     for name, each in answer.values.items():
-        spread = np.stack(find_band(average_seeds(answer.curves, each.networks)), -1)
+        spread = np.moveaxis(find_band(average_seeds(answer.curves, each.networks)), 0, -1)
         for step, measured in zip(answer.steps, spread, strict=True):
-            lines.append([f"{step:.0f}", name, *(f"{value:.9g}" for value in measured.flat)])
-    return "".join(",".join(line) + "\n" for line in lines)
+            rows.append([f"{step:.0f}", name, *(f"{value:.9g}" for value in measured.flat)])
+    return "".join(",".join(row) + "\n" for row in rows)
 
 
 def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) -> None:
     """Print what was found, and write tables, study.json, figures and report into the study's folder."""
-    answer = find_answer(model, data)
+    answer = Answer(model, data)
     facts, said = study_facts(answer, model), sentences(answer)
     if lost := facts["diverged"]:
         said.append(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
-    write_whole(study.path / "networks.csv", networks_csv(answer, model).encode())
-    write_whole(study.path / "curves.csv", curves_csv(answer).encode())
-    write_whole(study.path / "study.json", (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode())
+    drawers = figure_drawers(answer, model, data, plane)
+    texts = {"networks.csv": networks_csv(answer, model), "curves.csv": curves_csv(answer)}
+    texts["study.json"] = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+    for name, text in texts.items():
+        write_whole(study.path / name, text.encode())
     print("\n".join(said))
-    figures = figure_drawers(answer, model, data, plane)
-    for name, draw in figures.items():
+    for name, draw in drawers.items():
         with own_style():
             write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
-    write_study_report(study, facts, said)
-    parts = "networks.csv, curves.csv, study.json, report.html"
-    print(f"written: {parts} and figures ({join_words(list(figures))}) in {study.path}")
+    write_report(study, facts, said)
+    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {study.path}")
 
 
-def write_study_report(study: RunFolder, facts: dict[str, Any], said: Sequence[str]) -> None:
+def write_report(study: RunFolder, facts: dict[str, Any], said: Sequence[str]) -> None:
     """Write report.html from what is in study.json, and what was printed."""
     header = ("", "against", "in", "difference", "from", "to", "splits")
     rows = [
@@ -133,4 +133,4 @@ def write_study_report(study: RunFolder, facts: dict[str, Any], said: Sequence[s
     answer = Section("Answer", said, header if rows else (), rows, figures=pictures(study.figures, WORDS))
     again = Section("Again", commands=[f"python -m project study --config {quote(str(study.config))}"])
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
-    render(study.path, f"Study {study.path.name}", subtitle, [answer, of_options(study), again])
+    render(study.path, f"Study {study.path.name}", subtitle, [answer, options_section(study), again])

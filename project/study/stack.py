@@ -1,7 +1,7 @@
 """Networks of one shape that learn from the same rows, trained at once by ``torch.func``."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +23,20 @@ class Stack(nn.Module):
 
     Args:
         networks: what they are, all of one split; their options differ in the rate alone.
-        untrained: draws the initial weights of one, which are the same for all rates.
+        models: their untrained classifiers, the first of which is this stack's from now on.
+        first: how many networks the study has before these.
     """
 
     rates: Tensor
     diverged: Tensor
 
-    def __init__(self, networks: Sequence[Network], untrained: Callable[[Network], BinaryClassifier]) -> None:
+    def __init__(self, networks: Sequence[Network], models: Sequence[BinaryClassifier], first: int) -> None:
         super().__init__()
-        models = {seed: untrained(network) for seed, network in {each.seed: each for each in networks}.items()}
         self.networks, self.split = list(networks), networks[0].split
-        self._template = [models[networks[0].seed]]  # In a list, its own weights are none of this module's.
-        weights, _ = stack_module_state([models[each.seed].net for each in networks])
+        self.places = slice(first, first + len(networks))  # among all of the study
+        self.own_metric = list(METRICS).index(networks[0].options["loss"])  # number of what they train on
+        self._template = [models[0]]  # In a list, its own weights are none of this module's.
+        weights, _ = stack_module_state([model.net for model in models])
         self._names = list(weights)
         self.weights = nn.ParameterList([weights[name].detach() for name in self._names])
         self.register_buffer("rates", torch.tensor([each.options[RATE] for each in networks]), persistent=False)
@@ -48,22 +50,19 @@ class Stack(nn.Module):
     def load_rows(self, data: Splits) -> None:
         """Get and standardize the rows of the split."""
         self.template.standardize_by(*data.by_seed[self.split].statistics)
-        device = self.rates.device
-        self.train_rows, *self.evaluated_rows = (
-            data.rows(self.split, name, self.template, device) for name in ("train", *EVALUATED)
-        )
-        train = self.train_rows
+        subsets = ("train", *EVALUATED)
+        self.rows = {name: data.rows(self.split, name, self.template, self.rates.device) for name in subsets}
+        train = self.rows["train"]
         self.batch_size = data.batch_size or train.rows
         seeds = {each.seed for each in self.networks}
         self._orders = {seed: TrainingBatches(train, self.batch_size, train.rows, seed, 1) for seed in seeds}
 
     def batch(self, iteration: int, piece: slice) -> tuple[Tensor, Tensor]:
-        """Return features and labels of an iteration for a piece's networks.
+        """Return features and labels of an iteration, (N, j) and (N, 1), or for each network its own, (k, n, ...).
 
-        They are the same for all, (N, j) and (N, 1), or each has its own, (k, n, j) and (k, n, 1), in the order that
-        ``fit`` takes them in, which depends on the seed.
+        These are in the order that ``fit`` takes them in, which depends on the seed.
         """
-        train = self.train_rows
+        train = self.rows["train"]
         if self.batch_size == train.rows:
             return train.features, train.labels
         numbers = torch.stack([self._orders[each.seed].rows(iteration) for each in self.networks[piece]])
@@ -81,10 +80,7 @@ class Stack(nn.Module):
             yield (self.rates[piece] * ~self.diverged[piece] * losses).sum()
 
     def apply_each(self, measure: Metric, piece: slice, features: Tensor, labels: Tensor) -> Tensor:
-        """Return a measure of labels and answers, (...), for each network of a piece, (k, ...).
-
-        Prepared rows are (N, j) and (N, 1), or each network has its own, (k, N, j) and (k, N, 1).
-        """
+        """Return a measure of labels and answers, (...), for each network of a piece, (k, ...), on such a batch."""
 
         def apply(weights: Sequence[Tensor], features: Tensor, labels: Tensor) -> Tensor:
             named = dict(zip(self._names, weights, strict=True))
@@ -121,7 +117,7 @@ class Stack(nn.Module):
             return torch.stack([metric(labels, answers).double() for metric in METRICS.values()])
 
         measured = []
-        for rows in self.evaluated_rows:
+        for rows in (self.rows[name] for name in EVALUATED):
             pieces = self.pieces(len(rows.labels))
             values = [self.apply_each(all_metrics, piece, rows.features, rows.labels) for piece in pieces]
             measured.append(torch.cat(values).T)

@@ -74,7 +74,7 @@ def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_avera
     measured = np.random.default_rng(2).normal(size=(2, len(METRICS), values * 6))
     places = np.arange(values * 6).reshape(values, 3, 2)
     compared = [Compared(f"v{i}", "bce", [1.0], np.zeros((3, 1)), 0, places[i]) for i in range(values)]
-    found = compare_with_first(compared, measured, 20, 60)
+    found = compare_with_first(compared, measured, (20, 60))
     assert [(each.metric, each.value, each.against) for each in found] == [
         (metric, f"v{i}", "v0") for metric in METRICS for i in range(1, values)
     ]
