@@ -1,23 +1,17 @@
-"""Each callback stands alone, in any order; and what TensorBoard shows of a run, asked over its HTTP interface."""
+"""Each callback stands alone, in any order; and what TensorBoard is told of a run."""
 
-import json
-import random
-import re
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from lightning.pytorch import Callback
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from project import Run
 from project.__main__ import main
@@ -27,15 +21,20 @@ from tests.commands.test_interruption import signal_at
 pytestmark = pytest.mark.process
 
 FIT = ["fit", "--trainer.max_steps", "60", "--data.batch_size", "30", "--data.root", "data"]
-ORDERS = [random.Random(seed).sample(CALLBACKS, len(CALLBACKS)) for seed in range(3)]  # noqa: S311
 COLUMNS = {"train/loss": "train_loss", "val/loss": "val_loss", "val/accuracy": "val_accuracy"}
-Get = Callable[[str], Any]
+FIGURES = {"scatter", "loss", "accuracy", "boundary", "hidden"}
 
 
 @pytest.fixture
 def small(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("project.reports.view.GRID_POINTS", 20)
     monkeypatch.chdir(blobs.parent)
+
+
+def train_with(kinds: Sequence[type[Callback]], arguments: list[str]) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("project.commands.training.CALLBACKS", tuple(kinds))
+        return main(arguments)
 
 
 def contents(run: Run) -> dict[str, bytes]:
@@ -45,105 +44,68 @@ def contents(run: Run) -> dict[str, bytes]:
     return {name: data.replace(run.path.name.encode(), b"NAME") for name, data in written.items()}
 
 
-def train(kinds: Sequence[type[Callback]], name: str) -> list[dict[str, bytes]]:
+def train_parts(kinds: Sequence[type[Callback]], name: str) -> list[dict[str, bytes]]:
     """Train a run to its end, and one that a SIGTERM stops; return what they wrote, the second also when resumed."""
     whole, parts = Run(f"{name}-whole"), Run(f"{name}-parts")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("project.commands.cli.CALLBACKS", tuple(kinds))
-        assert main([*FIT, "--name", whole.path.name]) == 0
-        with signal_at(47):  # Validations come after iterations 20, 40 and 60.
-            assert main([*FIT, "--name", parts.path.name]) == 143
-        stopped = contents(parts)
-        assert main(["fit", "--ckpt_path", str(parts.last)]) == 0
+    assert train_with(kinds, [*FIT, "--name", whole.path.name]) == 0
+    with signal_at(47):  # Validations come after iterations 20, 40 and 60.
+        assert train_with(kinds, [*FIT, "--name", parts.path.name]) == 143
+    stopped = contents(parts)
+    assert train_with(kinds, ["fit", "--ckpt_path", str(parts.last)]) == 0
     return [contents(whole), stopped, contents(parts)]
 
 
 @pytest.mark.usefixtures("small")
 def test_any_order_gives_the_same_bytes_with_and_without_a_signal() -> None:
     """Checkpoints hold the states of callbacks in the order of the list, and even they are the same."""
-    whole, stopped, resumed = train(CALLBACKS, "usual")
+    whole, stopped, resumed = train_parts(CALLBACKS, "usual")
     assert whole == resumed
-    names = ["config.yaml", "history.csv", "train_accuracy.csv", "best.ckpt", "last.ckpt", "report.html"]
-    assert len(whole) == len(names) + 6, "and the figures"
+    names = {"config.yaml", "history.csv", "train_accuracy.csv", "report.html", "figures/boundary.gif", ".lock"}
+    names |= {"checkpoints/best.ckpt", "checkpoints/last.ckpt", *(f"figures/{name}.png" for name in FIGURES)}
+    assert whole.keys() == names
     assert stopped["history.csv"].count(b"\n") == 48
-    for i, order in enumerate(ORDERS):
-        assert train(order, str(i)) == [whole, stopped, resumed], order
+    assert train_parts(CALLBACKS[::-1], "reversed") == [whole, stopped, resumed]
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("removed", CALLBACKS)
-def test_any_one_can_be_removed(
-    removed: type[Callback], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Every other command still works, or says in one line what was not recorded."""
-    monkeypatch.setattr("project.commands.cli.CALLBACKS", tuple(kind for kind in CALLBACKS if kind is not removed))
-    assert main([*FIT, "--name", "a"]) == 0
-    shutil.copytree("lightning_logs/a", "lightning_logs/b")
-    resume = "fit --ckpt_path lightning_logs/a/checkpoints/last.ckpt --trainer.max_steps 80"
-    predict = "predict --name a --data.predict data/class_0.npy"
-    for command in "test --name a", "validate --name a", predict, "compare a b", "plot a", resume:
-        capsys.readouterr()
-        fails = removed is Checkpoints or (removed is History and command in ("compare a b", "plot a"))
-        status, stderr = main(command.split()), capsys.readouterr().err
-        assert status == (2 if fails else 0), (command, stderr)
-        if fails:
-            untrained = "not the folder of a trained run" if command == "compare a b" else "no such checkpoint"
-            assert stderr.startswith("error: ")
-            assert ("history.csv: missing" if removed is History else untrained) in stderr
-            assert stderr.count("\n") == 1
-        elif removed is not History:  # Without it, a warning says that there are no losses to draw.
-            assert stderr == "", command
+def test_any_one_can_be_removed(removed: type[Callback], capsys: pytest.CaptureFixture[str]) -> None:
+    """What it would have done is missing, and said in one line where it is asked for."""
+    assert train_with([kind for kind in CALLBACKS if kind is not removed], [*FIT, "--name", "a"]) == 0
+    capsys.readouterr()
+    assert main(["test", "--name", "a"]) == (2 if removed is Checkpoints else 0)
+    stderr = capsys.readouterr().err
+    if removed is Checkpoints:
+        assert "no such checkpoint" in stderr
+        assert stderr.count("\n") == 1
+    elif removed is not History:  # Without it, a warning says that there are no losses to draw.
+        assert stderr == ""
 
 
-@pytest.fixture(scope="module")
-def get(shipped: Path) -> Iterator[Get]:
-    """Serve the shipped configs' runs, and return a function that asks for one address."""
-    arguments = ["--logdir", str(shipped / "lightning_logs"), "--port", "0", "--load_fast", "false"]
-    command = [sys.executable, "-m", "tensorboard.main", *arguments, "--samples_per_plugin", "images=100"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        url = next(match[0] for line in server.stderr if (match := re.search(r"http://\S+/", line)))
-
-        def ask(path: str) -> Any:
-            with urlopen(f"{url}data/plugin/{path}") as answer:  # noqa: S310 (an address of this machine)
-                body = answer.read()
-            return json.loads(body) if answer.headers["Content-Type"].startswith("application/json") else body
-
-        end = time.monotonic() + 60
-        while len(ask("images/tags")) < 4 or not ask("graphs/info"):
-            assert time.monotonic() < end, "it reads the events in the background"
-            time.sleep(0.2)
-        yield ask
-        server.terminate()
-
-
-@pytest.mark.process
-def test_tensorboard_shows_scalars_layout_graph_and_figures(get: Get, shipped: Path) -> None:
+def test_tensorboard_is_told_scalars_layout_graph_config_and_figures(shipped: Path) -> None:
     """Scalars as in the history; training and validation loss on one chart; the boundary moves."""
-    assert set(get("scalars/tags")["bce"]) >= {*COLUMNS, "test/loss", "test/accuracy"}
-    history = Run(shipped / "lightning_logs" / "bce").history()
+    run = Run(shipped / "lightning_logs" / "bce")
+    shown, history = EventAccumulator(str(run.path), size_guidance={"images": 0, "tensors": 0}).Reload(), run.history()
     for tag, column in COLUMNS.items():
-        _, steps, values = zip(*get(f"scalars/scalars?run=bce&tag={quote(tag, safe='')}"), strict=True)
-        filled = ~np.isnan(history[column])
-        assert list(steps) == history["step"][filled].tolist()
-        np.testing.assert_allclose(values, history[column][filled], rtol=1e-6)
-    charts = [chart for category in get("custom_scalars/layout")["category"] for chart in category["chart"]]
-    assert ["train/loss", "val/loss"] in [chart["multiline"]["tag"] for chart in charts]
-    names = {"scatter", "loss", "accuracy", "boundary", "hidden", "boundary during training"}
-    assert set(get("images/tags")["bce"]) == {f"views/{name}" for name in names}
-    scalars = sorted(tag for tag in get("scalars/tags")["bce"] if not tag.startswith("test/"))
-    assert scalars[0] == "train/loss", "scalars come first, and the first is that of training"
-    assert max(scalars) < "views/"
-    frames = get(f"images/images?run=bce&tag={quote('views/boundary during training', safe='')}&sample=0")
-    assert [frame["step"] for frame in frames] == [0, 20, 40, 80, 160, 320, 640, 1000]
-    pictures = [get(f"images/individualImage?{frame['query']}") for frame in frames]
-    assert len({picture for picture in pictures if picture.startswith(b"\x89PNG")}) == len(frames)
-    assert get("graphs/info")["bce"]["run_graph"]
-    graph = get("graphs/graph?run=bce&limit_attr_size=1024&large_attrs_key=_large_attrs")
-    assert all(name in graph.decode() for name in ("sub", "mul", "Linear", "Tanh", "Sigmoid")), "and standardization"
-    (text,) = get("text/text?run=bce&tag=config%2Ftext_summary")
-    assert "fit --config" in text["text"]
-    assert "hidden_features" in text["text"]
+        scalars, filled = shown.Scalars(tag), ~np.isnan(history[column])
+        assert [scalar.step for scalar in scalars] == history["step"][filled].tolist()
+        np.testing.assert_allclose([scalar.value for scalar in scalars], history[column][filled], rtol=1e-6)
+    layout = Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = [list(chart.multiline.tag) for category in layout.category for chart in category.chart]
+    assert ["train/loss", "val/loss"] in charts
+    tags = shown.Tags()
+    assert set(tags["images"]) == {f"views/{name}" for name in (*FIGURES, "boundary during training")}
+    assert max(tags["scalars"]) < "views/", "scalars come first"
+    frames = shown.Images("views/boundary during training")
+    assert [frame.step for frame in frames] == [0, 20, 40, 80, 160, 320, 640, 1000]
+    assert len({frame.encoded_image_string for frame in frames}) == len(frames)
+    for name in FIGURES:
+        (picture,) = (Image.open(BytesIO(each.encoded_image_string)) for each in shown.Images(f"views/{name}"))
+        assert picture.tobytes() == Image.open(run.figures / f"{name}.png").convert("RGB").tobytes(), name
+    graph = str(shown.Graph())
+    assert all(name in graph for name in ("sub", "mul", "Linear", "Tanh", "Sigmoid")), "and standardization"
+    text = shown.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert all(word in text for word in ("criterion bce", "fit --config", "hidden_features"))
 
 
 def test_an_interrupted_and_resumed_run_has_no_gap_and_nothing_twice(
@@ -153,24 +115,33 @@ def test_an_interrupted_and_resumed_run_has_no_gap_and_nothing_twice(
     monkeypatch.chdir(tmp_path)
     with signal_at(47):
         assert main(["fit", "--name", "a", "--model.loss", "mse", "--trainer.max_steps", "100"]) == 143
-    early = Run("a").last.read_bytes()
+    early, run = Run("a").last.read_bytes(), Run("a")
     assert main(["fit", "--ckpt_path", "last"]) == 0
-    events = [event for file in sorted(Run("a").path.glob("ev*")) for event in EventFileLoader(str(file)).Load()]
-    tags = [(value.tag, event.step) for event in events for value in event.summary.value if value.WhichOneof("value")]
+    events = [event for file in sorted(run.path.glob("ev*")) for event in EventFileLoader(str(file)).Load()]
+    tags = [(value.tag, event.step) for event in events for value in event.summary.value]
     steps = {tag: [step for other, step in tags if other == tag] for tag, _ in tags}
     assert steps.pop("train/loss") == list(range(1, 101))
     assert all(steps.pop(f"val/{name}") == [20, 40, 60, 80, 100] for name in ("loss", "accuracy", "bce", "mse"))
     assert steps.pop("views/boundary during training") == [0, 20, 40, 80, 100]
-    views = {f"views/{name}" for name in ("scatter", "loss", "accuracy", "boundary", "hidden")}
+    views = {f"views/{name}" for name in FIGURES}
     assert set(steps) > {*views, "custom_scalars__config__", "config/text_summary"}
     assert all(len(times) == 1 for times in steps.values()), steps
-    assert "hp_metric" not in steps
-    shown = EventAccumulator(str(Run("a").path)).Reload()
-    assert shown.Scalars("val/accuracy")[-1].value == pytest.approx(Run("a").history()["val_accuracy"][-1])
-    assert b"val/accuracy" in shown.SummaryMetadata("_hparams_/experiment").plugin_data.content
-    options = shown.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    assert all(word in options for word in (b"loss", b"mse", b"hidden_features", b"batch_size"))
-    Run("a").last.write_bytes(early)  # as if the machine had lost the newest checkpoint, but not the events
+    assert not [path for path in run.path.iterdir() if path.is_dir() and any(path.glob("ev*"))], "no runs of its own"
+
+    shown = EventAccumulator(str(run.path)).Reload()
+    experiment, started = (
+        HParamsPluginData.FromString(shown.SummaryMetadata(f"_hparams_/{name}").plugin_data.content)
+        for name in ("experiment", "session_start_info")
+    )
+    metrics = [metric.name.tag for metric in experiment.experiment.metric_infos]
+    assert metrics == ["val/accuracy", "val/loss", "test/accuracy", "test/loss"]
+    for metric in metrics[:2]:
+        assert shown.Scalars(metric)[-1].value == pytest.approx(run.history()[metric.replace("/", "_")][-1])
+    options = started.session_start_info.hparams
+    assert options["loss"].string_value == "mse"
+    assert {"lr", "hidden_features", "batch_size", "seed", "seed_everything"} < set(options)
+
+    run.last.write_bytes(early)  # as if the machine had lost the newest checkpoint, but not the events
     assert main(["fit", "--ckpt_path", "last", "--trainer.max_steps", "80"]) == 0
-    shown = EventAccumulator(str(Run("a").path), purge_orphaned_data=True).Reload()
+    shown = EventAccumulator(str(run.path), purge_orphaned_data=True).Reload()
     assert [scalar.step for scalar in shown.Scalars("train/loss")] == list(range(1, 81))
