@@ -13,6 +13,7 @@ pytestmark = pytest.mark.process
 WITHOUT = """
 import ctypes, json, mmap, os, signal, sys, tempfile
 from pathlib import Path
+import filelock, psutil  # They have a way of their own on Windows.
 
 for name in ("resource", "fcntl", "termios", "pwd", "grp"):
     sys.modules[name] = None

@@ -49,7 +49,7 @@ def stderr_of(capsys: Captured, status: int, *arguments: str) -> list[str]:
     """Run a command that must end with a status; return what it says of it, line by line."""
     capsys.readouterr()
     assert main(arguments) == status
-    assert not list(Path.cwd().rglob(".*")), "debris"
+    assert not list(Path.cwd().rglob(".*.tmp")), "debris"
     return capsys.readouterr().err.splitlines()
 
 

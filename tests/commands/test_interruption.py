@@ -50,7 +50,7 @@ def signal_at(step: int, hook: str = "on_train_batch_end", number: int = signal.
 def assert_same(run: Run, other: Run) -> None:
     for file in "history.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "figures/boundary.png":
         assert (run.path / file).read_bytes() == (other.path / file).read_bytes(), file
-    assert not list(run.path.rglob(".*")), "debris"
+    assert not list(run.path.rglob(".*.tmp")), "debris"
 
 
 @pytest.mark.process

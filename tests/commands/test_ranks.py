@@ -98,12 +98,15 @@ def test_a_run_that_loses_a_process_resumes_in_one(
             wait_for_rows(half, 40)
             (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
             os.kill((first.pid, int(second))[victim], number)
-            _, stderr = first.communicate(timeout=60)
+            _, stderr = first.communicate(timeout=240)
         finally:
             first.kill()
-    assert first.returncode == (1 if number == signal.SIGKILL else 128 + number)
-    assert stderr.count("\n") == 1
-    assert ("another process of this run has ended" in stderr) == (number == signal.SIGKILL)
+    # Lightning looks every 5 seconds whether the other process lives, and if not kills this one, which may come first.
+    outcomes = {1: "another process of this run has ended", -signal.SIGKILL: ""}
+    expected = outcomes if number == signal.SIGKILL else {128 + number: "interrupted by SIGTERM"}
+    assert first.returncode in expected
+    assert expected[first.returncode] in stderr
+    assert stderr.count("\n") == (first.returncode > 0)
     end = max(STEPS, half.checkpoint()["global_step"] + 20)
     assert main(["fit", "--ckpt_path", str(half.last), *ONE, "--trainer.max_steps", str(end)]) == 0
     assert_same_run(half, alone["mini"])
