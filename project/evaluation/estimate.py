@@ -1,7 +1,17 @@
-"""A number with its interval, and how it is shown."""
+"""A number with its 95 % interval, and how it is shown."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+LEVEL = 0.95  # of an interval that stands alone
+Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 
 
 class Estimate(NamedTuple):
@@ -13,7 +23,13 @@ class Estimate(NamedTuple):
     method: str
 
 
-def as_json(estimates: dict[str, Estimate]) -> dict[str, Any]:
+def ends(middle: float, half: float, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
+    """Return the ends of an interval of so much to either side, cut off at the lowest and the highest value."""
+    low, high = np.clip([middle - half, middle + half], lowest, highest).tolist()
+    return low, high
+
+
+def to_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     """Return each number by its name and its interval by ``NAME_interval``; null is what is not a number."""
     pairs: dict[str, Any] = {}
     for name, (value, low, high, _) in estimates.items():
@@ -32,3 +48,15 @@ def digits(value: float | None) -> str:
     if value is None:
         return "unknown"
     return f"{value:.2g}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
+
+
+def format_interval(value: float, low: float, high: float, level: float = LEVEL) -> str:
+    """Return "-0.002, 95 % [-0.022, +0.018]": three decimals, or more if the interval's width needs them."""
+    decimals = max(3, 1 - math.floor(math.log10(high - low or abs(value) or 1)))
+    middle, *rest = (f"{number:+.{decimals}f}" for number in (value, low, high))
+    return f"{middle}, {100 * level:.3g} % [{', '.join(rest)}]"
+
+
+def format_p(p: float) -> str:
+    """Return "p = 0.031", or "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -1,8 +1,8 @@
-"""How a number is shown."""
+"""The way numbers are shown, and kept as JSON."""
 
 import math
 
-from project.evaluation.estimate import digits
+from project.evaluation.estimate import Estimate, digits, format_interval, format_p, to_json
 
 
 def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
@@ -14,5 +14,18 @@ def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
         -0.00032: "-0.00032",
         8.8075e-07: "8.8e-07",
     }
-    assert [digits(value) for value in shown] == list(shown.values())
+    assert {value: digits(value) for value in shown} == shown
     assert (digits(None), digits(math.nan)) == ("unknown", "nan")
+    assert (format_p(0.0312), format_p(0.0002)) == ("p = 0.031", "p < 0.001")
+
+
+def test_an_interval_has_as_many_decimals_as_its_width_needs() -> None:
+    assert format_interval(0.5, -1, 1) == "+0.500, 95 % [-1.000, +1.000]"
+    assert format_interval(0.00012, 0.00007, 0.00017, 0.99) == "+0.00012, 99 % [+0.00007, +0.00017]"
+    assert format_interval(0.0, 0.0, 0.0) == "+0.000, 95 % [+0.000, +0.000]"
+    assert format_interval(0.00004, 0.00004, 0.00004) == "+0.000040, 95 % [+0.000040, +0.000040]"
+
+
+def test_json_has_null_for_what_is_not_finite() -> None:
+    found = to_json({"a": Estimate(1.5, math.nan, math.inf, "x"), "b": Estimate(math.nan, 0.0, 1.0, "x")})
+    assert found == {"a": 1.5, "a_interval": [None, None], "b": None, "b_interval": [0.0, 1.0]}
