@@ -178,10 +178,10 @@ def reliability(labels: Numbers, probabilities: Numbers, groups: Groups | None =
         bounds[i] = estimate_share(labels[places == i] == 1, groups_at(groups, places == i))[1:3]
     ones, predicted = (np.bincount(places, values, BINS) for values in (labels, probabilities))
     drawn = [np.bincount(places, rng.random(len(labels)) < probabilities, BINS) for _ in range(CALIBRATED_DRAWS)]
-    errors = [float(abs(found - predicted).sum()) for found in (ones, *drawn)]
-    error, error_if_calibrated = errors[0] / len(labels), float(np.mean(errors[1:])) / len(labels)
-    with np.errstate(invalid="ignore"):  # An empty bin has 0 / 0, which is NaN.
-        return Reliability(rows, predicted / rows, ones / rows, bounds, error, error_if_calibrated)
+    errors = np.array([abs(found - predicted).sum() for found in (ones, *drawn)])
+    with np.errstate(invalid="ignore"):  # An empty bin has 0 / 0, which is NaN, as all have if there is no row.
+        error, error_if_calibrated = errors[0] / len(labels), errors[1:].mean() / len(labels)
+        return Reliability(rows, predicted / rows, ones / rows, bounds, float(error), float(error_if_calibrated))
 
 
 def roc(labels: Numbers, probabilities: Numbers) -> tuple[Numbers, Numbers]:

@@ -1,4 +1,4 @@
-"""What the network decides where: its probability over the plane, and the line where it changes its mind."""
+"""A network's probability over a plane of the features, and the line where it is one half."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,80 +9,85 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from project.figures.style import (
-    CLASS_COLOURS,
-    CLASS_MARKERS,
-    PROBABILITY_MAP,
-    Numbers,
-    dot_scale,
-    new_figure,
-    room,
-    wrap,
-)
+from project.figures.style import PROBABILITY_MAP, Classes, Numbers, dot_scale, draw_dots, least_width, new_figure, wrap
 
 MARGIN = 0.05  # of each axis' own range
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
 PALEST = 0.2  # opacity of the colour far from any training row
 LINE = "decision boundary (0.5)"
 
-Classes = Sequence[Numbers]
-Names = Sequence[str]
-
-
-class Grid(NamedTuple):
-    """Where to ask the network: along the one feature, or over a plane."""
-
-    x: Numbers  # (n,) places across
-    y: Numbers  # (n,) places upwards, or (0,) where there is one feature
-
-    @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """Where a picture begins and ends, across and upwards, of which each place is the middle of a cell."""
-        half = (self.x[1] - self.x[0]) / 2, (self.y[1] - self.y[0]) / 2
-        return self.x[0] - half[0], self.x[-1] + half[0], self.y[0] - half[1], self.y[-1] + half[1]
-
-    def places(self) -> Numbers:
-        """Return the (n * n, 2) places, those across first, or the (n, 1) of the one feature."""
-        return (
-            np.column_stack([axis.ravel() for axis in np.meshgrid(self.x, self.y)]) if self.y.size else self.x[:, None]
-        )
-
-
-def grid(low: Numbers, high: Numbers, n: int) -> Grid:
-    """Lay a grid of n values an axis around the lowest and highest places, (1,) or (2,)."""
-    lowest, highest = low.astype(np.float64), high.astype(np.float64)
-    margin = MARGIN * np.where(highest > lowest, highest - lowest, room(lowest))
-    axes = np.linspace(lowest - margin, highest + margin, n).T
-    return Grid(axes[0], axes[1] if len(axes) == 2 else axes[0][:0])
-
 
 class Scene(NamedTuple):
-    """What is the same under all answers: where they are asked for, and what is drawn over them.
+    """What is the same under all answers: the grid where they are asked for, and what is drawn over them.
 
     Args:
-        where: the grid.
-        shown: by the name of a subset, where the rows of class 0 and class 1 are seen, (N, 1) or (N, 2); they are
-            filled dots in the first subset, and hollow ones in any other.
-        opacity: of the colours, (n, n) in [0, 1]: the farther from the training rows, the paler; None of one feature.
+        axes: the grid's places along the one feature, (1, n), or across and upwards, (2, n).
+        opacity: of the colours, (n, n) in [0, 1]: the farther from the training rows, the paler; (0, 0) of one feature.
+        shown: by the name of a subset, where its rows are seen; they are filled dots in the first, hollow in others.
         axis_names: what is across, and upwards.
         class_names: of class 0 and class 1.
         note: stands above.
     """
 
-    where: Grid
+    axes: Numbers
+    opacity: Numbers
     shown: Mapping[str, Classes]
-    opacity: Numbers | None
-    axis_names: Names
-    class_names: Names
-    note: str = ""
+    axis_names: Sequence[str]
+    class_names: Sequence[str]
+    note: str
+
+    @property
+    def is_plane(self) -> bool:
+        return len(self.axes) == 2
+
+    @property
+    def ends(self) -> list[tuple[float, float]]:
+        """The first and the last place of each axis."""
+        return [(axis[0], axis[-1]) for axis in self.axes]
 
     @property
     def probability(self) -> str:
         return f"probability of {self.class_names[1]}"
 
+    def places(self) -> Numbers:
+        """Return the (n, 1) places of the one feature, or the (n * n, 2) of the plane, those across first."""
+        return np.stack(np.meshgrid(*self.axes), -1).reshape(-1, len(self.axes))
 
-def boundary(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
+
+def lay_scene(
+    train: Numbers,
+    shown: Mapping[str, Classes],
+    n: int,
+    axis_names: Sequence[str],
+    class_names: Sequence[str],
+    note: str,
+) -> Scene:
+    """Lay a grid of n places an axis around the training rows, seen at (N, 1) or (N, 2), and those that are shown."""
+    rows = np.concatenate([train, *(rows for classes in shown.values() for rows in classes)])
+    low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
+    margin = MARGIN * np.where(high > low, high - low, least_width(low))
+    axes: Numbers = np.linspace(low - margin, high + margin, n).T
+    opacity = weigh_colours(axes, train) if len(axes) == 2 else np.empty((0, 0))
+    return Scene(axes, opacity, shown, axis_names, class_names, note)
+
+
+def weigh_colours(axes: Numbers, train: Numbers) -> Numbers:
+    """Return how much training rows, seen at (N, 2), vouch for the colour of each cell, (n, n) in [PALEST, 1].
+
+    Each spreads a bell of deviation NEAR around it; the colour is full up to one deviation from a single row.
+    """
+    n = axes.shape[1]
+    bins = [np.linspace(axis[0], axis[-1], n + 1) for axis in axes[::-1]]
+    there = np.histogram2d(train[:, 1], train[:, 0], bins)[0] > 0
+    distance = np.arange(n)[:, None] - np.arange(n)
+    bell = np.exp(-0.5 * (distance / (NEAR * n)) ** 2)
+    near: Numbers = bell @ there @ bell.T / np.exp(-0.5)
+    return near.clip(PALEST, 1)
+
+
+def boundary_figure(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
     """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the places of a scene."""
     figure, axes = new_figure(1, len(panels), sharex=True, sharey=True)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
@@ -90,84 +95,68 @@ def boundary(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
         draw_answers(ax, scene, values)
         ax.set_title(wrap(title, 60))
         ax.set_ylabel(ax.get_ylabel() if ax is axes[0] else "")
-    finish(figure, axes, scene)
+    add_key(figure, axes, scene)
     return figure
 
 
 def draw_scene(ax: Axes, scene: Scene) -> None:
-    """Draw rows, axes and the entries of the legend."""
-    if scene.opacity is None:
-        upwards, limits = scene.probability, (-0.12, 1.12)
+    """Draw rows, axes and the entries of the legend; of one feature, class 0 is below and class 1 above the curve."""
+    upwards, limits = scene.probability, (-0.12, 1.12)
+    if scene.is_plane:
+        upwards, limits = scene.axis_names[1], scene.ends[1]
+        ax.plot([], [], color="black", lw=2, label=LINE)
+    else:
         ax.plot([], [], color="black", lw=2, label="probability")
         ax.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
-    else:
-        upwards, limits = scene.axis_names[1], (scene.where.y[0], scene.where.y[-1])
-        ax.plot([], [], color="black", lw=2, label=LINE)
-    ax.set(xlabel=wrap(scene.axis_names[0], 70), ylabel=wrap(upwards, 60))
-    ax.set(xlim=(scene.where.x[0], scene.where.x[-1]), ylim=limits)
+    ax.set(xlabel=wrap(scene.axis_names[0], 70), ylabel=wrap(upwards, 60), xlim=scene.ends[0], ylim=limits)
     scale = dot_scale(sum(len(places) for classes in scene.shown.values() for places in classes))
     for hollow, (subset, classes) in enumerate(scene.shown.items()):
+        far, size = 0.58 if hollow else 0.53, 22 if hollow and scene.is_plane else 18
+        edge = "white" if scene.is_plane and not hollow else ""
         for label, places in enumerate(classes):
-            _draw_dots(ax, places, label, hollow > 0, f"{wrap(scene.class_names[label], 20)}, {subset}", scale)
+            name, height = f"{wrap(scene.class_names[label], 20)}, {subset}", 0.5 + (-far, far)[label]
+            draw_dots(ax, places, label, name, height, size, scale, edge, not hollow)
 
 
 def draw_answers(ax: Axes, scene: Scene, values: Numbers) -> list[Artist]:
     """Draw probabilities under a scene, and return what would have to go before others are drawn."""
-    if scene.opacity is None:
-        return [*ax.plot(scene.where.x, values, color="black", lw=2)]
-    return draw_plane(ax, scene.where, values, scene.opacity)
+    if not scene.is_plane:
+        return [*ax.plot(scene.axes[0], values, color="black", lw=2)]
+    colours = PROBABILITY_MAP(values.reshape(scene.opacity.shape))
+    colours[..., :3] = 1 - scene.opacity[..., None] * (1 - colours[..., :3])
+    image = draw_cells(ax, scene, colours, interpolation="nearest")
+    ax.set(xlim=scene.ends[0], ylim=scene.ends[1])  # imshow has set the limits of its cells.
+    return [image, *draw_line(ax, scene, values, "black", 2)]
 
 
-def finish(figure: Figure, axes: list[Axes], scene: Scene) -> None:
+def draw_cells(ax: Axes, scene: Scene, cells: Numbers, **options: Any) -> AxesImage:
+    """Draw a picture, (n, n) or (n, n, 4), of whose cells each has a place of the grid in its middle."""
+    half = (scene.axes[:, 1] - scene.axes[:, 0]) / 2
+    (left, bottom), (right, top) = scene.axes[:, 0] - half, scene.axes[:, -1] + half
+    return ax.imshow(cells, extent=(left, right, bottom, top), origin="lower", aspect="auto", **options)
+
+
+def draw_line(ax: Axes, scene: Scene, values: Numbers, colour: str, width: float) -> list[Artist]:
+    """Draw the line in the plane where probabilities, (n * n,), are one half."""
+    if not values.min() < 0.5 < values.max():  # Where there is no line, matplotlib would warn.
+        return []
+    return [ax.contour(*scene.axes, values.reshape(scene.opacity.shape), [0.5], colors=colour, linewidths=width)]
+
+
+def add_key(figure: Figure, axes: list[Axes], scene: Scene) -> None:
     """Add what stands around the panels of a scene: the bar of colours, the note and the legend."""
-    if scene.opacity is not None:
+    if scene.is_plane:
         add_bar(figure, axes, scene.probability)
     if scene.note:
         figure.suptitle(wrap(scene.note, 60 * len(axes)), fontsize="medium")
-    columns = 5 if scene.opacity is not None and len(axes) > 1 else 1 + len(axes)
+    columns = 5 if scene.is_plane and len(axes) > 1 else 1 + len(axes)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
-def add_bar(figure: Figure, axes: Axes | list[Axes], probability: str) -> None:
-    """Add the bar that says which probability, by its name, a colour is."""
-    bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
+def add_bar(figure: Figure, axes: list[Axes], probability: str) -> None:
     words = f"{wrap(probability, 50)}\n(pale where no training row is near)"
+    bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
     figure.colorbar(bar, ax=axes, label=words, ticks=[0, 0.25, 0.5, 0.75, 1])
-
-
-def nearness(where: Grid, train: Numbers) -> Numbers | None:
-    """Return how much training rows, seen at (N, 2), vouch for the colour of each cell, (n, n) in [PALEST, 1].
-
-    Each spreads a bell of deviation NEAR around it; the colour is full up to one deviation from a single row. Of one
-    feature there are no cells, but a curve.
-    """
-    if not where.y.size:
-        return None
-    n = len(where.x)
-    bins = [np.linspace(axis[0], axis[-1], n + 1) for axis in (where.y, where.x)]
-    there = np.histogram2d(train[:, 1], train[:, 0], bins)[0] > 0
-    distance = np.arange(n)[:, None] - np.arange(n)
-    bell = np.exp(-0.5 * (distance / (NEAR * n)) ** 2)
-    result: Numbers = np.clip(bell @ there @ bell.T / np.exp(-0.5), PALEST, 1)
-    return result
-
-
-def draw_plane(ax: Axes, where: Grid, probability: Numbers, opacity: Numbers) -> list[Artist]:
-    """Draw probabilities, (n * n,), as colours of an opacity, (n, n), and the line where they are one half."""
-    values = probability.reshape(len(where.y), len(where.x))
-    colours = PROBABILITY_MAP(values)
-    colours[..., :3] = 1 - opacity[..., None] * (1 - colours[..., :3])
-    image = ax.imshow(colours, extent=where.extent, origin="lower", aspect="auto", interpolation="nearest")
-    ax.set(xlim=(where.x[0], where.x[-1]), ylim=(where.y[0], where.y[-1]))  # imshow has set the limits of its cells.
-    return [image, *draw_line(ax, where, probability, "black", 2)]
-
-
-def draw_line(ax: Axes, where: Grid, probability: Numbers, colour: str, width: float) -> list[Artist]:
-    """Draw the line where probabilities, (n * n,), are one half."""
-    if not probability.min() < 0.5 < probability.max():  # Where there is no line, matplotlib would warn.
-        return []
-    values = probability.reshape(len(where.y), len(where.x))
-    return [ax.contour(where.x, where.y, values, [0.5], colors=colour, linewidths=width)]
 
 
 def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) -> None:
@@ -182,14 +171,3 @@ def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) ->
             ends = nearest, nearest + np.array([-slope[1], slope[0]]) / np.sqrt(steep)
             line = ax.axline(*map(tuple, ends), color="black", lw=1, alpha=float(weight))
             line.set_in_layout(False)  # It has no end, and takes no room beside the panel.
-
-
-def _draw_dots(ax: Axes, places: Numbers, label: int, hollow: bool, name: str, scale: float) -> None:
-    """Draw rows over the plane or, of one feature, class 0 below and class 1 above the curve, hollow ones farther."""
-    colour, plane = CLASS_COLOURS[label], places.shape[1] > 1
-    heights = places[:, 1] if plane else np.full(len(places), 0.5 + (-1, 1)[label] * (0.58 if hollow else 0.53))
-    edge: dict[str, Any] = (
-        {"ec": "white", "lw": 0.4 * scale} if plane and not hollow else {"ec": colour, "lw": 1.5 * scale}
-    )
-    size, face = 22 if plane and hollow else 18, "none" if hollow else colour
-    ax.scatter(places[:, 0], heights, size * scale, fc=face, marker=CLASS_MARKERS[label], label=name, **edge)

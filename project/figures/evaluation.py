@@ -1,49 +1,38 @@
-"""How right a model was: which rows it confuses, at which threshold, and how far its probabilities can be believed."""
+"""A model's answers for test rows: which it confuses, at which threshold, and how far they can be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from project.evaluation.estimate import Estimate
-from project.evaluation.metrics import Numbers, Reliability
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, new_figure, wrap
+from project.evaluation.estimate import Estimate, Numbers
+from project.evaluation.metrics import Reliability, estimate_area, groups_at, reliability, roc
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, Names, new_figure, wrap
 
 HISTOGRAM_BINS = 20
 
-Names = Sequence[str]
 
-
-def evaluation(
-    labels: Numbers,
-    probabilities: Numbers,
-    roc: tuple[Numbers, Numbers],
-    area: Estimate,
-    reliability: Reliability,
-    class_names: Names,
-    title: str,
+def evaluation_figure(
+    labels: Numbers, probabilities: Numbers, groups: npt.NDArray[np.int64] | None, class_names: Names, title: str
 ) -> Figure:
     """Draw confusion matrix, ROC curve, reliability and the probabilities of either class.
 
-    Args:
-        labels: (N,) of 0 and 1.
-        probabilities: (N,) in [0, 1] of class 1; of a row without an answer it is NaN.
-        roc: the ROC curve of rows with an answer, the share of class 0 across and of class 1 upwards; it may be empty.
-        area: under it.
-        reliability: of the same rows.
-        class_names: of class 0 and class 1.
-        title: stands above.
+    Of each row, (N,), there are its label, the probability of class 1, NaN without an answer, and, where whole groups
+    are new to the model, its group.
     """
     figure, axes = new_figure(2, 2)
     _draw_confusion(axes[0], labels, probabilities, class_names)
-    there = ~np.isnan(probabilities)
+    area, there = estimate_area(labels, probabilities, groups), ~np.isnan(probabilities)
     if lost := int((~there).sum()):
         title += f"\n{lost:,} of them without an answer: wrong in the matrix's shares, and left out of all else"
     labels, probabilities = labels[there], probabilities[there]
-    _draw_roc(axes[1], labels, probabilities, roc, area, class_names)
-    _draw_reliability(axes[2], reliability, class_names)
+    _draw_roc(axes[1], labels, probabilities, area, class_names)
+    _draw_reliability(axes[2], reliability(labels, probabilities, groups_at(groups, there)), class_names)
     _draw_histogram(axes[3], labels, probabilities, class_names)
+    for ax in axes[1:]:
+        ax.set_xlim(-0.02, 1.02)
     figure.suptitle(wrap(title, 120), fontsize="large")
     return figure
 
@@ -55,45 +44,39 @@ def _draw_confusion(ax: Axes, labels: Numbers, probabilities: Numbers, class_nam
     ax.imshow(shares, cmap="Greys", vmin=0, vmax=1.6)  # The darkest is still pale enough for black on it.
     for i, j in np.ndindex(2, 2):
         ax.text(j, i, f"{counts[i, j]:,}\n{shares[i, j]:.1%} of the row", ha="center", va="center", size="large")
-    ax.set(title="Confusion matrix", xlabel="answer", ylabel="truth", xticks=[0, 1], yticks=[0, 1])
+    ax.set(title="Confusion matrix", xlabel="answer", ylabel="truth")
     names = [wrap(name, 20) for name in class_names]
-    ax.set_xticklabels(names)
-    ax.set_yticklabels(names, rotation=90, va="center")
+    ax.set_xticks([0, 1], names)
+    ax.set_yticks([0, 1], names, rotation=90, va="center")
 
 
-def _draw_roc(
-    ax: Axes,
-    labels: Numbers,
-    probabilities: Numbers,
-    roc: tuple[Numbers, Numbers],
-    area: Estimate,
-    class_names: Names,
-) -> None:
-    value = "unknown" if np.isnan(area.value) else f"{area.value:.3f}"
+def _draw_roc(ax: Axes, labels: Numbers, probabilities: Numbers, area: Estimate, class_names: Names) -> None:
+    """Draw the curve of rows that all have an answer, if there are both classes."""
+    found = "unknown" if np.isnan(area.value) else f"{area.value:.3f}"
     known = "" if np.isnan(area.low) else f" [{area.low:.3f}, {area.high:.3f}]"
-    ax.plot(*roc, color="black", lw=2, label=f"area {value}{known}")
+    both = len(np.unique(labels)) == 2
+    curve: Iterable[Numbers] = roc(labels, probabilities) if both else np.empty((2, 0))
+    ax.plot(*curve, color="black", lw=2, label=f"area {found}{known}")
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="guessing")
-    if len(roc[0]):
+    if both:
         at_half = [(probabilities[labels == label] >= 0.5).mean() for label in (0, 1)]
         ax.plot(*at_half, "o", color=LINE_COLOURS[1], label="threshold 0.5")
     ax.set(title="ROC curve", xlabel=wrap(f"{class_names[0]} taken for {class_names[1]}", 60))
-    ax.set(ylabel=wrap(f"{class_names[1]} found", 50), xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.set(ylabel=wrap(f"{class_names[1]} found", 50), ylim=(-0.02, 1.02))
     ax.legend(loc="lower right")
 
 
 def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
     there = found.rows > 0
-    observed, ends, predicted, rows = (
-        values[there] for values in (found.observed, found.ends, found.predicted, found.rows)
-    )
+    observed, ends, predicted = found.observed[there], found.ends[there], found.predicted[there]
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="perfectly calibrated")
     bars, label = np.abs(ends.T - observed), "rows of a bin (95 %, Wilson)"
     ax.errorbar(predicted, observed, bars, fmt="o", color="black", capsize=3, label=label)
-    for x, y, n in zip(predicted, ends[:, 1], rows, strict=True):
+    for x, y, n in zip(predicted, ends[:, 1], found.rows[there], strict=True):
         ax.annotate(f"{n:,}", (x, y), (0, 3), textcoords="offset points", ha="center", size="small", color="0.3")
     ece = f"ECE {found.error:.3f}; {found.error_if_calibrated:.3f} if calibrated"
     ax.set(title=f"Reliability ({ece})", xlabel=wrap(f"probability of {class_names[1]}, mean of a bin", 60))
-    ax.set(ylabel=wrap(f"share of {class_names[1]}", 50), xlim=(-0.02, 1.02), ylim=(-0.02, 1.1))
+    ax.set(ylabel=wrap(f"share of {class_names[1]}", 50), ylim=(-0.02, 1.1))
     ax.legend(loc="upper left")
 
 
@@ -105,5 +88,4 @@ def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_nam
         ax.plot((bins[1:] + bins[:-1]) / 2, np.where(counts, counts, np.nan), marker, color=colour, ms=4)
     ax.axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
     ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60), ylabel="rows")
-    ax.set(xlim=(-0.02, 1.02))
     ax.legend()

@@ -1,47 +1,46 @@
-"""How the boundary moved in the course of training, and the losses with it: pictures, one after the other."""
+"""The boundary and the losses in the course of training: pictures, one after the other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
+from PIL import Image
 
-from project.figures.boundary import Scene, draw_answers, draw_scene, finish
-from project.figures.style import LINE_COLOURS, Numbers, Pixels, new_figure, own_style, pixels_of, wrap
+from project.figures.boundary import Scene, add_key, draw_answers, draw_scene
+from project.figures.curves import History, draw_loss
+from project.figures.style import LINE_COLOURS, Numbers, new_figure, own_style, reduce_colours, wrap
 
 
-def film(panels: Mapping[int, tuple[str, Numbers]], scene: Scene, curves: Callable[[Axes], None]) -> dict[int, Pixels]:
-    """Draw a picture for each iteration: the answers of its model under a scene, beside curves with a line there.
+def film_pictures(
+    panels: Mapping[str, Numbers], scene: Scene, steps: Sequence[int], history: History, criterion: str, title: str
+) -> list[Image.Image]:
+    """Draw a picture, of few colours, of each panel of a scene, beside the losses with a line at its iteration.
 
     What is the same in all pictures, as texts and ticks, is drawn once; it takes nine tenths of a picture's time.
-
-    Args:
-        panels: by iteration, the title and the probabilities (n,) or (n * n,) of class 1 at the scene's places.
-        scene: what is the same in all pictures.
-        curves: draws them.
     """
-    pictures = {}
+    pictures = []
     with own_style():
         figure, (ax, other) = new_figure(1, 2)
         draw_scene(ax, scene)
-        curves(other)
-        finish(figure, [ax], scene)
-        ax.set_title(wrap(next(iter(panels.values()))[0], 60))  # The layout makes room for it.
+        draw_loss(other, history, criterion, title)
+        add_key(figure, [ax], scene)
+        ax.set_title(wrap(next(iter(panels)), 60))  # The layout makes room for it.
         over: list[Artist] = [*ax.collections, *ax.spines.values(), ax.title]
         for artist in over:
             artist.set_animated(True)  # It is left out until it is drawn over a plane.
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         steady = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
-        for step, (title, values) in panels.items():
+        for step, (name, values) in zip(steps, panels.items(), strict=True):
             canvas.restore_region(steady)  # type: ignore[no-untyped-call]
             answers = draw_answers(ax, scene, values)
-            ax.set_title(wrap(title, 60))
+            ax.set_title(wrap(name, 60))
             line = Line2D([step, step], [0, 1], color=LINE_COLOURS[3], lw=2, transform=other.get_xaxis_transform())
             for artist in sorted([*answers, *over, figure.add_artist(line)], key=Artist.get_zorder):
                 figure.draw_artist(artist)
-            pictures[step] = pixels_of(canvas)
+            pictures.append(reduce_colours(Image.fromarray(np.array(canvas.buffer_rgba()))))  # type: ignore[no-untyped-call]
             for artist in [*answers, line]:
                 artist.remove()
     return pictures

@@ -1,11 +1,10 @@
-"""Which plane a picture of many features shows: where it lies, and where on it a row is seen."""
+"""Planes that many features are seen in: where they lie, and where on them a row is seen."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from project.figures.style import Numbers
+from project.figures.style import Names, Numbers
 
 MOST_SQUARE = 1000  # rows or columns of the matrix whose eigenvectors are the components
 HEAVIEST = 3  # features that an axis is named by
@@ -22,9 +21,9 @@ class Plane(NamedTuple):
     directions: Numbers  # (2, j)
     centre: Numbers  # (j,)
     readers: Numbers  # (2, j)
-    names: Sequence[str]  # of the axes
+    names: Names  # of the axes
 
-    def seen(self, rows: Numbers) -> Numbers:
+    def locate(self, rows: Numbers) -> Numbers:
         """Return where rows (N, j) are seen, float64 (N, 2)."""
         return (rows - self.centre) @ self.readers.T
 
@@ -33,14 +32,15 @@ class Plane(NamedTuple):
         return self.origin + places @ self.directions
 
 
-def of_features(mean: Numbers, names: Sequence[str]) -> Plane:
+def feature_plane(mean: Numbers, names: Names) -> Plane:
     """Return the plane of the first two features, through the mean (j,) of the others."""
     axes, others = np.eye(min(2, len(mean)), len(mean)), len(mean) - 2
-    held = f"\n(of the other {others} feature{'s' * (others > 1)}, the training mean)" if others > 0 else ""
+    plural = "" if others == 1 else "s"
+    held = f"\n(of the other {others} feature{plural}, the training mean)" if others > 0 else ""
     return Plane(np.where(axes.any(0), 0, mean), axes, np.zeros_like(mean), axes, [names[0] + held, *names[1:2]])
 
 
-def of_components(rows: Numbers, names: Sequence[str], first: Numbers | None = None) -> Plane:
+def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -> Plane:
     """Return the plane of the two principal components of standardized rows (N, j), which has most of their variance.
 
     If a first direction (j,) is given, by what it adds to a model's answer for each standard deviation of a feature, it
@@ -52,20 +52,20 @@ def of_components(rows: Numbers, names: Sequence[str], first: Numbers | None = N
     scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
     standard = (rows - mean) * scale
     if first is None:
-        axes, kind = components(standard, 2), ("component 1", "component 2")
+        axes, kind = principal_axes(standard, 2), ("component 1", "component 2")
     else:
         axes, kind = first[None] / np.linalg.norm(first), ("the model's direction", "component across it")
-        axes = np.concatenate([axes, components(standard - (standard @ axes.T) @ axes, 1)])
+        axes = np.concatenate([axes, principal_axes(standard - (standard @ axes.T) @ axes, 1)])
     total = np.square(standard).sum()
     shares = np.square(standard @ axes.T).sum(0) / (total if total else 1)
     described = [
-        f"{name}, {share:.0%} of the variance\n{heaviest(axis, names)}"
+        f"{name}, {share:.0%} of the variance\n{name_heaviest(axis, names)}"
         for name, share, axis in zip(kind, shares, axes, strict=True)
     ]
     return Plane(mean, axes * deviation, mean, axes * scale, described)
 
 
-def components(standard: Numbers, count: int) -> Numbers:
+def principal_axes(standard: Numbers, count: int) -> Numbers:
     """Return the first principal components, (count, j), of centred rows (N, j), the largest part of each positive."""
     if standard.shape[1] > MOST_SQUARE:  # As many rows at most have the same components as their products.
         few = standard[np.random.default_rng(0).permutation(len(standard))[:MOST_SQUARE]]
@@ -79,8 +79,8 @@ def components(standard: Numbers, count: int) -> Numbers:
     return result
 
 
-def heaviest(axis: Numbers, names: Sequence[str]) -> str:
+def name_heaviest(axis: Numbers, names: Names) -> str:
     """Name the features that an axis (j,) is mostly made of, each with its sign."""
     order = np.abs(axis).argsort(kind="stable")[::-1][:HEAVIEST]
     named = [f"{'−' if axis[i] < 0 else '+'}\N{NO-BREAK SPACE}{names[i]}" for i in order]  # noqa: RUF001
-    return ", ".join(named) + ", ..." * (len(names) > HEAVIEST)
+    return ", ".join([*named, "..."] if len(names) > HEAVIEST else named)

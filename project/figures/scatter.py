@@ -1,33 +1,28 @@
 """The data: every datapoint or, where there are too many, some at random."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Numbers, dot_scale, new_figure, room, wrap
+from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Classes, Names, dot_scale, least_width, new_figure, wrap
 
 
-def describe(shown: int, rows: int) -> str:
+def sample_note(shown: int, rows: int) -> str:
     """Say which part of all rows is shown, if not all are."""
     return "" if shown == rows else f"{shown:,} of {rows:,} datapoints, at random"
 
 
-def scatter(
-    classes: Sequence[Numbers], rows: int, axis_names: Sequence[str], class_names: Sequence[str], num_features: int
-) -> Figure:
-    """Draw class 0 and class 1, seen at places (N, 1) or (N, 2) each, across and upwards.
+def scatter_figure(classes: Classes, rows: int, axis_names: Names, class_names: Names, num_features: int) -> Figure:
+    """Draw where datapoints are seen, across and upwards; of one feature, a histogram of each class over equal bins.
 
-    Of one feature it is a histogram of each class, both over the same bins. The title says so if there are more rows,
-    or more features than axes.
+    The title says so if there are more rows, or more features than axes.
     """
     figure, (ax,) = new_figure()
     j, shown = len(axis_names), sum(map(len, classes))
-    which = describe(shown, rows) or "All datapoints"
+    which = sample_note(shown, rows) or "All datapoints"
     ax.set_title(which if num_features <= 2 else f"{which}, in the plane of most variance of {num_features} features")
     ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
     across = np.concatenate(classes)[:, 0].astype(np.float64)
-    margin = room(across[0]) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
+    margin = least_width(across[0]) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
     bins = np.histogram_bin_edges(across, 30, (across.min() - margin, across.max() + margin))
     for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
         label = f"{wrap(name, 40)} ({len(features):,})"

@@ -1,4 +1,4 @@
-"""What a study found: how its networks learned, which option suits each value best, how the values differ, and why."""
+"""A study's networks: how they learned and were chosen, how compared values differ and why, and where they disagree."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,33 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from project.figures.style import LINE_COLOURS, Numbers, new_figure, wrap
+from project.evaluation.differences import Difference
+from project.figures.boundary import LINE, Scene, add_bar, draw_answers, draw_cells, draw_line
+from project.figures.style import LINE_COLOURS, Numbers, dot_scale, draw_dots, line_style, new_figure, wrap
 
-DASHES = ("-", "--", "-.")  # The colours repeat after 7 lines; then these tell them apart.
 SPREAD = "mean over splits, and the middle 80 % of them"
 DECADE = 10  # Values that span more are drawn on a logarithmic axis.
-
-
-class Band(NamedTuple):
-    """What was measured in several splits, (V,) each: the mean and the 10, 50 and 90 % points over splits."""
-
-    mean: Numbers
-    low: Numbers
-    middle: Numbers
-    high: Numbers
-
-
-class Shown(NamedTuple):
-    """A difference in each split, (S,), and what follows for its mean: the interval, and the one that is too narrow."""
-
-    label: str
-    values: Numbers
-    mean: float
-    low: float
-    high: float
-    naive_low: float
-    naive_high: float
-    level: float  # of both
+CAUTION = "agreement far from the dots is no evidence: there, networks are as sure and as much of one mind as near them"
+SMALLEST_SCALE = 0.05  # of the deviation: less would make a drama of nothing
+LOGITS = np.linspace(-6, 6, 481)
 
 
 class Tried(NamedTuple):
@@ -52,26 +34,20 @@ def plain(option: Any) -> str:
     return f"{option:g}" if isinstance(option, float) else str(option)
 
 
-def line_style(number: int) -> dict[str, Any]:
-    """Return how the n-th of several lines is drawn, from 0: no two of 21 look alike."""
-    colours = len(LINE_COLOURS)
-    return {"color": LINE_COLOURS[number % colours], "ls": DASHES[number // colours % len(DASHES)]}
-
-
-def curves(steps: Numbers, bands: Mapping[str, Mapping[str, Band]], lines: Mapping[str, float]) -> Figure:
+def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], lines: Mapping[str, float]) -> Figure:
     """Draw what was measured in the course of training, with a band over splits.
 
     Args:
         steps: (V,) iterations.
-        bands: by the panel's title, by the name of what is compared, its band.
+        bands: by the panel's title, by the name of what is compared, (4, V): mean, 10, 50 and 90 % points of splits.
         lines: levels by their names, drawn in each panel.
     """
     figure, axes = new_figure(1, len(bands), sharey=True)
-    for ax, (title, of_panel) in zip(axes, bands.items(), strict=True):
-        for number, (name, band) in enumerate(of_panel.items()):
+    for ax, (title, compared) in zip(axes, bands.items(), strict=True):
+        for number, (name, (mean, low, _, high)) in enumerate(compared.items()):
             style = line_style(number)
-            ax.plot(steps, band.mean, lw=2, label=wrap(name, 60), marker="." if len(steps) == 1 else "", **style)
-            ax.fill_between(steps, band.low, band.high, color=style["color"], alpha=0.18, lw=0)
+            ax.plot(steps, mean, lw=2, label=wrap(name, 60), marker="." if len(steps) == 1 else "", **style)
+            ax.fill_between(steps, low, high, color=style["color"], alpha=0.18, lw=0)
         for number, (name, level) in enumerate(lines.items()):
             ax.axhline(level, color="0.4", lw=1.2, ls=(":", (0, (1, 4)))[number % 2], label=wrap(name, 60))
         ax.set(title=title, xlabel="iteration")
@@ -81,59 +57,65 @@ def curves(steps: Numbers, bands: Mapping[str, Mapping[str, Band]], lines: Mappi
     return figure
 
 
-def choice(values: Mapping[str, Tried], name: str) -> Figure:
+def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
     """Draw, by the name of each compared value, the validation loss against the option of some name that was chosen."""
     figure, axes = new_figure(1, len(values))
     first: dict[str, Axes] = {}
-    for number, (ax, (value, of_value)) in enumerate(zip(axes, values.items(), strict=True)):
-        tried, of_splits, criterion = np.asarray(of_value.options), of_value.losses, of_value.criterion
-        if criterion in first:
-            ax.sharey(first[criterion])
-        first.setdefault(criterion, ax)
-        numeric = tried.dtype.kind in "iuf"
-        places = tried if numeric else np.arange(len(tried))
-        lost = np.isnan(of_splits).any(0)
-        means, style = np.where(lost, np.nan, of_splits.mean(0)), line_style(number)
-        low, high = np.quantile(of_splits, (0.1, 0.9), axis=0)
-        ax.fill_between(places, low, high, color=style["color"], alpha=0.18, lw=0)
-        ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
-        best = of_value.chosen
-        label = f"chosen: {plain(of_value.options[best])}" + " (at the edge of what was tried)" * of_value.at_edge
-        ax.plot(places[best], means[best], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
-        if lost.any():
-            where: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-            ax.plot(places[lost], np.full(lost.sum(), 0.98), "x", color="black", label="a network diverged", **where)
-        if numeric and tried.min() > 0 and tried.max() > DECADE * tried.min():
-            ax.set_xscale("log")
-        if np.nanmax(means, initial=0) > DECADE * np.nanmin(means, initial=np.inf) > 0:
-            ax.set_yscale("log")
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
-            ax.yaxis.set_minor_formatter("")
-        ax.set_xticks(places, [wrap(plain(option), 12) for option in tried.tolist()])
-        ax.xaxis.minorticks_off()
-        ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({criterion.upper()})")
+    for number, (ax, (value, tried)) in enumerate(zip(axes, values.items(), strict=True)):
+        if tried.criterion in first:
+            ax.sharey(first[tried.criterion])
+        first.setdefault(tried.criterion, ax)
+        _draw_choice(ax, tried, line_style(number))
+        ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({tried.criterion.upper()})")
         ax.grid(alpha=0.3)
         ax.legend()
     return figure
 
 
-def differences(panels: Mapping[str, Sequence[Shown]]) -> Figure:
-    """Draw, by the name of a metric, how the compared values differ in it: a dot a split, and both intervals."""
+def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
+    options, losses, best = np.asarray(tried.options), tried.losses, tried.chosen
+    numeric = options.dtype.kind in "iuf"
+    places = options if numeric else np.arange(len(options))
+    lost = np.isnan(losses).any(0)
+    means = np.where(lost, np.nan, losses.mean(0))
+    low, high = np.quantile(losses, (0.1, 0.9), axis=0)
+    ax.fill_between(places, low, high, color=style["color"], alpha=0.18, lw=0)
+    ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
+    label = f"chosen: {plain(tried.options[best])}{' (at the edge of what was tried)' if tried.at_edge else ''}"
+    ax.plot(places[best], means[best], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
+    if lost.any():
+        where: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+        ax.plot(places[lost], np.full(lost.sum(), 0.98), "x", color="black", label="a network diverged", **where)
+    if numeric and options.min() > 0 and options.max() > DECADE * options.min():
+        ax.set_xscale("log")
+    if np.nanmax(means, initial=0) > DECADE * np.nanmin(means, initial=np.inf) > 0:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
+        ax.yaxis.set_minor_formatter("")
+    ax.set_xticks(places, [wrap(plain(option), 12) for option in options.tolist()])
+    ax.xaxis.minorticks_off()
+
+
+def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Difference]]]) -> Figure:
+    """Draw how compared values differ: a dot a split, and both intervals of the mean.
+
+    The panels hold, by the name of a metric, by what is compared, the difference in each split, (S,), and its mean's.
+    """
     figure, axes = new_figure(1, len(panels))
     for ax, (metric, rows) in zip(axes, panels.items(), strict=True):
         ax.axvline(0, color="0.4", lw=1, ls=":")
-        for number, row in enumerate(rows):
+        labels = ["a split", f"{100 * next(iter(rows.values()))[1].level:.3g} % interval of the mean"]
+        labels += ["naive interval, as if splits shared no rows"]
+        for number, (values, found) in enumerate(rows.values()):
             height, colour = -number, LINE_COLOURS[number % len(LINE_COLOURS)]
-            heights = height + 0.12 + 0.16 * (np.arange(len(row.values)) % 5) / 4  # Equal ones would hide each other.
-            ax.plot(row.values, heights, "o", ms=4, color=colour, alpha=0.7, label="a split" if not number else "")
-            for offset, low, high, width, words in (
-                (0, row.low, row.high, 4, f"{100 * row.level:.3g} % interval of the mean"),
-                (-0.14, row.naive_low, row.naive_high, 1, "naive interval, as if splits shared no rows"),
-            ):
-                ax.plot([low, high], [height + offset] * 2, lw=width, color=colour, label=words if not number else "")
-            ax.plot(row.mean, height, "D", mfc="white", mec=colour, ms=7, mew=1.5)
-        ax.set_yticks([-number for number in range(len(rows))], [wrap(row.label, 20) for row in rows])
+            heights = height + 0.12 + 0.16 * (np.arange(len(values)) % 5) / 4  # Equal ones would hide each other.
+            ax.plot(values, heights, "o", ms=4, color=colour, alpha=0.7, label=labels[0])
+            ax.plot([found.low, found.high], [height] * 2, lw=4, color=colour, label=labels[1])
+            ax.plot([found.naive_low, found.naive_high], [height - 0.14] * 2, lw=1, color=colour, label=labels[2])
+            ax.plot(found.mean, height, "D", mfc="white", mec=colour, ms=7, mew=1.5)
+            labels = [""] * 3  # Only the first row's have entries in the legend.
+        ax.set_yticks([-number for number in range(len(rows))], [wrap(name, 20) for name in rows])
         ax.set_ylim(-len(rows) + 0.4, 0.6)
         better = ("the first", "the second") if "accuracy" in metric else ("the second", "the first")
         ax.set(title=metric, xlabel=f"difference (right: {better[0]} is better, left: {better[1]})")
@@ -150,19 +132,58 @@ def wrong_label_slopes(logits: Numbers) -> dict[str, Numbers]:
     return {"BCE: p": p, "MSE: 2 p² (1 - p)": 2 * p**2 * (1 - p)}
 
 
-def slopes(logits: Numbers, of_losses: Mapping[str, Numbers]) -> Figure:
-    """Draw how strongly each loss, by its name, pulls on the logit of a row of class 0; both are (N,)."""
+def slopes_figure() -> Figure:
     figure, (ax,) = new_figure()
-    for number, (name, values) in enumerate(of_losses.items()):
+    for number, (name, values) in enumerate(wrong_label_slopes(LOGITS).items()):
+        ax.plot(LOGITS, values, lw=2, label=name, **line_style(number))
         top = int(np.argmax(values))
-        ax.plot(logits, values, lw=2, label=wrap(name, 60), **line_style(number))
-        if 0 < top < len(values) - 1:
-            label = f"its maximum {values[top]:.2f} at z = {logits[top]:.2f}, p = {1 / (1 + np.exp(-logits[top])):.2f}"
-            ax.plot(logits[top], values[top], "D", mfc="none", mec="black", ms=8, label=label)
+        if top < len(values) - 1:  # That of BCE grows without end.
+            z = LOGITS[top]
+            label = f"its maximum {values[top]:.2f} at z = {z:.2f}, p = {1 / (1 + np.exp(-z)):.2f}"
+            ax.plot(z, values[top], "D", mfc="none", mec="black", ms=8, label=label)
     ax.axhline(1, color="0.4", lw=1, ls=":", label="the limit of BCE")
-    ax.set(
-        xlabel="logit z of a row of class 0 (the farther right, the more wrong)", ylabel="|dL/dz|, pull on the logit"
-    )
+    across, upwards = "logit z of a row of class 0 (the farther right, the more wrong)", "|dL/dz|, pull on the logit"
+    ax.set(xlabel=across, ylabel=upwards)
     ax.grid(alpha=0.3)
     ax.legend()
+    return figure
+
+
+def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
+    """Draw the mean probability with every network's 0.5 line, and beside it the deviation over networks.
+
+    The probabilities of class 1, (M, n) along the one feature or (M, n * n), are those at the places of the scene.
+    """
+    figure, (left, right) = new_figure(1, 2, sharex=True, sharey=scene.is_plane)
+    mean, deviation, x = probabilities.mean(0), probabilities.std(0), scene.axes[0]
+    if scene.is_plane:
+        for values in probabilities:
+            draw_line(left, scene, values, "0.35", 0.7)
+        left.plot([], [], color="0.35", lw=0.7, label="of each network")
+        left.plot([], [], color="black", lw=2, label=LINE)
+        draw_answers(left, scene, mean)
+        add_bar(figure, [left], scene.probability)
+        most = max(SMALLEST_SCALE, float(deviation.max()))
+        cells = draw_cells(right, scene, deviation.reshape(scene.opacity.shape), cmap="viridis", vmin=0, vmax=most)
+        figure.colorbar(cells, ax=right, label="standard deviation of the probability")
+        left.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.ends[1])
+    else:
+        left.plot(x, probabilities.T, color="0.4", lw=0.7)
+        left.plot([], [], color="0.4", lw=0.7, label="each network")
+        left.plot(x, mean, color="black", lw=2, label="mean")
+        left.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
+        left.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
+        right.plot(x, deviation, color="black", lw=2, label="deviation over networks")
+        right.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))
+    classes = scene.shown["training"]
+    scale, size = dot_scale(sum(map(len, classes))), 12 if scene.is_plane else 18
+    for ax, heights in (left, (-0.05, 1.05)), (right, (-0.005, 0.505)):
+        ax.set(xlabel=wrap(scene.axis_names[0], 60), xlim=scene.ends[0])
+        for label, places in enumerate(classes):
+            name = wrap(scene.class_names[label], 30)
+            draw_dots(ax, places, label, name, heights[label], size, scale, "white", True)
+    left.set_title("mean over networks")
+    right.set_title("disagreement of networks")
+    figure.suptitle(f"{wrap(scene.note, 110)}\n{CAUTION}", fontsize="medium")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

@@ -1,10 +1,10 @@
-"""What all figures share: size, the colour and marker of each class, and the way to a file."""
+"""The look that all figures share, and their way to a file."""
 
 import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,15 +20,16 @@ from PIL import Image
 CLASS_COLOURS = ("#2166ac", "#b2182b")
 CLASS_MARKERS = ("o", "^")
 PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "#f7f7f7", "#f2a385"])
-# Okabe and Ito (2008), "Color universal design", for lines that stand for no class.
+# Okabe and Ito (2008), "Color universal design", for lines that stand for no class. They repeat after 7 lines; then
+# dashes tell them apart.
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DASHES = ("-", "--", "-.")
 
-COLOURS = 256  # of a picture in a GIF file or a report
-FRAME, LAST_FRAME = 500, 2000  # milliseconds that a picture is shown
+FRAME, LAST_FRAME = 500, 2000  # milliseconds that a picture of a GIF file is shown
 
-T = TypeVar("T")
-Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float32 | np.float64]
+Classes = Sequence[Numbers]  # of class 0 and class 1, where their rows are seen: (N, 1) or (N, 2)
+Names = Sequence[str]
 
 
 class Drawing(Figure):
@@ -36,11 +37,6 @@ class Drawing(Figure):
 
     def _repr_png_(self) -> bytes:
         return to_file(self, "png")
-
-
-def dot_scale(rows: int) -> float:
-    """Return by how much the area of so many dots shrinks: where there are many, they would hide each other."""
-    return min(1.0, max(0.1, 2000 / max(rows, 1)))
 
 
 @contextmanager
@@ -54,21 +50,6 @@ def own_style() -> Iterator[None]:
         yield
 
 
-def room(constant: Numbers) -> Numbers:
-    """Return how much room around values that are all equal is wide enough for places in it to differ."""
-    result: Numbers = np.maximum(1.0, 1e-4 * abs(constant))
-    return result
-
-
-def wrap(text: str, width: int, lines: int = 3) -> str:
-    """Break a text, of which every line stays as it is or is cut at words, into lines of so many characters at most.
-
-    One that begins with _ gets a space before it: matplotlib would leave it out of a legend.
-    """
-    broken = "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
-    return " " * broken.startswith("_") + broken
-
-
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """Return a figure of 640x480 pixels a panel, and its panels."""
     figure = Drawing(figsize=(6.4 * columns, 4.8 * rows), dpi=100, layout="constrained")
@@ -78,54 +59,76 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
     return figure, list(axes.flat)
 
 
-def to_pixels(figure: Figure) -> Pixels:
-    """Draw a figure: uint8 (height, width, 3), red, green and blue."""
+def line_style(number: int) -> dict[str, Any]:
+    """Return how the n-th of several lines is drawn, from 0: no two of 21 look alike."""
+    repeats, place = divmod(number, len(LINE_COLOURS))
+    return {"color": LINE_COLOURS[place], "ls": DASHES[repeats % len(DASHES)]}
+
+
+def dot_scale(rows: int) -> float:
+    """Return by how much the area of so many dots shrinks: where there are many, they would hide each other."""
+    return min(1.0, max(0.1, 2000 / max(rows, 1)))
+
+
+def draw_dots(
+    ax: Axes, places: Numbers, label: int, name: str, height: float, size: float, scale: float, edge: str, fill: bool
+) -> None:
+    """Draw rows of a class over a plane, where they are seen at (N, 2), or at a height, of one feature, (N, 1)."""
+    y, width = places[:, 1] if places.shape[1] == 2 else np.full(len(places), height), 0.4 if edge else 1.5
+    looks: dict[str, Any] = {"fc": CLASS_COLOURS[label] if fill else "none", "ec": edge or CLASS_COLOURS[label]}
+    ax.scatter(places[:, 0], y, size * scale, lw=width * scale, marker=CLASS_MARKERS[label], label=name, **looks)
+
+
+def least_width(constant: Numbers) -> Numbers:
+    """Return how far from values that are all equal an axis must reach for places on it to differ."""
+    return (1e-4 * abs(constant)).clip(1.0)
+
+
+def wrap(text: str, width: int, lines: int = 3) -> str:
+    """Break each line of a text into as many lines at most, of so many characters, and cut at words what is over.
+
+    A text that begins with _ gets a space before it: matplotlib would leave it out of a legend.
+    """
+    broken = "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
+    return f" {broken}" if broken.startswith("_") else broken
+
+
+def to_picture(figure: Figure) -> Image.Image:
+    """Draw a figure as a picture of red, green and blue."""
     with own_style():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
-        return pixels_of(canvas)
+        return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
 
 
-def pixels_of(canvas: FigureCanvasAgg) -> Pixels:
-    """Copy what is drawn on a canvas, which has no transparent place: uint8 (height, width, 3)."""
-    return np.array(np.asarray(canvas.buffer_rgba())[:, :, :3])  # type: ignore[no-untyped-call]
+def reduce_colours(picture: Image.Image) -> Image.Image:
+    """Return a picture of 256 colours at most, which takes a third of the room and looks the same."""
+    return picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
 
 
-def to_png(pixels: Pixels) -> bytes:
-    """Encode pixels as a PNG file; equal pixels give equal bytes."""
-    return encoded(Image.fromarray(pixels))
-
-
-def encoded(picture: Image.Image) -> bytes:
+def encode_png(picture: Image.Image) -> bytes:
     """Return a picture as a PNG file, of which half the usual effort makes one that is 5 % larger."""
     picture.save(buffer := io.BytesIO(), "png", compress_level=3)
     return buffer.getvalue()
 
 
-def to_gif(pictures: Sequence[Image.Image]) -> bytes:
+def encode_gif(pictures: Sequence[Image.Image]) -> bytes:
     """Encode reduced pictures as a GIF file that shows each for a while, the last one longer, and begins again."""
-    (first, *others), buffer = pictures, io.BytesIO()
-    durations = [FRAME] * len(others) + [LAST_FRAME]
-    first.save(buffer, "gif", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
+    (first, *others), times, buffer = pictures, [FRAME] * (len(pictures) - 1) + [LAST_FRAME], io.BytesIO()
+    first.save(buffer, "gif", save_all=True, append_images=others, duration=times, loop=0, optimize=False)
     return buffer.getvalue()
-
-
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """Return so many items at most, evenly spread, the first and the last among them."""
-    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [items[place] for place in places]
-
-
-def reduced(picture: Image.Image) -> Image.Image:
-    """Return a picture of 256 colours at most, which takes a third of the room and looks the same."""
-    return picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
 
 
 def to_file(figure: Figure, kind: str) -> bytes:
     """Draw a figure as the bytes of a file: png, svg or pdf."""
     if kind == "png":
-        return to_png(to_pixels(figure))
+        return encode_png(to_picture(figure))
     buffer = io.BytesIO()
     with own_style():
         figure.savefig(buffer, format=kind)
     return buffer.getvalue()
+
+
+def pick_evenly(count: int, most: int) -> list[int]:
+    """Return the places of so many of a count of things at most, the first and the last among them."""
+    return [round(place) for place in np.linspace(0, count - 1, min(most, count)).tolist()]

@@ -1,93 +1,83 @@
-"""How what a study found becomes its figures."""
+"""The figures of what a study found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from project.figures.boundary import grid
-from project.figures.ensemble import ensemble
-from project.figures.study import Band, Shown, Tried, choice, curves, differences, plain, slopes, wrong_label_slopes
+from project.evaluation.differences import Difference
+from project.figures import study as pictures
+from project.figures.study import Tried, plain
 from project.model.loss import METRICS
 from project.model.net import evaluating
-from project.reports.view import answers_in, choose_plane
-from project.study.answer import TEST, VAL, WORDS, Answer, Numbers, by_split
+from project.reports.view import ask_model, choose_plane, show_rows
+from project.study.answer import WORDS, Answer, Numbers, average_seeds
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE
 from project.study.splits import Splits
+from project.study.stack import TEST, VAL
 
 GRID_POINTS = 150  # an axis of a boundary
-LOGITS = np.linspace(-6, 6, 481)
 SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}  # of splits
 
 
-def band(values: Numbers) -> Band:
-    """Return mean and spread over splits of what was measured in each, (V, S)."""
-    return Band(values.mean(1), *np.quantile(values, list(SHARES.values()), axis=1))
+def find_band(values: Numbers) -> Numbers:
+    """Return mean and SHARES over splits, (4, ...), of what was measured in each, (..., S)."""
+    return np.stack([values.mean(-1), *np.quantile(values, list(SHARES.values()), axis=-1)])
 
 
 def draw_curves(answer: Answer) -> Figure:
-    accuracy = list(METRICS).index("accuracy")
-    bands = {
-        f"{words} accuracy": {
-            f"{name} at {answer.choose} {plain(each.option)}": band(
-                by_split(answer.curves[:, subset, accuracy], each.networks)
-            )
+    bands: dict[str, dict[str, Numbers]] = {}
+    for subset, title in (VAL, "validation accuracy"), (TEST, "test accuracy"):
+        measured = answer.curves[:, subset, list(METRICS).index("accuracy")]
+        bands[title] = {
+            f"{name} at {answer.choose} {plain(each.option)}": find_band(average_seeds(measured, each.networks))
             for name, each in answer.values.items()
         }
-        for subset, words in ((VAL, "validation"), (TEST, "test"))
-    }
     lines = {"guessing": 0.5}
     if answer.baseline is not None:
         lines[f"no hidden layer ({BASELINE})"] = float(answer.accuracy(answer.baseline).mean())
-    return curves(answer.steps, bands, lines)
+    return pictures.curves_figure(answer.steps, bands, lines)
 
 
 def draw_choice(answer: Answer) -> Figure:
-    values = {
-        name: Tried(each.options, each.losses, each.chosen, each.at_edge, each.loss)
-        for name, each in answer.values.items()
-    }
-    return choice(values, answer.choose)
+    values = answer.values.items()
+    tried = {name: Tried(each.options, each.losses, each.chosen, each.at_edge, each.loss) for name, each in values}
+    return pictures.choice_figure(tried, answer.choose)
 
 
 def draw_differences(answer: Answer) -> Figure:
-    panels: dict[str, list[Shown]] = {}
+    panels: dict[str, dict[str, tuple[Numbers, Difference]]] = {}
     for each in answer.comparisons:
-        found = each.found
-        ends = (found.low, found.high, found.naive_low, found.naive_high, found.level)
-        shown = Shown(f"{each.value} - {each.against}", each.each, found.mean, *ends)
-        panels.setdefault(WORDS.get(each.metric, each.metric), []).append(shown)
-    return differences(panels)
+        rows = panels.setdefault(WORDS.get(each.metric, each.metric), {})
+        rows[f"{each.value} - {each.against}"] = each.by_split, each.found
+    return pictures.differences_figure(panels)
 
 
 def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str) -> Figure:
     """Draw what the networks of one split answer together: those of the first compared value, one of each seed."""
     first = next(iter(answer.values.values()))
     models = [model.classifier(int(place)) for place in first.networks[0]]
-    dots, names = data.first.classes.dots, data.first.feature_names
+    train = np.concatenate(data.classes.dots["train"])
     with torch.no_grad(), evaluating(models):
-        plane = choose_plane(wanted, models[0], np.concatenate(dots["train"]), names)
-        seen = [plane.seen(rows) for rows in dots["train"]]
-        places = np.concatenate(seen)
-        where = grid(places.min(0), places.max(0), GRID_POINTS)
-        answers = np.stack([answers_in(plane, each, where.places()) for each in models])
-    split, rows = data.first.seed, sum(len(each) for each in seen)
-    networks = f"{len(models)} network{'s' * (len(models) > 1)} of split {split}, {rows:,} training rows"
-    note = f"{first.name} at {answer.choose} {plain(first.option)}: {networks}"
-    return ensemble(where, answers, seen, plane.names, data.first.class_names, note)
+        plane = choose_plane(wanted, models[0], train, data.feature_names)
+        scene = show_rows(data, plane, ("train",), GRID_POINTS)
+        answers = np.stack([ask_model(each, plane, scene.places()) for each in models])
+    networks = "1 network" if len(models) == 1 else f"{len(models)} networks"
+    note = f"{first.name} at {answer.choose} {plain(first.option)}: {networks} of split {data.seed}"
+    return pictures.ensemble_figure(answers, scene._replace(note=f"{note}, {len(train):,} training rows"))
 
 
-def figures_of(answer: Answer, model: Classifiers, data: Splits, plane: str) -> dict[str, Callable[[], Figure]]:
-    """Return by their names how the figures that a study has are drawn."""
-    figures: dict[str, Callable[[], Figure]] = {
+def figure_drawers(answer: Answer, model: Classifiers, data: Splits, plane: str) -> Mapping[str, Callable[[], Figure]]:
+    """Return the functions that draw the figures that a study has, by name."""
+    drawers: dict[str, Callable[[], Figure]] = {
         "curves": lambda: draw_curves(answer),
         "choice": lambda: draw_choice(answer),
         "boundary": lambda: draw_boundary(answer, model, data, plane),
     }
     if answer.comparisons:
-        figures["differences"] = lambda: draw_differences(answer)
+        drawers["differences"] = lambda: draw_differences(answer)
     if {"bce", "mse"} <= answer.values.keys():
-        figures["slopes"] = lambda: slopes(LOGITS, wrong_label_slopes(LOGITS))
-    return figures
+        drawers["slopes"] = pictures.slopes_figure
+    return drawers

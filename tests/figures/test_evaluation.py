@@ -1,10 +1,6 @@
-"""What the figure of a test shows, and that names of any kind leave every figure readable."""
+"""The figure of a test, by hand."""
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,35 +8,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from project.data import NpyDataModule
-from project.evaluation.metrics import Numbers, wilson
-from project.figures.style import CLASS_COLOURS, own_style, to_pixels
-from project.model import BinaryClassifier
-from project.reports.plot import draw_models, draw_scatter, draw_test
-from project.runs import predictions
+from project.evaluation.estimate import Numbers
+from project.evaluation.metrics import wilson
+from project.figures.evaluation import evaluation_figure
+from project.figures.style import CLASS_COLOURS
+from tests.figures.drawing import CLASSES, draw_panels
 
-NAN = np.nan
 LABELS = np.repeat([0.0, 1.0], 6)
 PROBABILITIES = np.array([0.02, 0.12, 0.14, 0.32, 0.44, 0.88, 0.12, 0.5, 0.74, 0.92, 0.94, 1.0])
-NAMES = [["c" * 200, "_" + "word " * 40], [r"$5, or \frac{ $x_1$ ^", "__\ntwo"]]
-
-
-def run_of(j: int, names: Sequence[str], tested: Numbers = PROBABILITIES) -> Any:
-    """Return what the figures ask a run for, without any training: 60 rows a class, and a test."""
-    rng = np.random.default_rng(j)
-    with tempfile.TemporaryDirectory() as folder:
-        for label in (0, 1):
-            np.save(Path(folder) / f"class_{label}.npy", rng.normal(label, 1, (60, j)))
-        data = NpyDataModule(folder, class_names=list(names), feature_names=[f"{names[i % 2]}{i}" for i in range(j)])
-        data.setup("fit")
-        assert data.classes.dots
-    return SimpleNamespace(data=lambda: data, options=dict, tested=lambda _: predictions.Tested(7, LABELS, tested))
 
 
 def drawn(probabilities: Numbers) -> Figure:
-    with own_style():
-        figure = draw_test(run_of(2, ["cats", "dogs"], probabilities), "best")
-    to_pixels(figure)
+    draw_panels(figure := evaluation_figure(LABELS, probabilities, None, CLASSES, "12 test rows"))
     return figure
 
 
@@ -51,14 +30,12 @@ def texts(figure: Figure, axis: int = 0) -> list[str]:
 def test_the_figure_of_a_test_by_hand() -> None:
     """Of six rows a class: one of class 0 at 0.88, one of class 1 at 0.12, and one at 0.5, which speaks for class 1."""
     figure = drawn(PROBABILITIES)
-    assert figure.get_suptitle() == "12 test rows, best.ckpt after 7 iterations"
+    assert figure.get_suptitle() == "12 test rows"
     matrix, curve, reliability, histogram = figure.axes
     assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in (5, 1, 1, 5)]
     np.testing.assert_allclose(np.asarray(matrix.images[0].get_array()) * 6, [[5, 1], [1, 5]])
-    assert [label.get_text() for label in (*matrix.get_xticklabels(), *matrix.get_yticklabels())] == [
-        "cats",
-        "dogs",
-    ] * 2
+    ticks = [*matrix.get_xticklabels(), *matrix.get_yticklabels()]
+    assert [label.get_text() for label in ticks] == ["cats", "dogs", "cats", "dogs"]
     roc, _, half = curve.lines
     corners = {tuple(np.round(np.multiply(point, 6), 6)) for point in roc.get_xydata()}
     assert {(0, 0), (0, 3), (1, 3), (1, 5), (4, 5), (6, 6)} <= corners
@@ -85,7 +62,7 @@ def test_the_figure_of_a_test_by_hand() -> None:
 def test_a_row_without_an_answer_is_a_wrong_one(lost: Sequence[int], counts: list[int], has_curve: bool) -> None:
     """In the matrix's shares, which then are those of the table; the title says so, and all else is of the others."""
     probabilities = PROBABILITIES.copy()
-    probabilities[list(lost)] = NAN
+    probabilities[list(lost)] = np.nan
     figure = drawn(probabilities)
     assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
     assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
@@ -94,25 +71,3 @@ def test_a_row_without_an_answer_is_a_wrong_one(lost: Sequence[int], counts: lis
     assert sum(map(int, texts(figure, 2))) == there.sum()
     shown = [step.get_data().values.sum() for step in figure.axes[3].patches if isinstance(step, StepPatch)]
     assert shown == [there[:6].sum(), there[6:].sum()]
-
-
-@pytest.mark.parametrize("names", NAMES, ids=["long", "odd"])
-@pytest.mark.parametrize("j", [1, 2, 5, 60])
-def test_names_of_any_kind_leave_every_figure_readable(j: int, names: list[str]) -> None:
-    """Neither names nor legend take the panels' room, no name becomes a formula, and the legend tells all classes."""
-    run, model = run_of(j, names), BinaryClassifier(j)
-    with own_style():
-        one, two = {"after 7 iterations": model}, {"before training": model, "after 7 iterations": model}
-        figures = {
-            draw_scatter(run): [2],
-            draw_models(run, two): [6 if j == 1 else 5],
-            draw_models(run, one, ("test",)): [4 if j == 1 else 3],
-            draw_test(run, "last"): [3, 2, 3],
-        }
-    for figure, entries in figures.items():
-        to_pixels(figure)
-        legends = [*figure.legends, *(legend for ax in figure.axes if (legend := ax.get_legend()))]
-        assert [len(legend.get_texts()) for legend in legends] == entries
-        assert all(legend.get_window_extent().width <= figure.bbox.width for legend in legends)
-        panels = [ax.bbox for ax in figure.axes if ax.get_label() != "<colorbar>"]
-        assert all(panel.width > 250 and panel.height > 180 for panel in panels)

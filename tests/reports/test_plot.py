@@ -22,7 +22,7 @@ from project.figures.style import Numbers, to_pixels
 from project.model import BinaryClassifier
 from project.runs.checkpoint import snapshots
 from tests.commands.test_interruption import signal_at
-from tests.figures.test_figures import ODD
+from tests.figures.drawing import ODD
 
 NAMES = ("scatter", "loss", "accuracy", "boundary", "hidden")
 BAD = ("--dpi 9", "--width 0", "--format gif", "history.csv", "config.yaml", "last.ckpt", "data")

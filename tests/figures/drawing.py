@@ -1,0 +1,49 @@
+"""Figures as tests look at them: drawn, panel by panel."""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+
+from project.figures.style import own_style, to_picture
+
+Array = npt.NDArray[np.float32]
+Artist = TypeVar("Artist")
+FEATURES = ["length (cm)", "width (cm)"]
+CLASSES = ["cats", "dogs"]
+# Settings of a user, which no figure may depend on
+ODD = {"text.usetex": True, "font.family": "no such font", "axes.grid": True, "savefig.dpi": 7, "lines.linewidth": 9}
+
+
+def draw_panels(figure: Figure) -> list[Axes]:
+    """Draw a figure, which proves that it can be drawn, without a warning; return its axes but for colour bars."""
+    with own_style():
+        to_picture(figure)
+    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+
+
+def legend_texts(owner: Axes | Figure) -> list[str]:
+    legend = owner.get_legend() if isinstance(owner, Axes) else owner.legends[0]
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def artists(ax: Axes, kind: type[Artist]) -> list[Artist]:
+    return [artist for artist in ax.collections if isinstance(artist, kind)]
+
+
+def assert_marker(dots: PathCollection, marker: str) -> None:
+    style = MarkerStyle(marker)
+    shape = style.get_path().transformed(style.get_transform())
+    np.testing.assert_allclose(dots.get_paths()[0].vertices, shape.vertices)
+
+
+def make_rows(j: int, rows: int, seed: int) -> list[Array]:
+    """Return rows of class 0 and half as many of class 1; each feature with a range of its own."""
+    normal = np.random.default_rng(seed).normal
+    scales, means = 10.0 ** np.arange(j), 5 * np.arange(j)
+    return [(normal(0, 1, (n, j)) * scales + means).astype(np.float32) for n in (rows, rows // 2)]
