@@ -110,7 +110,7 @@ def find_overlap(hashes: list[Hashes], assignments: list[Assignment]) -> Overlap
 def occur_in(others: Hashes, hashes: Hashes) -> npt.NDArray[np.bool_]:
     """Tell of each hash, bool (n,), whether it is among others; both are sorted."""
     places = np.searchsorted(others, hashes)
-    return others[np.minimum(places, len(others) - 1)] == hashes
+    return np.equal(others[np.minimum(places, len(others) - 1)], hashes)
 
 
 def hash_rows(values: Features) -> Hashes:
@@ -130,7 +130,7 @@ def hash_rows(values: Features) -> Hashes:
 
 def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, rows: dict[str, int]) -> Fingerprint:
     """Describe class_0.npy and class_1.npy and which of their rows went where, so that no others pass for test rows."""
-    split = hashlib.sha256(np.concatenate(assignments)).hexdigest()
+    split = hashlib.sha256(np.concatenate(assignments).data).hexdigest()
     return {"sha256": [hash_file(file) for file in files], "seed": seed, "rows": rows, "split": split}
 
 
@@ -143,8 +143,10 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint) -> None:
+def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint | None) -> None:
     """Refuse, by an InputError, a checkpoint of other data or another split, which could know the test rows."""
+    if trained_on is None:
+        raise InputError(f"{root}: the checkpoint does not say what it was trained on; it cannot be compared")
     if trained_on["sha256"] != here["sha256"]:
         first, second = (digest[:12] for digest in trained_on["sha256"])
         raise InputError(

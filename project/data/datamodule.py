@@ -1,5 +1,6 @@
-"""How batches reach the trainer: two class files are loaded, split and handed over."""
+"""Two class files as a LightningDataModule: loaded, split, and handed to the trainer in batches."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -70,26 +71,25 @@ class NpyDataModule(LightningDataModule):
         self.predict_file = None if predict is None else Path(predict).expanduser()
         self.batch_size, self.piece_rows = batch_size, piece_rows
         self.seed, self.split, self.balance, self.track_test = seed, split, balance, track_test
-        feature_names, class_names = (
-            names.split(",") if isinstance(names, str) else names for names in (feature_names, class_names)
-        )
-        self._feature_names = list(sample.FEATURE_NAMES) if feature_names is None and self.is_sample else feature_names
-        self._class_names = list(sample.CLASS_NAMES) if class_names is None and self.is_sample else class_names
+        known = (sample.FEATURE_NAMES, sample.CLASS_NAMES) if self.is_sample else (None, None)
+        self._feature_names, self._class_names = as_list(feature_names or known[0]), as_list(class_names or known[1])
         self._stores: dict[tuple[torch.device, int], Store] = {}
 
     def __repr__(self) -> str:
         """Tell the subsets once they are known; until then, at no cost, what the class files seem to hold."""
-        what = self._counts() if "classes" in self.__dict__ else ""
+        what = "no class files"
         with suppress(InputError):
-            what = what or " and ".join(f"{file.name} {open_array(file).shape}" for file in find_files(self.root))
-        return f"{type(self).__name__}({str(self.root)!r}: {what or 'no class files'})"
+            what = " and ".join(f"{file.name} {open_array(file).shape}" for file in find_files(self.root))
+        if "classes" in self.__dict__:
+            what = self._counts()
+        return f"{type(self).__name__}({str(self.root)!r}: {what})"
 
     __str__ = __repr__
 
     def _counts(self) -> str:
         rows = ", ".join(f"{name} {rows}" for name, rows in self.classes.rows.items())
-        counts = f"{rows} rows of {self.num_features} features, half of each class 0"
-        return counts + ", no group in two of them" * (self.split == "groups")
+        apart = ", no group in two of them" if self.split == "groups" else ""
+        return f"{rows} rows of {self.classes.num_features} features, half of each class 0{apart}"
 
     @property
     def num_features(self) -> int:
@@ -120,18 +120,15 @@ class NpyDataModule(LightningDataModule):
         """Check and split the data, once; ``predict`` loads only the file to classify."""
         if stage != "predict":
             _ = self.classes
-        if stage == "predict" and self.predict_file is not None:  # Lightning sets up the data of an earlier fit, too.
+        elif self.predict_file is not None:  # Lightning sets up the data of an earlier fit, too.
             self._check_names()
             parts = [torch.from_numpy(values) for _, values in checked_rows(open_array(self.predict_file))]
             self.to_predict = torch.cat(parts)
 
     def _check_names(self) -> None:
-        for option, names, count in (
-            ("feature_names", self.feature_names, self.num_features),
-            ("class_names", self.class_names, 2),
-        ):
-            if len(names) != count:
-                raise InputError(f"--data.{option}: {len(names)} names given; need {count}, one each")
+        for option, count in {"feature_names": self.num_features, "class_names": 2}.items():
+            if (given := len(getattr(self, option))) != count:
+                raise InputError(f"--data.{option}: {given} names given; need {count}, one each")
 
     @cached_property
     def classes(self) -> ClassFiles:
@@ -142,19 +139,12 @@ class NpyDataModule(LightningDataModule):
         # The sample's docstring tells that some of its rows stand in both classes.
         classes = ClassFiles(self.root, self.seed, self.balance, self.split == "groups", self.is_sample)
         if self.batch_size is not None and self.batch_size > classes.rows["train"]:
-            raise InputError(
-                f"--data.batch_size: {self.batch_size}; need 1 to {classes.rows['train']}, the rows in train"
-            )
+            most = classes.rows["train"]
+            raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {most}, the rows in train")
         return classes
 
     def check_fingerprint(self, trained_on: Fingerprint | None) -> None:
-        """Refuse a checkpoint of other data or another split.
-
-        Raises:
-            InputError: if the two fingerprints differ.
-        """
-        if trained_on is None:
-            raise InputError(f"{self.root}: the checkpoint does not say what it was trained on; it cannot be compared")
+        """Refuse, by an InputError, a checkpoint of other data or another split."""
         check_same(self.root, self.fingerprint, trained_on)
 
     @cached_property
@@ -179,11 +169,10 @@ class NpyDataModule(LightningDataModule):
         return min(rows, self.piece_rows)
 
     def describe(self, trainer: Trainer) -> str:
-        """One line that counts the rows of each subset, and says where they are kept."""
-        store = self._store(trainer)
+        """Return a line that counts the rows of each subset, and says where they are kept."""
         place = "memory"
-        if store.scratch is not None:
-            place = f"a scratch file of {self._bytes(trainer) / 1e9:.3g} GB in {store.scratch}, gone when the run ends"
+        if (folder := self._store(trainer).scratch) is not None:
+            place = f"a scratch file of {self._bytes(trainer) / 1e9:.3g} GB in {folder}, gone when the run ends"
         return f"{self.root}: {self._counts()}; copied into {place}"
 
     def train_dataloader(self) -> TrainingBatches:
@@ -217,10 +206,9 @@ class NpyDataModule(LightningDataModule):
         """Standardize this process's share of a subset once, instead of in every step."""
         trainer = self.trainer
         assert trainer is not None
-        device = trainer.strategy.root_device
-        prepare = getattr(trainer.lightning_module, "standardized", as_it_is)
-        rank = trainer.global_rank, trainer.world_size
-        return self.classes.gather(name, self._store(trainer), lambda rows: prepare(rows.to(device)), *rank)
+        device, prepare = trainer.strategy.root_device, getattr(trainer.lightning_module, "standardized", as_it_is)
+        share = trainer.global_rank, trainer.world_size
+        return self.classes.gather(name, self._store(trainer), lambda rows: prepare(rows.to(device)), *share)
 
     def _store(self, trainer: Trainer) -> Store:
         device, ranks = trainer.strategy.root_device, trainer.world_size
@@ -231,4 +219,11 @@ class NpyDataModule(LightningDataModule):
 
     def _bytes(self, trainer: Trainer) -> int:
         """How large this process's share of all subsets is, features and labels."""
-        return sum(self.classes.rows.values()) * (self.num_features + 1) * FLOAT_BYTES // trainer.world_size
+        return sum(self.classes.rows.values()) * (self.classes.num_features + 1) * FLOAT_BYTES // trainer.world_size
+
+
+def as_list(names: Sequence[str] | None) -> list[str] | None:
+    """Return names, which may come as in "F1,F2", one by one."""
+    if names is None:
+        return None
+    return names.split(",") if isinstance(names, str) else list(names)

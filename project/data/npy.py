@@ -17,7 +17,7 @@ from project.errors import InputError
 Array = npt.NDArray[np.float16 | np.float32 | np.float64 | np.integer]
 
 VERSIONS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # of the format, with the bytes that hold a header's length
-MAX_HEADER_BYTES = 10_000  # numpy's own limit, because Python's parser is not safe on long text
+MAX_HEADER_BYTES = 4096  # numpy writes 128; on 10,000, its own limit, its search for Python 2's numbers can take 15 s
 CHUNK_ROWS = 65_536  # rows looked at together, so that no file is ever held in memory twice
 CHUNK_CELLS = 2**22  # and cells, where rows are wide
 CHANGED = "the file changed while it was read; run the command again"

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
-from project.data import arrays, checks
+from project.data import checks, npy
 from project.data.checks import Features, Overlap, checked_rows, fingerprint, hash_rows, survey
 from project.data.npy import open_array
 from project.data.scales import Moments
@@ -62,7 +62,7 @@ def test_rows_come_with_all_their_digits_or_are_named(path: Path, array: Any, fo
     large = array.dtype.kind in "iu" and max(abs(int(value)) for value in array.flat) > 2**24
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
+        patch.setattr(npy, "CHUNK_ROWS", chunk_rows)
         if (words := judged(array)) is not None:
             assert_refused(path, re.escape(words), read)
             return
@@ -154,7 +154,7 @@ def test_one_pass_finds_what_sets_find(
     keep, rows = min(map(len, both)), sum(map(len, both))
     assignments = [split(len(table), keep, random.randrange(99), i) for i, table in enumerate(both)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "CHUNK_ROWS", random.randint(1, 13))
+        patch.setattr(npy, "CHUNK_ROWS", random.randint(1, 13))
         patch.setattr(checks, "BLOCK", random.randint(1, 25))
         patch.setattr(checks, "MOST_COMPARED", rows)
         found, overlap = survey(read_from, assignments)

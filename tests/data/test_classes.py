@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project.data import arrays, checks, classes
+from project.data import checks, classes, npy
 from project.data.batches import Batch, Subset, TrainingBatches
 from project.data.classes import SUBSETS, ClassFiles
 from project.data.store import Store
@@ -25,7 +25,7 @@ CHANGES = [lambda f: os.truncate(f, 0), lambda f: f.write_bytes(b"0"), lambda f:
 MEMORY = Store(torch.device("cpu"))
 Pair, Row = tuple[int, int], tuple[float, ...]
 FEW = "rows per class; need at least 5 for a 60/20/20 split"
-MORE = r"class_0\.npy has 150 rows, class_1\.npy 100; use balance='downsample' to drop 50"
+MORE = r"class_0\.npy has 150 rows, class_1\.npy 100; use --data.balance downsample to drop 50"
 DTYPES = ["<f2", ">f2", "<f4", ">f4", ">f8", "i1", "u1", "<i2", ">i2", "<i4", ">u4", "<i8", ">i8", "<u8"]
 kinds = st.tuples(st.sampled_from(DTYPES), st.sampled_from("CF"))
 seeds, few = st.integers(0, 2**32), st.integers(1, 20)
@@ -58,7 +58,7 @@ def test_every_row_is_in_one_subset_and_each_subset_is_balanced(
     path: Path, rows: Pair, columns: int, seed: int, chunk_rows: int, kind: tuple[str, str]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "CHUNK_ROWS", chunk_rows)
+        patch.setattr(npy, "CHUNK_ROWS", chunk_rows)
         files, tables = load(path.parent, rows, columns, seed, *kind)
         subsets = [files.gather(name, MEMORY, torch.neg) for name in SUBSETS]
     k = min(rows) // 5
@@ -177,6 +177,6 @@ def test_a_missing_file_or_folder_is_named_with_the_option(blobs: Path, missing:
     for name in missing:
         (blobs / name).unlink()
     for root in [blobs, *[blobs / "nowhere", blobs / ("x" * 300), Path(__file__)] * (len(missing) == 2)]:
-        words = rf"^{re.escape(str(root))}: {' and '.join(missing)} missing; root names the folder"
+        words = rf"^{re.escape(str(root))}: {' and '.join(missing)} missing; --data.root names the folder"
         with pytest.raises(InputError, match=words):
             ClassFiles(root, 0, "error")

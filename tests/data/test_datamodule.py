@@ -94,7 +94,7 @@ def test_prediction_goes_through_its_rows_in_order(blobs: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="first: inf at row 0, column 1"):
         data.setup("predict")
     np.save(file, rows.astype(">i2", order="F"))
-    with pytest.raises(InputError, match=r"^class_names: 3 names given; need 2"):
+    with pytest.raises(InputError, match=r"^--data.class_names: 3 names given; need 2"):
         NpyDataModule(blobs, predict=file, class_names="a,b,c").setup("predict")
     data.setup("predict")
     pieces = list(data.predict_dataloader())
@@ -110,7 +110,7 @@ def test_a_checkpoint_of_the_same_data_and_split_is_accepted_and_no_other(blobs:
     assert (trained_on["seed"], trained_on["rows"]) == (0, {"train": 60, "val": 20, "test": 20})
     moved = Path(shutil.copytree(blobs, tmp_path / "moved"))
     loaded(moved, batch_size=7, balance="downsample").check_fingerprint(trained_on)
-    with pytest.raises(InputError, match=r"^seed: the checkpoint was trained on split seed 0 .*not 1"):
+    with pytest.raises(InputError, match=r"^--data.seed: the checkpoint was trained on split seed 0 .*not 1"):
         loaded(moved, seed=1).check_fingerprint(trained_on)
     both = [np.load(moved / f"class_{label}.npy") for label in (0, 1)]
     nearly = [np.concatenate([np.nextafter(table[:1], np.inf), table[1:]]) for table in both]
@@ -153,7 +153,7 @@ def test_training_from_scratch_files_gives_the_very_history_of_training_in_memor
     blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["fit", "--data.root", str(blobs), "--trainer.max_steps", "60", "--data.piece_rows", "13"]
+    command = ["fit", "--data.root", str(blobs), "--trainer.max_steps", "20", "--data.piece_rows", "13"]
     for place, free in {"memory": 10**9, "a scratch file of ": 0}.items():
         monkeypatch.setattr(store, "free_memory", lambda free=free: free)
         assert main([*command, "--data.batch_size", "16", "--name", str(free)]) == 0

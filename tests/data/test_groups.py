@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from project.data import NpyDataModule
 from project.data.classes import ClassFiles
-from project.data.groups import deal
-from project.data.split import DROPPED, SUBSETS
+from project.data.split import DROPPED, SUBSETS, deal
 from project.errors import InputError, InputWarning
 from tests.conftest import Write
 from tests.data.test_classes import distinct
@@ -104,11 +103,11 @@ def root(write_classes: Write) -> Path:
         (TENS.astype(float), TENS, "group_0.npy: dtype float64; need an integer type up to int64"),
         (TENS, TENS.astype(np.uint64), "group_1.npy: dtype uint64; need an integer type up to int64"),
         (TENS, TENS[:, None], r"group_1.npy: shape \(100, 1\) is 2-D; need \(N,\), the number of a group for each row"),
-        (TENS, np.array(["a"] * 100), "group_1.npy: dtype '<U1' is not supported"),
+        (TENS, np.array(["a"] * 100), "group_1.npy: dtype str32 is not supported"),
         (TENS, np.array([None] * 100), "group_1.npy: holds Python objects"),
         (TENS // 5, TENS // 5, "2 groups leave no row of class 0 for test; need three groups of each class"),
         (TENS, TENS // 5, "10 groups leave no row of class 1 for (val|test); need three groups of each class"),
-        (TENS, np.arange(100) // 9, r"unequal rows of class 0 and 1 \(train .* use balance='downsample' to drop"),
+        (TENS, np.arange(100) // 9, r"unequal rows of class 0 and 1 \(train .* use --data.balance downsample to drop"),
     ],
 )
 def test_groups_that_give_no_split_are_one_line(root: Path, zeros: Numbers, ones: Numbers | None, words: str) -> None:
@@ -132,7 +131,7 @@ def test_the_line_about_unequal_groups_says_what_downsample_drops(root: Path) ->
 
 def test_groups_are_the_default_where_they_are_and_rows_of_the_sample(root: Path) -> None:
     assert NpyDataModule(root).split == "rows"
-    with pytest.raises(InputError, match=r"^split: groups; .* has no group_0.npy and group_1.npy"):
+    with pytest.raises(InputError, match=r"^--data.split: groups; .* has no group_0.npy and group_1.npy"):
         NpyDataModule(root, split="groups").setup("fit")
     without = NpyDataModule(root)
     without.setup("fit")
@@ -142,7 +141,7 @@ def test_groups_are_the_default_where_they_are_and_rows_of_the_sample(root: Path
     for data in rows, whole:
         data.setup("fit")
     assert rows.fingerprint == without.fingerprint, "groups do not change a split by rows"
-    with pytest.raises(InputError, match=r"^split: the checkpoint was trained on another split .* with rows"):
+    with pytest.raises(InputError, match=r"^--data.split: the checkpoint was trained on another split .* with rows"):
         rows.check_fingerprint(whole.fingerprint)
     assert NpyDataModule().split == "rows"
     speakers = NpyDataModule(split="groups")

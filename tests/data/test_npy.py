@@ -15,14 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
-from project.data import npy as arrays
+from project.data import npy
 from project.data.npy import CHUNK_ROWS, open_array
 from project.errors import InputError
-from tests.campaigns.class_files import header, npy, run
+from tests.campaigns.class_files import assemble, header, run
 
 FLOATS = ["f2", "f4", "f8"]
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
-MANY_DIGITS = "0x" + "f" * 4000  # more decimal digits than Python agrees to print
 
 shapes = st_np.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)
 dtypes = st.sampled_from([np.dtype(order + kind) for kind in FLOATS + INTEGERS for order in "<>"])
@@ -56,19 +55,17 @@ def test_valid_files_are_read_as_numpy_reads_them(
         np.lib.format.write_array(file, np.asfortranarray(array) if fortran else array, (major, 0))
     result, expected = open_array(path), np.load(path, allow_pickle=False)
     assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "CHUNK_ROWS", most)
-        patch.setattr(arrays, "CHUNK_CELLS", cells)
-        parts = [(start, part.tobytes()) for start, part in result.stretches()]
-        middle = [(start, part.tobytes()) for start, part in result.stretches(1, len(array) - 1)]
     rows = max(1, min(most, cells // array.shape[1]))
-    assert parts == [(n, expected[n : n + rows].tobytes()) for n in range(0, len(array), rows)]
-    stop = len(array) - 1
-    assert middle == [(n, expected[n : min(n + rows, stop)].tobytes()) for n in range(1, stop, rows)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npy, "CHUNK_ROWS", most)
+        patch.setattr(npy, "CHUNK_CELLS", cells)
+        for first, stop in (0, len(array)), (1, len(array) - 1):
+            parts = [(start, part.tobytes()) for start, part in result.stretches(first, stop)]
+            assert parts == [(n, expected[n : min(n + rows, stop)].tobytes()) for n in range(first, stop, rows)]
 
 
 def test_a_header_costs_no_memory_and_a_stretch_only_its_own(path: Path) -> None:
-    path.write_bytes(npy(header("<f8", False, (2**24, 8)).ljust(10_000)))  # the longest header that numpy reads
+    path.write_bytes(assemble(header("<f8", False, (2**24, 8)).ljust(npy.MAX_HEADER_BYTES)))
     os.truncate(path, path.stat().st_size + 2**24 * 8 * 8)
     assert memory_of(lambda: open_array(path)) < 2**20
     result = open_array(path)
@@ -81,7 +78,7 @@ def test_a_header_costs_no_memory_and_a_stretch_only_its_own(path: Path) -> None
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_file_that_shrinks_while_it_is_read_is_one_line(path: Path, order: str, monkeypatch: Any) -> None:
     np.save(path, np.ones((100, 2), order=order))
-    monkeypatch.setattr(arrays, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(npy, "CHUNK_ROWS", 10)
     rows = open_array(path).stretches()
     next(rows)
     os.truncate(path, 300)
@@ -95,73 +92,68 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
         assert_refused(path, "not a regular file")
 
 
-def in_bytes(save: Callable[..., None], *arguments: object) -> bytes:
+def saved(values: Any, save: Callable[..., None] = np.save) -> bytes:
     file = io.BytesIO()
-    save(file, *arguments)
+    save(file, values)
     return file.getvalue()
 
 
-WHOLE = in_bytes(np.save, np.arange(200.0).reshape(100, 2))
+WHOLE = saved(np.arange(200.0).reshape(100, 2))
 HOLDS = r"header says \(100, 2\) float64 = 1600 bytes of data, file has"
-MALFORMED = ["5", "{'descr': ", "{'descr': open('x')}", "(" * 9000, "-" * 9000 + "1", "1+" * 4000 + "1", "{'\\d': 1}"]
-LONG = [f"{MANY_DIGITS}, 2", f"{MANY_DIGITS},", f"-{MANY_DIGITS}, 2", f"{'9' * 4000}, {'9' * 4000}", f"{'9' * 400}, 2"]
-LONG = [header("<f8", False, f"({numbers})") for numbers in [*LONG, "1, " * 3000]]
-LONG += [header("<f8", MANY_DIGITS, (1, 2)), header("<f8", repr("no" * 2000), (1, 2))]
-LONG += [f"{{'descr': {MANY_DIGITS}, 'fortran_order': False, 'shape': (1, 2)}}"]
-HUGE = [header("<f8", False, shape) for shape in [(2**40, 2), (2**62, 2**62), (2**63, 1), (1, 10**30)]]
-DAMAGED = {
-    "empty": (b"", "the file is empty"),
-    "text": (b"1.0,2.0\n3.0,4.0\n", r"not an \.npy file"),
-    "half the magic": (b"\x93NUM", r"not an \.npy file"),
-    "pickle": (pickle.dumps([[1.0, 2.0]]), r"not an \.npy file"),
-    "object array": (in_bytes(np.save, np.array([[1, None]])), "holds Python objects .*refused"),
-    "npz": (in_bytes(np.savez, np.ones((5, 2))), r"this is an \.npz archive; .*numpy\.save"),
-    "truncated": (WHOLE[:-100], f"{HOLDS} 1500"),
-    "trailing bytes": (WHOLE + b"more", f"{HOLDS} 1604"),
-    "truncated length": (WHOLE[:9], "ends inside its header"),
-    "truncated header": (WHOLE[:50], "ends inside its header"),
-    "negative shape": (npy(header("<f8", False, (-5, 2)), bytes(80)), r"malformed.*\(-5, 2\)"),
-    "shape of bool": (npy(header("<f8", False, (True, 2)), bytes(16)), "malformed.*True"),
-    "shape no tuple": (npy(header("<f8", False, "5"), bytes(80)), "malformed.*5"),
-    "shape of half a character": (npy(header("<f8", False, r"'\ud800'"), bytes(80)), r"malformed.*'\\ud800'"),
-    "fortran_order": (npy(header("<f8", 0, (5, 2)), bytes(80)), "malformed.*fortran_order 0"),
-    "a key too few": (npy("{'descr': '<f8', 'shape': (5, 2)}", bytes(80)), "malformed"),
-    "a key too many": (npy(header("<f8", False, (5, 2))[:-1] + "'x': 1}", bytes(80)), "malformed"),
-    "unprintable": (npy(header("<f8\\n\\x1b[31merror", False, (1, 2)), bytes(16)), "dtype .* is not supported"),
-    "null byte": (npy("{\0}"), "malformed"),
-    "not UTF-8": (npy("ab", version=(3, 0))[:-1] + b"\xff", "malformed"),
-    "long": (npy(header("<f8", False, (5, 2)).ljust(10_001), bytes(80)), "header too long.*10001"),
-}
-DAMAGED |= {f"version {v}": (npy("", version=v), rf"{v[0]}\.{v[1]} is not supported") for v in [(0, 0), (1, 1), (4, 0)]}
-DAMAGED |= {f"malformed {i}": (npy(text), "malformed") for i, text in enumerate(MALFORMED)}
-DAMAGED |= {f"huge {i}": (npy(text, bytes(160)), "header") for i, text in enumerate(HUGE)}
-DAMAGED |= {f"long {i}": (npy(text), "header|shape|dtype") for i, text in enumerate(LONG)}
-DTYPES = {"?": "bool", "c8": "complex64", ">c16": "complex128", "f8, i4": "structured", "U3": "<U3", "S3": r"\|S3"}
-DTYPES |= {"M8[s]": r"<M8\[s\]", "m8[ms]": r"<m8\[ms\]", "V5": r"\|V5"}
-DTYPES |= {"g": np.dtype("g").str} if np.dtype("g") != np.float64 else {}
-SHAPES = {
-    (): r"shape \(\) is 0-D; need \(N, j\)",
-    (100,): r"shape \(100,\) is 1-D; need \(N, j\), e\.g\. reshape to \(100, 1\)",
-    (4, 3, 2): r"shape \(4, 3, 2\) is 3-D; need \(N, j\)",
-    (0, 2): r"shape \(0, 2\) has no rows",
-    (5, 0): r"shape \(5, 0\) has no columns",
-    (0, 0): r"shape \(0, 0\) has no rows",
-}
+DIGITS = "0x" + "f" * 3900  # more decimal digits than Python agrees to print
+MALFORMED = [
+    b"5",
+    b"{'descr': ",
+    b"{'descr': open('x')}",
+    b"(" * 4000,
+    b"-" * 4000 + b"1",
+    b"1+" * 2000 + b"1",
+    b"{\0}",
+]
+MALFORMED += [
+    b"{'\\d': 1}",
+    b"{'descr': '<f8', 'shape': (5, 2)}",
+    header("<f8", 0, (5, 2)),
+    header("no" * 999, 0, (1, 2)),
+]
+MALFORMED += [header("<f8", False, (5, 2))[:-1] + b"'x': 1}", header("<f8\\n\\x1b[31merror", False, (1, 2))]
+MALFORMED += [header("<f8", False, shape) for shape in ("5", r"'\ud800'", (-5, 2), (2**63, 1), (1, 10**30))]
+MALFORMED += [header("<f8", False, f"({DIGITS}, 2)"), header("<f8", DIGITS, (1, 2)), header("<f8", False, "(10L, 2)")]
 NEED = "is not supported; need float16/32/64 or an integer type"
-DAMAGED |= {t: (in_bytes(np.save, np.zeros((5, 2), t)), f"dtype .*{words}.* {NEED}") for t, words in DTYPES.items()}
-DAMAGED |= {f"shape {shape}": (in_bytes(np.save, np.zeros(shape)), words) for shape, words in SHAPES.items()}
+REFUSED = {
+    "the file is empty": [b""],
+    r"not an \.npy file": [b"1.0,2.0\n3.0,4.0\n", b"\x93NUM", pickle.dumps([[1.0, 2.0]])],
+    "holds Python objects .*refused": [saved(np.array([[1, None]])), saved(np.array([(1, None)], "i4,O"))],
+    r"this is an \.npz archive; .*numpy\.save": [saved(np.ones((5, 2)), np.savez)],
+    f"{HOLDS} 1500": [WHOLE[:-100]],
+    f"{HOLDS} 1604": [WHOLE + b"more"],
+    "malformed": [WHOLE[:9], WHOLE[:50], assemble(b"ab\xff", version=(3, 0)), *map(assemble, MALFORMED)],
+    "header too long .4097 bytes": [assemble(WHOLE[10:128].ljust(4097), WHOLE[128:])],
+    "header too long .4294967295 bytes": [assemble(b"", version=(2, 0), length=2**32 - 1)],
+    "header says": [assemble(header("<f8", False, shape), bytes(160)) for shape in [(2**40, 2), (2**62, 2**62)]],
+    r"0\.0 is not supported": [assemble(b"", version=(0, 0))],
+    r"1\.1 is not supported": [assemble(b"", version=(1, 1))],
+    r"shape \(\) is 0-D; need \(N, j\)": [saved(np.zeros(()))],
+    r"shape \(100,\) is 1-D; need \(N, j\), e\.g\. reshape to \(100, 1\)": [saved(np.zeros(100))],
+    r"shape \(4, 3, 2\) is 3-D; need \(N, j\)": [saved(np.zeros((4, 3, 2)))],
+    "is 1000-D": [assemble(header("<f8", False, f"({'1, ' * 1000})"))],
+    r"shape \(0, 2\) has no rows": [saved(np.zeros((0, 2)))],
+    r"shape \(5, 0\) has no columns": [saved(np.zeros((5, 0)))],
+}
+DTYPES = {"bool": "?", "complex64": "c8", "complex128": ">c16", "structured": "f8, i4", "str96": "U3", "bytes24": "S3"}
+DTYPES |= {r"datetime64\[s\]": "M8[s]", r"timedelta64\[ms\]": "m8[ms]", "void40": "V5"}
+DTYPES |= {np.dtype("g").name: "g"} if np.dtype("g") != np.float64 else {}
+REFUSED |= {f"dtype {name} {NEED}": [saved(np.zeros((5, 2), kind))] for name, kind in DTYPES.items()}
 
 
-@pytest.mark.parametrize("name", DAMAGED)
-def test_what_is_no_table_of_numbers_is_refused_and_nothing_is_allocated(path: Path, name: str) -> None:
-    data, words = DAMAGED[name]
-    path.write_bytes(data)
-    assert_refused(path, words)
-    if name.startswith("huge"):
-        assert memory_of(lambda: assert_refused(path, words)) < 2**20
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_is_no_table_of_numbers_is_refused_and_nothing_is_allocated(path: Path, words: str) -> None:
+    for data in REFUSED[words]:
+        path.write_bytes(data)
+        assert memory_of(lambda: assert_refused(path, words)) < 2**23
 
 
-def test_5000_damaged_files_are_read_as_numpy_reads_them_or_refused() -> None:
-    summary = run(files=5_000, seconds=50, seed=0)
+def test_damaged_files_are_read_as_numpy_reads_them_or_refused() -> None:
+    summary = run(files=1_000, seconds=600, seed=0)
     assert not summary.failures, summary.failures[:10]
-    assert min(summary.read, summary.refused) > 500
+    assert min(summary.counts.values()) > 0.2 * summary.counts.total()
