@@ -2,7 +2,6 @@
 
 import base64
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -10,41 +9,29 @@ from nbclient import NotebookClient
 
 import project
 
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq"),  # pyzmq's own calls
-]
 NOTEBOOK = Path(project.__file__).parent / "coursework.ipynb"
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """What the cells have put out; an error in one of them is raised here."""
-    folder, patch = tmp_path_factory.mktemp("notebook"), pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
-    patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-    notebook = nbformat.read(NOTEBOOK, 4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
-    patch.undo()
-    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-
-
 def test_it_is_stored_without_what_one_machine_has_put_out() -> None:
-    for cell in nbformat.read(NOTEBOOK, 4).cells:
-        if cell.cell_type == "code":
-            assert (cell.outputs, cell.execution_count) == ([], None)
+    code = [cell for cell in nbformat.read(NOTEBOOK, 4).cells if cell.cell_type == "code"]
+    assert all((cell.outputs, cell.execution_count) == ([], None) for cell in code)
 
 
-def test_nothing_is_said_on_stderr_and_no_widget_is_left(outputs: list[Any]) -> None:
-    kinds = {kind for output in outputs for kind in output.get("data", {})}
-    assert kinds == {"text/plain", "image/png"}
+@pytest.mark.process
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")  # pyzmq's own calls
+def test_it_shows_texts_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said on stderr, no widget is left, and no cell raises an error."""
+    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = nbformat.read(NOTEBOOK, 4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    data = [output.get("data", {}) for output in outputs]
+    assert {kind for each in data for kind in each} == {"text/plain", "image/png"}
     assert {output.get("name", "stdout") for output in outputs} == {"stdout"}
     text = "".join(output.get("text", "") for output in outputs)
     assert "validation loss" in text
     assert "warning" not in text
-
-
-def test_figures_show_inline(outputs: list[Any]) -> None:
-    images = [base64.b64decode(output.data["image/png"]) for output in outputs if "image/png" in output.get("data", {})]
+    images = [base64.b64decode(each["image/png"]) for each in data if "image/png" in each]
     assert len(images) == 6
     assert all(image.startswith(b"\x89PNG") and len(image) > 10_000 for image in images)

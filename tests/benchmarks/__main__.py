@@ -1,404 +1,212 @@
 """``python -m tests.benchmarks``: measures the project beside its yardsticks, side by side, and prints a table.
 
-project  the command itself for whole processes (lines 1, 5, 8 and 10), ours.py for the iterations alone
-many     many.py, the networks of a study, whose seconds are those of one of them
-raw      raw.py, plain PyTorch as a student would write it
-stock    stock.py, the usual Lightning tutorial
-sklearn  sklearn_mlp.py, MLPClassifier; pip install 'project[bench]', or name another interpreter that has the peers
-         with --peers-python: scipy, where it is found, slows the import of Lightning, and so the project and stock
-skorch   skorch_net.py, NeuralNetBinaryClassifier
-keras    keras_net.py, Sequential on torch
+fit, study  the project's own commands, with a callback that is the clock where iterations alone count
+raw         raw.py, plain PyTorch as a student would write it
+stock       stock.py, the usual Lightning tutorial
+sklearn, skorch, keras  peers.py, where they are installed: pip install 'project[bench]'
 
 Every figure is a ratio of medians. Every measurement is a fresh process in an empty working directory, the yardsticks
 taking turns, so that a change in the machine's load meets them all. Scratch files go where $TMPDIR says.
 """
 
 import argparse
+import importlib.util
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from tests.benchmarks.options import SECONDS
+
 HERE = Path(__file__).parent
-FIT = [sys.executable, "-m", "project", "fit"]
-PEERS = {"sklearn": "sklearn_mlp", "skorch": "skorch_net", "keras": "keras_net"}  # modules, and scripts of this folder
-MISSING = "not installed; pip install 'project[bench]'"
-CHUNK_ROWS = 1_000_000
-FLOAT_BYTES = 4
-NEVER = ("--validate-every", 0)
+PEERS = ("sklearn", "skorch", "keras")
+ROW_BYTES = 4  # of each feature
 
 
-class Job(NamedTuple):
-    """A process to measure: its last line is the seconds it took, unless the whole process counts."""
+class Measured(NamedTuple):
+    """What a process took: the seconds of its clock, or all of them if it has none, and bytes of resident memory."""
 
-    command: list[str]
-    whole: bool = False
-    status: int = 0
-
-
-@dataclass
-class Measured:
-    """What the runs of a job gave."""
-
-    seconds: list[float] = field(default_factory=list)
-    peaks: list[int] = field(default_factory=list)  # bytes of resident memory
-    failure: str = ""
-
-    @property
-    def time(self) -> float:
-        return statistics.median(self.seconds)
-
-    @property
-    def peak(self) -> float:
-        return statistics.median(self.peaks)
+    seconds: float
+    peak: float
 
 
-class Row(NamedTuple):
-    line: int
-    work: str
-    figure: str
-    target: str
-    reached: str
-    medians: str
+class Work(NamedTuple):
+    """Lines of the table: commands that take turns, and which of them are compared.
+
+    Args:
+        name: What is done.
+        commands: By name.
+        pairs: Their figure is the seconds of the first over those of the second.
+        per: What the seconds of a command are divided by, where it does more than others.
+        size: Bytes of the "data": instead of seconds, the peak above that of "base" is compared with them.
+    """
+
+    name: str
+    commands: dict[str, list[object]]
+    pairs: list[tuple[str, str]]
+    per: dict[str, float] = {}  # noqa: RUF012
+    size: float = 0
 
 
 class Bench:
-    """Runs jobs side by side, and makes the data they need.
+    """What is measured.
 
     Args:
-        scratch: an empty folder.
-        options: as on the command line.
+        scratch: An empty folder, for data.
+        quick: Do less of everything, to see that all works.
     """
 
-    def __init__(self, scratch: Path, options: argparse.Namespace) -> None:
-        self.scratch, self.options = scratch, options
-        self.environment = os.environ | {"MPLBACKEND": "Agg"}
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.threads else ():
-            self.environment[name] = str(options.threads)
+    def __init__(self, scratch: Path, quick: bool) -> None:
+        self.scratch, self.quick = scratch, quick
 
-    def data(self, rows: int, features: int) -> Path:
-        """Write two overlapping clouds, float32, of ``rows`` rows in total; once."""
-        root = self.scratch / f"{rows}x{features}"
+    def data(self, rows: int, features: int = 2) -> Path:
+        """Write two overlapping clouds, float32, so many of whose rows are in the training subset; once."""
+        root, each = self.scratch / f"{rows}x{features}", round(rows / 1.2)
         if not root.exists():
             root.mkdir()
             rng = np.random.default_rng(0)
             for label in (0, 1):
-                shape = rows // 2, features
-                array = np.lib.format.open_memmap(root / f"class_{label}.npy", "w+", np.float32, shape)
-                for start in range(0, shape[0], CHUNK_ROWS):
-                    part = array[start : start + CHUNK_ROWS]
-                    part[:] = rng.standard_normal(part.shape, np.float32)
-                    part[:, :2] += 2 * label - 1
+                clouds = rng.standard_normal((each, features), np.float32)
+                clouds[:, :2] += 2 * label - 1
+                np.save(root / f"class_{label}.npy", clouds)
         return root
 
-    def training_data(self, rows: int, features: int) -> Path:
-        """Write data whose training subset, 60%, has that many rows, give or take two."""
-        return self.data(2 * round(rows / 1.2), features)
+    def commands(
+        self,
+        names: tuple[str, ...],
+        first: int,
+        count: int,
+        root: Path | None = None,
+        batch_size: int | None = None,
+        interval: int | None = 20,
+    ) -> dict[str, list[object]]:
+        """Return commands whose clocks run for a count of iterations after the first ones, validating at intervals."""
+        last, commands = first + count, dict[str, list[object]]()
+        options = {"trainer.max_steps": last, "trainer.val_check_interval": interval or last}
+        options |= {"data.root": root, "data.batch_size": batch_size}
+        given = [part for name, value in options.items() if value for part in (f"--{name}", value)]
+        for name in names:
+            if name in ("fit", "study"):
+                start = [sys.executable, "-m", "project", name, "--allow-import", "stopwatch"]
+                clock = ["--trainer.callbacks+=stopwatch.Stopwatch", "--trainer.callbacks.first", first]
+                clock += ["--trainer.callbacks.last", last]
+            else:
+                start, clock = [sys.executable, HERE / f"{name}.py"], ["--first", first]
+                if name in PEERS:
+                    start[1:] = [HERE / "peers.py", "--library", name]
+            commands[name] = [*start, *given, *clock]
+        return commands
 
-    def job(self, name: str, *options: object) -> Job:
-        """Return the job that runs a script of this folder."""
-        python = self.options.peers_python if name in PEERS.values() else sys.executable
-        extra = ["--loop"] if name in ("raw", "stock") else []
-        return Job([python, str(HERE / f"{name}.py"), *extra, *map(str, options)])
+    def works(self) -> Iterator[Work]:
+        """Yield what is measured, in the order of the README's table."""
+        fit = [sys.executable, "-m", "project", "fit"]
+        scripts = {name: [sys.executable, HERE / f"{name}.py"] for name in ("raw", "stock")}
+        yield Work("a whole fit", {"fit": fit, **scripts}, [("fit", "raw"), ("fit", "stock")])
 
-    def measure(self, **jobs: Job) -> dict[str, Measured]:
-        """Run each job in turn, again and again; one that has failed is not run again."""
-        results = {name: Measured() for name in jobs}
-        for name in PEERS.keys() & jobs.keys():
-            found = f"import importlib.util as i; exit(i.find_spec({name!r}) is None)"
-            if subprocess.run([self.options.peers_python, "-c", found], check=False).returncode:
-                results[name].failure = MISSING
-        for i in range(self.options.repeats):
-            for name, job in jobs.items():
-                result = results[name]
-                if not result.failure:
-                    self.run(job, result)
-                    latest = result.failure or f"{result.seconds[-1]:.4g} s, peak {result.peaks[-1] / 1e6:.0f} MB"
-                    print(f"  {name}, run {i + 1}: {latest}", file=sys.stderr)
-        return results
+        names, count = ("fit", "raw", *PEERS), 200 if self.quick else 1000
+        pairs = [("fit", name) for name in names[1:]]
+        yield Work(f"{count} iterations", self.commands(names, 20, count), pairs)
+        batches = self.commands(("fit", *PEERS), 391, 782, self.data(100_000), 256)
+        yield Work("10^5 rows in batches of 256", batches, pairs[1:])
 
-    def run(self, job: Job, result: Measured) -> None:
-        """Run a job once and add what it gave."""
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder, tempfile.TemporaryFile("w+") as output:
-            start, streams = time.perf_counter(), {"stdout": output, "stderr": subprocess.STDOUT}
-            process = subprocess.Popen(job.command, cwd=folder, env=self.environment, **streams)
-            timer = threading.Timer(self.options.timeout, os.kill, (process.pid, 9))
-            timer.start()
-            _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait, it tells the memory
-            seconds = time.perf_counter() - start
-            timer.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
-            output.seek(0)
-            lines = output.read().splitlines() or [""]
-        if process.returncode != job.status:
-            ended = f"status {process.returncode}: {lines[-1]}"
-            result.failure = f"timed out after {seconds:.0f} s" if seconds >= self.options.timeout else ended
-            return
-        result.seconds.append(seconds if job.whole else float(lines[-1]))
-        result.peaks.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        count = 5 if self.quick else 20
+        for features in (2, 16):
+            commands = self.commands(("fit", "raw"), 5, count, self.data(1_000_000, features), interval=None)
+            yield Work(f"an iteration of 10^6 rows, j = {features}", commands, [("raw", "fit")])
+        commands, per = {}, {}
+        for rows, count in {10**4: 200, 10**5: 50, 10**6: 10, 10**7: 3}.items():
+            if rows < 10**7 or not self.quick:
+                (commands[f"{rows} rows"],) = self.commands(("fit",), 2, count, self.data(rows), interval=None).values()
+                per[f"{rows} rows"] = rows * count
+        yield Work("cost of a row", commands, list(zip(list(commands)[1:], commands, strict=False)), per)
 
+        count, pairs = 100 if self.quick else 1000, [("study", "raw"), ("stock", "study"), ("sklearn", "study")]
+        for batch_size in (None, 256):
+            commands = self.commands(("study", "raw", "stock", "sklearn"), 20, count, batch_size=batch_size)
+            commands["study"] += ["--splits", 1, "--seeds", 50, "--model.lr", 0.8]  # of both losses
+            yield Work(f"a network of 100, batches of {batch_size or 'all rows'}", commands, pairs, {"study": 100})
 
-def row(line: int, work: str, figure: float, target: str, medians: str) -> Row:
-    """Compare a figure with a target such as ``<= 1.5``, if there is one."""
-    if not target:
-        return Row(line, work, f"{figure:.3g}", "", "", medians)
-    sign, limit = target.split()
-    reached = figure <= float(limit) if sign == "<=" else figure >= float(limit)
-    return Row(line, work, f"{figure:.3g}", target, "yes" if reached else "no", medians)
+        rows = 10**5 if self.quick else 6 * 10**6
+        commands = self.commands(("fit", "raw"), 1, 1, self.data(rows), interval=None)
+        (commands["base"],) = self.commands(("fit",), 1, 1, self.data(600), interval=None).values()
+        yield Work("peak memory", commands, [("fit", "data"), ("raw", "data")], size=rows / 0.6 * 2 * ROW_BYTES)
 
-
-def ratio(line: int, work: str, results: dict[str, Measured], over: str, under: str, target: str) -> Row:
-    """Compare the medians of two jobs."""
-    work = f"{work}: {over} / {under}"
-    for name in (over, under):
-        if failure := results[name].failure:
-            return Row(line, work, "", target, "not measured" if failure == MISSING else "no", f"{name}: {failure}")
-    medians = ", ".join(f"{name} {results[name].time:.4g} s" for name in (over, under))
-    return row(line, work, results[over].time / results[under].time, target, medians)
-
-
-def whole_process(bench: Bench) -> Iterator[Row]:
-    """Line 1: from the command to its end, on the sample, everything on."""
-    scripts = {name: Job([sys.executable, str(HERE / f"{name}.py")], whole=True) for name in ("raw", "stock")}
-    results = bench.measure(project=Job(FIT, whole=True), **scripts)
-    yield ratio(1, "whole process", results, "project", "raw", "<= 1.5")
-    yield ratio(1, "whole process", results, "stock", "project", ">= 1")
-
-
-def loop(bench: Bench) -> Iterator[Row]:
-    """Line 2: 1000 full-batch iterations on the sample, in a process that has imported and read all it needs."""
-    ours = {"project": bench.job("ours"), "figures": bench.job("ours", "--figures")}
-    results = bench.measure(**ours, raw=bench.job("raw"), stock=bench.job("stock"))
-    yield ratio(2, "1000 iterations", results, "project", "raw", "<= 3.0")
-    yield ratio(2, "1000 iterations, aim", results, "project", "raw", "<= 1.5")
-    yield ratio(2, "1000 iterations", results, "stock", "project", ">= 6")
-    yield ratio(2, "the same and figures", results, "figures", "raw", "<= 3.0")
-    yield ratio(2, "the same and figures", results, "stock", "figures", ">= 6")
-
-
-def full_batch(bench: Bench) -> Iterator[Row]:
-    """Line 3: iterations 6 to 25 of 1,000,000 training rows, without validation."""
-    for features in (2, 16):
-        window = ["--root", bench.training_data(1_000_000, features)]
-        window += ["--warmup", 2, "--iterations", 5] if bench.options.quick else ["--warmup", 5, "--iterations", 20]
-        results = bench.measure(
-            project=bench.job("ours", *window, *NEVER),
-            raw=bench.job("raw", *window, *NEVER),
-            sklearn=bench.job("sklearn_mlp", *window),
+        rows = 10**6 if self.quick else 9_600_000
+        size, commands = (
+            round(rows / 0.6 * 16 * ROW_BYTES),
+            self.commands(("fit",), 2, 3, self.data(rows, 16), interval=None),
         )
-        for result in results.values():
-            result.seconds = [seconds / window[-1] for seconds in result.seconds]
-        yield ratio(3, f"iteration of 10^6 rows, j = {features}", results, "raw", "project", ">= 1.7")
-        yield ratio(3, f"iteration of 10^6 rows, j = {features}, aim", results, "raw", "project", ">= 2.5")
-        yield ratio(3, f"iteration of 10^6 rows, j = {features}", results, "sklearn", "project", ">= 3")
+        commands["limited"] = [*commands["fit"], "--trainer.callbacks.limit", size // 4]
+        yield Work(f"{size / 1e6:.0f} MB of data in a quarter of that", commands, [("limited", "fit")])
 
 
-def mini_batches(bench: Bench) -> Iterator[Row]:
-    """Line 4: one epoch of 1,000,000 rows in batches of 256, one reshuffling included; stock only some iterations."""
-    rows = 1_000_000
-    epoch = -(-rows // 256)
-    iterations = {"project": epoch, "raw": epoch, "stock": 1000, "sklearn": epoch}
-    if bench.options.quick:
-        iterations |= dict.fromkeys(("project", "raw", "stock"), 300)
-    common = ["--root", bench.training_data(rows, 2), "--batch-size", 256, "--warmup", 100, *NEVER, "--iterations"]
-    scripts = {"project": "ours", "sklearn": "sklearn_mlp"}
-    jobs = {name: bench.job(scripts.get(name, name), *common, count) for name, count in iterations.items()}
-    results = bench.measure(**jobs)
-    for name, result in results.items():  # the seconds of 1000 rows
-        result.seconds = [seconds / iterations[name] * epoch / rows * 1000 for seconds in result.seconds]
-    for other, target, aim in ("raw", ">= 0.7", ""), ("stock", ">= 5", ""), ("sklearn", ">= 1", ", aim"):
-        compared = ratio(4, f"rows a second, batches of 256{aim}", results, other, "project", target)
-        both = [name for name in ("project", other) if results[name].seconds]
-        rates = ", ".join(f"{name} {1000 / results[name].time:,.0f} rows/s" for name in both)
-        work = f"rows a second, batches of 256{aim}: project / {other}"
-        yield compared._replace(work=work, medians=rates if len(both) == 2 else compared.medians)
+def run(command: list[object], scratch: Path) -> Measured | str:
+    """Run a command to its end, and return what it took, or what it said last if it failed."""
+    environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}"}
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, tempfile.TemporaryFile("w+") as output:
+        start, streams = time.perf_counter(), {"stdout": output, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(list(map(str, command)), cwd=folder, env=environment, **streams)
+        _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait, it tells the memory
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        if process.returncode:
+            return f"status {process.returncode}: {output.read().strip().rpartition(chr(10))[2]}"
+        clock = Path(folder) / SECONDS
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Measured(float(clock.read_text()) if clock.exists() else seconds, peak)
 
 
-def memory(bench: Bench) -> Iterator[Row]:
-    """Line 5: the peak of a whole fit, figures included, above that of the same fit of 1000 rows."""
-    rows, features = 10_000_000, 2
-    fit = [*FIT, "--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.root"]
-    window = "--root", bench.data(rows, features), "--iterations", 2, "--validate-every", 2
-    results = bench.measure(
-        small=Job([*fit, str(bench.data(1000, features))], whole=True),
-        project=Job([*fit, str(bench.data(rows, features))], whole=True),
-        **{name: bench.job(name, *window) for name in ("ours", "raw")},
-    )
-    size, small = rows * features * FLOAT_BYTES, results["small"]
-    for name, work in ("project", "fit of 10^7 rows"), ("ours", "the same without figures"), ("raw", "raw's loop"):
-        work = f"peak memory / data: {work}"  # noqa: PLW2901
-        if failure := small.failure or results[name].failure:
-            yield Row(5, work, "", "<= 1.5", "no", failure)
-            continue
-        above = results[name].peak - small.peak
-        medians = f"{above / 1e6:.0f} MB above {small.peak / 1e6:.0f} MB, data {size / 1e6:.0f} MB"
-        yield row(5, work, above / size, "<= 1.5", medians)
-
-
-def out_of_core(bench: Bench) -> Iterator[Row]:
-    """Line 6: training over a scratch file, with a quarter of the data's size as memory."""
-    rows, features = 16_000_000, 16
-    allowed = rows * features * FLOAT_BYTES // 4
-    options = ["--root", bench.data(rows, features), "--warmup", 2, "--iterations", 3 if bench.options.quick else 10]
-    options += NEVER
-    results = bench.measure(
-        limited=bench.job("ours", "--limit", allowed, *options),
-        unlimited=bench.job("ours", *options),
-        figures=bench.job("ours", "--limit", allowed, *options, "--figures"),
-    )
-    size = f"{4 * allowed / 1e6:.0f} MB in {allowed / 1e6:.0f} MB"
-    for name, work in ("limited", "trains"), ("figures", "trains and draws"):
-        failure = results[name].failure
-        yield Row(6, f"{size}: {work}", "", "yes", "no" if failure else "yes", failure)
-    yield ratio(6, f"{size}: iterations", results, "limited", "unlimited", "<= 1.5")
-
-
-def linearity(bench: Bench) -> Iterator[Row]:
-    """Line 7: the most that a row costs more in an iteration of more rows."""
-    iterations = {10**4: 200, 10**5: 50, 10**6: 10, 10**7: 3}
-    window = "--warmup", 2, *NEVER, "--iterations"
-    jobs = {str(n): bench.job("ours", "--root", bench.training_data(n, 2), *window, iterations[n]) for n in iterations}
-    work, target, results = "cost of a row, 10^4 to 10^7 rows: largest growth", "<= 1.2", bench.measure(**jobs)
-    if failures := [f"{name} rows: {result.failure}" for name, result in results.items() if result.failure]:
-        yield Row(7, work, "", target, "no", failures[0])
-        return
-    costs = {int(name): result.time / iterations[int(name)] / int(name) for name, result in results.items()}
-    values = list(costs.values())
-    growth = max(cost / min(values[:i]) for i, cost in enumerate(values) if i)
-    yield row(7, work, growth, target, ", ".join(f"{n:.0e} rows {cost * 1e9:.3g} ns" for n, cost in costs.items()))
-
-
-def start_up(bench: Bench) -> Iterator[Row]:
-    """Line 8: help, and the error of a bad option."""
-    results = bench.measure(
-        help=Job([sys.executable, "-m", "project", "--help"], whole=True),
-        error=Job([*FIT, "--model.lr", "fast"], whole=True, status=2),
-        imports=Job([sys.executable, "-c", "import lightning.pytorch.cli"], whole=True),
-    )
-    seconds = results["help"]
-    if seconds.failure:
-        yield Row(8, "project --help, seconds", "", "<= 0.5", "no", seconds.failure)
-    else:
-        yield row(8, "project --help, seconds", seconds.time, "<= 0.5", f"help {seconds.time:.4g} s")
-    yield ratio(8, "bad option", results, "error", "imports", "<= 1.0")
-
-
-def parts(bench: Bench) -> Iterator[Row]:
-    """Line 9: what the parts of line 2 add to each other, a thousandth of the seconds of 1000 iterations."""
-    jobs = {
-        "the computation, by hand": bench.job("raw", *NEVER),
-        "Lightning's loop": bench.job("ours", "--bare", *NEVER),
-        "history, TensorBoard, signals, divergence": bench.job("ours", *NEVER),
-        "50 validations, each with its checkpoint": bench.job("ours"),
-        "figures": bench.job("ours", "--figures"),
+def measure(work: Work, scratch: Path, repeats: int) -> Iterator[list[str]]:
+    """Run the commands in turns, and yield the cells of a row for each pair; one that fails is not run again."""
+    found: dict[str, list[Measured]] = {name: [] for name in work.commands}
+    failures = {name: "not installed" for name in PEERS if importlib.util.find_spec(name) is None}
+    for _ in range(repeats):
+        for name in [name for name in work.commands if name not in failures]:
+            result = run(work.commands[name], scratch)
+            print(f"  {work.name}: {name}: {result}", file=sys.stderr)
+            if isinstance(result, str):
+                failures[name] = result
+            else:
+                found[name].append(result)
+    values = {
+        name: statistics.median(each.peak if work.size else each.seconds for each in measured) / work.per.get(name, 1)
+        for name, measured in found.items()
+        if measured
     }
-    before = 0.0
-    for part, result in bench.measure(**jobs).items():
-        if result.failure:
-            yield Row(9, part, "", "", "no", result.failure)
-            return
-        yield Row(9, f"ms an iteration: {part}", f"{result.time - before:.2f}", "", "", f"{result.time:.3f} s in all")
-        before = result.time
-
-
-def study(bench: Bench) -> Iterator[Row]:
-    """Line 10: what a network of a study costs beside one that is trained alone, and the default study as a whole."""
-    for work, options, of_raw, of_sklearn in (
-        ("of 100, full batch", [], "<= 0.35", ">= 3"),
-        ("of 100, batches of 256", ["--batch-size", 256], "<= 0.15", ">= 1.5"),
-    ):
-        window = ["--warmup", 20, "--iterations", 100 if bench.options.quick else 1000, *options]
-        scripts = {"many": bench.job("many", *window, "--networks", 100), "sklearn": bench.job("sklearn_mlp", *window)}
-        results = bench.measure(**scripts, raw=bench.job("raw", *window), stock=bench.job("stock", *window))
-        yield ratio(10, f"a network {work}", results, "many", "raw", of_raw)
-        yield ratio(10, f"a network {work}", results, "sklearn", "many", of_sklearn)
-        yield ratio(10, f"a network {work}", results, "stock", "many", ">= 20")
-    window = ["--warmup", 5, "--iterations", 20, "--networks"]
-    counts = (1, 10, 100, 1000)
-    results = bench.measure(**{f"{count} networks": bench.job("many", *window, count) for count in counts})
-    if failures := [f"{name}: {result.failure}" for name, result in results.items() if result.failure]:
-        yield Row(10, "cost of a network, 10 to 1000 at once: largest growth", "", "<= 1.2", "no", failures[0])
-    else:
-        costs = [result.time for result in results.values()]
-        medians = ", ".join(f"{name} {result.time * 50:.3g} ms" for name, result in results.items())
-        growth = max(costs[2] / costs[1], costs[3] / min(costs[1:3]))
-        yield row(10, "cost of a network, 10 to 1000 at once: largest growth", growth, "<= 1.2", medians)
-    results = bench.measure(study=Job([sys.executable, "-m", "project", "study"], whole=True))
-    if failure := results["study"].failure:
-        yield Row(10, "the default study, seconds", "", "<= 60", "no", failure)
-    else:
-        yield row(10, "the default study, seconds", results["study"].time, "<= 60", "280 networks, all figures")
-
-
-def peers(bench: Bench) -> Iterator[Row]:
-    """Line 11: other libraries' iterations, none of which validates, beside ours, which validate every 20th time."""
-    for work, iterations, options in (
-        ("1000 iterations on the sample", 1000, ["--warmup", 20]),
-        ("10^5 rows in batches of 256", 782, ["--warmup", 20, "--batch-size", 256]),
-    ):
-        window = ["--iterations", iterations // 2 if bench.options.quick else iterations, *options]
-        window += ["--root", bench.training_data(100_000, 2)] if "--batch-size" in options else []
-        jobs = {name: bench.job(script, *window) for name, script in PEERS.items()}
-        results = bench.measure(project=bench.job("ours", *window), **jobs)
-        for name in PEERS:
-            yield ratio(11, work, results, name, "project", "")
-
-
-FUNCTIONS = [
-    whole_process,
-    loop,
-    full_batch,
-    mini_batches,
-    memory,
-    out_of_core,
-    linearity,
-    start_up,
-    parts,
-    study,
-    peers,
-]
-LINES = dict(enumerate(FUNCTIONS, start=1))
-
-
-def show(rows: list[Row]) -> None:
-    """Print a table that Markdown understands."""
-    table = [Row._fields, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(cells[i]) for cells in table) for i in range(len(Row._fields))]
-    table.insert(1, ["-" * width for width in widths])
-    for cells in table:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
+    if work.size:
+        values = {name: peak - values.get("base", 0) for name, peak in values.items()} | {"data": work.size}
+    for over, under in work.pairs:
+        known = over in values and under in values
+        cells = [
+            f"{name} {values[name]:.4g}" if name in values else f"{name}: {failures[name]}" for name in (over, under)
+        ]
+        yield [work.name, f"{over} / {under}", f"{values[over] / values[under]:.3g}" if known else "", ", ".join(cells)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--lines", default=",".join(map(str, LINES)), help="which lines of the table, such as 1,2")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__, formatter_class=raw)
+    parser.add_argument("--only", default="", help="lines of the table whose work has this in its name")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
     parser.add_argument("--quick", action="store_true", help="one run and fewer iterations, to see that all works")
-    parser.add_argument(
-        "--peers-python", default=sys.executable, metavar="PATH", help="runs the other libraries' parts"
-    )
-    parser.add_argument("--threads", type=int, help="of every process; as many as each likes unless given")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds that a process may take")
     options = parser.parse_args()
-    options.repeats = 1 if options.quick else options.repeats
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for line in map(int, options.lines.split(",")):
-            print(f"line {line}", file=sys.stderr)
-            rows += LINES[line](Bench(Path(scratch), options))
-    print(f"{os.cpu_count()} CPUs, threads {options.threads or 'not limited'}, median of {options.repeats}")
-    show(rows)
+    repeats = 1 if options.quick else options.repeats
+    table = [["work", "compared", "ratio", "medians"], ["-"] * 4]
+    with tempfile.TemporaryDirectory() as folder:
+        for work in Bench(Path(folder), options.quick).works():
+            if options.only in work.name:
+                table += measure(work, Path(folder), repeats)
+    print(f"{os.cpu_count()} CPUs, median of {repeats}")
+    for cells in table:
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,17 @@
-"""What the scripts of other libraries share: the data, and iterations as epochs. It needs numpy alone."""
+"""The same network and step in other libraries, none of which validates: the seconds of the iterations."""
 
-import argparse
+import os
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from options import SECONDS, parse
 
-
-class Epochs(NamedTuple):
-    """How many rows make a batch, and how many epochs come before the clock starts, and then."""
-
-    batch_size: int
-    warmup: int
-    measured: int
-
-
-def epochs(options: argparse.Namespace, rows: int) -> Epochs:
-    batch_size = options.batch_size or rows
-    epoch = -(-rows // batch_size)
-    return Epochs(batch_size, max(1, -(-options.warmup // epoch)), options.iterations // epoch)
+Train = Callable[[np.ndarray, np.ndarray, int], Any]  # features (N, j), labels (N,) and epochs
 
 
 def load(root: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -28,3 +21,51 @@ def load(root: Path) -> tuple[np.ndarray, np.ndarray]:
     x = np.concatenate(parts)
     mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
     return ((x - mean) / std).astype(np.float32), np.repeat([0, 1], [len(part) for part in parts])
+
+
+def sklearn(_: int, **options: Any) -> Train:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    plain = {"solver": "sgd", "momentum": 0, "alpha": 0, "learning_rate_init": 0.8}
+    endless = {"tol": 0, "n_iter_no_change": 10**9, "warm_start": True}
+    net = MLPClassifier((32,), "tanh", random_state=0, **plain, **endless, **options)
+    return lambda x, y, epochs: net.set_params(max_iter=epochs).fit(x, y)
+
+
+def skorch(features: int, batch_size: int, shuffle: bool) -> Train:
+    from skorch import NeuralNetBinaryClassifier
+    from torch import nn, optim
+
+    layers = nn.Sequential(nn.Linear(features, 32), nn.Tanh(), nn.Linear(32, 1), nn.Flatten(0))
+    options = {"batch_size": batch_size, "iterator_train__shuffle": shuffle, "train_split": None, "verbose": 0}
+    net = NeuralNetBinaryClassifier(layers, optimizer=optim.SGD, lr=0.8, **options)
+    return lambda x, y, epochs: net.set_params(max_epochs=epochs).partial_fit(x, y.astype("float32"))
+
+
+def keras(features: int, **options: Any) -> Train:
+    os.environ["KERAS_BACKEND"] = "torch"  # Keras reads it when it is imported.
+    from keras import Input, Sequential, layers, optimizers
+
+    net = Sequential([Input((features,)), layers.Dense(32, "tanh"), layers.Dense(1, "sigmoid")])
+    net.compile(optimizers.SGD(0.8), "binary_crossentropy")
+    train = partial(net.fit, verbose=0, **options)
+    return lambda x, y, epochs: train(x, y[:, None], epochs=epochs)
+
+
+def main() -> None:
+    options = parse(__doc__)
+    x, y = load(options.root)
+    batch_size = options.batch_size or len(x)
+    epoch = -(-len(x) // batch_size)
+    library = {"sklearn": sklearn, "skorch": skorch, "keras": keras}[options.library]
+    train = library(x.shape[1], batch_size=batch_size, shuffle=batch_size < len(x))
+    train(x, y, max(1, options.first // epoch))
+    start = time.perf_counter()
+    train(x, y, (options.steps - options.first) // epoch)
+    SECONDS.write_text(str(time.perf_counter() - start))
+
+
+if __name__ == "__main__":
+    main()

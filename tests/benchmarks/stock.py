@@ -1,14 +1,12 @@
-"""The same work as the usual Lightning tutorial does it; with ``--loop``, the iterations alone are timed."""
+"""The same work as the usual Lightning tutorial does it."""
 
 import copy
-import time
 
 import torch
-import torch.utils.tensorboard  # which the logger imports when it first writes
-from arguments import parse
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from options import parse
 from raw import bce, build_net, draw, load
 from stopwatch import Stopwatch
 from torch import Tensor
@@ -23,66 +21,52 @@ class Classifier(LightningModule):
         self.net = build_net(num_features)
         self.history: dict[str, list[float]] = {"train_loss": [], "val_step": [], "val_loss": [], "val_accuracy": []}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
-
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         x, y = batch
-        loss = bce(y, self(x))
+        loss = bce(y, self.net(x))
         self.log("train_loss", loss, prog_bar=True)
         self.history["train_loss"].append(loss.item())
         return loss
 
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
         x, y = batch
-        y_hat = self(x)
+        y_hat = self.net(x)
         self.log("val_loss", bce(y, y_hat), prog_bar=True)
         self.log("val_accuracy", ((y_hat >= 0.5) == (y == 1)).float().mean(), prog_bar=True)
 
     def on_validation_epoch_end(self) -> None:
-        metrics = self.trainer.callback_metrics
         self.history["val_step"].append(self.trainer.global_step)
         for name in "val_loss", "val_accuracy":
-            self.history[name].append(metrics[name].item())
+            self.history[name].append(self.trainer.callback_metrics[name].item())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.8)
 
 
 def main() -> None:
-    options = parse(__doc__, "--loop")
+    options = parse(__doc__)
     torch.manual_seed(0)
     data = load(options.root)
-    train = TensorDataset(data.x_train, data.y_train)
-    val = TensorDataset(data.x_val, data.y_val)
-    train_loader = DataLoader(train, options.batch_size or len(train), shuffle=True)
-    val_loader = DataLoader(val, options.batch_size or len(val))
-    model = Classifier(data.x_train.shape[1])
+    train, val = (
+        DataLoader(TensorDataset(*rows), options.batch_size or len(rows[0]), shuffle=rows is data[0])
+        for rows in data[:2]
+    )
+    model = Classifier(data[0][0].shape[1])
     before = copy.deepcopy(model.net)
-    last = options.warmup + options.iterations
-    stopwatch = Stopwatch(options.warmup, last)
-    callbacks: list[Callback] = [stopwatch]
-    if options.validate_every:
-        callbacks.append(ModelCheckpoint(monitor="val_loss", save_last=True))
+    callbacks: list[Callback] = [Stopwatch(options.first, options.steps)] if options.first else []
     trainer = Trainer(
-        max_steps=last,
+        max_steps=options.steps,
         max_epochs=-1,
         accelerator="cpu",
-        val_check_interval=options.validate_every or None,
-        check_val_every_n_epoch=None if options.validate_every else 1,
-        limit_val_batches=None if options.validate_every else 0,
-        enable_checkpointing=bool(options.validate_every),
+        val_check_interval=options.interval,
+        check_val_every_n_epoch=None,
         log_every_n_steps=1,
         logger=TensorBoardLogger("."),
-        callbacks=callbacks,
+        callbacks=[*callbacks, ModelCheckpoint(monitor="val_loss", save_last=True)],
     )
-    start = time.perf_counter()
-    trainer.fit(model, train_loader, val_loader)
-    if options.loop:
-        print()  # ends the progress bar's line
-        print(stopwatch.seconds if options.warmup else time.perf_counter() - start)
-        return
-    draw(data, model.history, before, model.net)
+    trainer.fit(model, train, val)
+    if not options.first:
+        draw(data, model.history, before, model.net)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,32 @@
-"""When the clock of a Lightning run starts and stops."""
+"""The clock of a Lightning run, as a callback."""
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from options import SECONDS
 
 
 class Stopwatch(Callback):
-    """Takes the time from the end of one iteration to the end of a later one, counted from 1."""
+    """Writes the seconds from the end of one iteration to the end of a later one, counted from 1.
 
-    def __init__(self, first: int, last: int) -> None:
-        self.times: dict[int, float] = {first: 0.0, last: 0.0}
+    With a limit, the process may take that many bytes of private memory more from now on (Linux only). Files mapped for
+    reading do not count, as the kernel may drop their pages and read them again.
+    """
+
+    def __init__(self, first: int, last: int, limit: int | None = None) -> None:
+        self.first, self.last = first, last
+        if limit:
+            import resource
+
+            in_use = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            assert in_use
+            resource.setrlimit(resource.RLIMIT_DATA, (int(in_use[1]) * 1024 + limit,) * 2)
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        if trainer.global_step in self.times:
-            self.times[trainer.global_step] = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        first, last = self.times.values()
-        return last - first
+        if trainer.global_step == self.first:
+            self.start = time.perf_counter()
+        if trainer.global_step == self.last:
+            SECONDS.write_text(str(time.perf_counter() - self.start))
