@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,11 +30,7 @@ PEERS = ("sklearn", "skorch", "keras")
 ROW_BYTES = 4  # of each feature
 
 
-class Measured(NamedTuple):
-    """What a process took: the seconds of its clock, or all of them if it has none, and bytes of resident memory."""
-
-    seconds: float
-    peak: float
+Measured = tuple[float, float]  # seconds of a process, or of its clock if it has one, and bytes of resident memory
 
 
 class Work(NamedTuple):
@@ -55,96 +51,76 @@ class Work(NamedTuple):
     size: float = 0
 
 
-class Bench:
-    """What is measured.
+def write_data(scratch: Path, rows: int, features: int = 2) -> Path:
+    """Write two overlapping clouds, float32, so many of whose rows are in the training subset; once."""
+    root, each, rng = scratch / f"{rows}x{features}", round(rows / 1.2), np.random.default_rng(0)
+    if not root.exists():
+        root.mkdir()
+        for label in (0, 1):
+            clouds = rng.standard_normal((each, features), np.float32)
+            clouds[:, :2] += 2 * label - 1
+            np.save(root / f"class_{label}.npy", clouds)
+    return root
 
-    Args:
-        scratch: An empty folder, for data.
-        quick: Do less of everything, to see that all works.
+
+def clocked(names: Iterable[str], first: int, count: int, **options: object) -> dict[str, list[object]]:
+    """Return commands with options, of which each has a clock for a count of iterations after the first ones.
+
+    Unless they are told to validate at intervals, they do so in the end.
     """
+    last, commands = first + count, dict[str, list[object]]()
+    options = {"data_root": None, "data_batch_size": None, "trainer_val_check_interval": last, **options}
+    given = [part for name, value in options.items() if value for part in (f"--{name.replace('_', '.', 1)}", value)]
+    for name in names:
+        if name in ("fit", "study"):
+            start = [sys.executable, "-m", "project", name, "--allow-import", "stopwatch"]
+            clock = ["--trainer.callbacks+=stopwatch.Stopwatch", "--trainer.callbacks.first", first]
+            clock += ["--trainer.callbacks.last", last]
+        else:
+            start, clock = [sys.executable, HERE / f"{name}.py"], ["--first", first]
+            if name in PEERS:
+                start[1:] = [HERE / "peers.py", "--library", name]
+        commands[name] = [*start, "--trainer.max_steps", last, *given, *clock]
+    return commands
 
-    def __init__(self, scratch: Path, quick: bool) -> None:
-        self.scratch, self.quick = scratch, quick
 
-    def data(self, rows: int, features: int = 2) -> Path:
-        """Write two overlapping clouds, float32, so many of whose rows are in the training subset; once."""
-        root, each = self.scratch / f"{rows}x{features}", round(rows / 1.2)
-        if not root.exists():
-            root.mkdir()
-            rng = np.random.default_rng(0)
-            for label in (0, 1):
-                clouds = rng.standard_normal((each, features), np.float32)
-                clouds[:, :2] += 2 * label - 1
-                np.save(root / f"class_{label}.npy", clouds)
-        return root
+def works(scratch: Path, quick: bool) -> Iterator[Work]:
+    """Yield what is measured, in the order of the README's table; quick does less of everything."""
+    whole = {"fit": [sys.executable, "-m", "project", "fit"]}
+    whole |= {name: [sys.executable, HERE / f"{name}.py"] for name in ("raw", "stock")}
+    yield Work("a whole fit", whole, [("fit", "raw"), ("fit", "stock")])
 
-    def commands(
-        self,
-        names: tuple[str, ...],
-        first: int,
-        count: int,
-        root: Path | None = None,
-        batch_size: int | None = None,
-        interval: int | None = 20,
-    ) -> dict[str, list[object]]:
-        """Return commands whose clocks run for a count of iterations after the first ones, validating at intervals."""
-        last, commands = first + count, dict[str, list[object]]()
-        options = {"trainer.max_steps": last, "trainer.val_check_interval": interval or last}
-        options |= {"data.root": root, "data.batch_size": batch_size}
-        given = [part for name, value in options.items() if value for part in (f"--{name}", value)]
-        for name in names:
-            if name in ("fit", "study"):
-                start = [sys.executable, "-m", "project", name, "--allow-import", "stopwatch"]
-                clock = ["--trainer.callbacks+=stopwatch.Stopwatch", "--trainer.callbacks.first", first]
-                clock += ["--trainer.callbacks.last", last]
-            else:
-                start, clock = [sys.executable, HERE / f"{name}.py"], ["--first", first]
-                if name in PEERS:
-                    start[1:] = [HERE / "peers.py", "--library", name]
-            commands[name] = [*start, *given, *clock]
-        return commands
+    count, pairs = 200 if quick else 1000, [("fit", name) for name in ("raw", *PEERS)]
+    commands = clocked(("fit", "raw", *PEERS), 20, count, trainer_val_check_interval=20)
+    yield Work(f"{count} iterations", commands, pairs)
+    options = {"data_root": write_data(scratch, 100_000), "data_batch_size": 256, "trainer_val_check_interval": 20}
+    yield Work("10^5 rows in batches of 256", clocked(("fit", *PEERS), 391, 782, **options), pairs[1:])
 
-    def works(self) -> Iterator[Work]:
-        """Yield what is measured, in the order of the README's table."""
-        fit = [sys.executable, "-m", "project", "fit"]
-        scripts = {name: [sys.executable, HERE / f"{name}.py"] for name in ("raw", "stock")}
-        yield Work("a whole fit", {"fit": fit, **scripts}, [("fit", "raw"), ("fit", "stock")])
+    for features in (2, 16):
+        commands = clocked(("fit", "raw"), 5, 5 if quick else 20, data_root=write_data(scratch, 10**6, features))
+        yield Work(f"an iteration of 10^6 rows, j = {features}", commands, [("raw", "fit")])
+    counts, commands = {10**4: 200, 10**5: 50, 10**6: 10} | ({} if quick else {10**7: 3}), {}
+    for rows, count in counts.items():
+        (commands[f"{rows} rows"],) = clocked(["fit"], 2, count, data_root=write_data(scratch, rows)).values()
+    per = {f"{rows} rows": rows * count for rows, count in counts.items()}
+    yield Work("cost of a row", commands, list(zip(list(commands)[1:], commands, strict=False)), per)
 
-        names, count = ("fit", "raw", *PEERS), 200 if self.quick else 1000
-        pairs = [("fit", name) for name in names[1:]]
-        yield Work(f"{count} iterations", self.commands(names, 20, count), pairs)
-        batches = self.commands(("fit", *PEERS), 391, 782, self.data(100_000), 256)
-        yield Work("10^5 rows in batches of 256", batches, pairs[1:])
+    count, pairs = 100 if quick else 1000, [("study", "raw"), ("stock", "study"), ("sklearn", "study")]
+    for size in (None, 256):
+        options = {"data_batch_size": size, "trainer_val_check_interval": 20}
+        commands = clocked(("study", "raw", "stock", "sklearn"), 20, count, **options)
+        commands["study"] += ["--splits", 1, "--seeds", 50, "--model.lr", 0.8]  # of both losses
+        yield Work(f"a network of 100, batches of {size or 'all rows'}", commands, pairs, {"study": 100})
 
-        count = 5 if self.quick else 20
-        for features in (2, 16):
-            commands = self.commands(("fit", "raw"), 5, count, self.data(1_000_000, features), interval=None)
-            yield Work(f"an iteration of 10^6 rows, j = {features}", commands, [("raw", "fit")])
-        commands, per = {}, {}
-        for rows, count in {10**4: 200, 10**5: 50, 10**6: 10, 10**7: 3}.items():
-            if rows < 10**7 or not self.quick:
-                (commands[f"{rows} rows"],) = self.commands(("fit",), 2, count, self.data(rows), interval=None).values()
-                per[f"{rows} rows"] = rows * count
-        yield Work("cost of a row", commands, list(zip(list(commands)[1:], commands, strict=False)), per)
+    rows = 10**5 if quick else 6 * 10**6
+    commands = clocked(("fit", "raw"), 1, 1, data_root=write_data(scratch, rows))
+    (commands["base"],) = clocked(["fit"], 1, 1, data_root=write_data(scratch, 600)).values()
+    yield Work("peak memory", commands, [("fit", "data"), ("raw", "data")], size=rows / 0.6 * 2 * ROW_BYTES)
 
-        count, pairs = 100 if self.quick else 1000, [("study", "raw"), ("stock", "study"), ("sklearn", "study")]
-        for batch_size in (None, 256):
-            commands = self.commands(("study", "raw", "stock", "sklearn"), 20, count, batch_size=batch_size)
-            commands["study"] += ["--splits", 1, "--seeds", 50, "--model.lr", 0.8]  # of both losses
-            yield Work(f"a network of 100, batches of {batch_size or 'all rows'}", commands, pairs, {"study": 100})
-
-        rows = 10**5 if self.quick else 6 * 10**6
-        commands = self.commands(("fit", "raw"), 1, 1, self.data(rows), interval=None)
-        (commands["base"],) = self.commands(("fit",), 1, 1, self.data(600), interval=None).values()
-        yield Work("peak memory", commands, [("fit", "data"), ("raw", "data")], size=rows / 0.6 * 2 * ROW_BYTES)
-
-        rows = 10**6 if self.quick else 9_600_000
-        size, commands = (
-            round(rows / 0.6 * 16 * ROW_BYTES),
-            self.commands(("fit",), 2, 3, self.data(rows, 16), interval=None),
-        )
-        commands["limited"] = [*commands["fit"], "--trainer.callbacks.limit", size // 4]
-        yield Work(f"{size / 1e6:.0f} MB of data in a quarter of that", commands, [("limited", "fit")])
+    rows = 10**6 if quick else 9_600_000
+    size, commands = round(rows / 0.6 * 16 * ROW_BYTES), clocked(["fit"], 2, 3, data_root=write_data(scratch, rows, 16))
+    commands["limited"] = [*commands["fit"], "--trainer.callbacks.limit", size // 4]
+    yield Work(f"{size / 1e6:.0f} MB of data in a quarter of that", commands, [("limited", "fit")])
 
 
 def run(command: list[object], scratch: Path) -> Measured | str:
@@ -161,7 +137,7 @@ def run(command: list[object], scratch: Path) -> Measured | str:
             return f"status {process.returncode}: {output.read().strip().rpartition(chr(10))[2]}"
         clock = Path(folder) / SECONDS
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Measured(float(clock.read_text()) if clock.exists() else seconds, peak)
+        return (float(clock.read_text()) if clock.exists() else seconds), peak
 
 
 def measure(work: Work, scratch: Path, repeats: int) -> Iterator[list[str]]:
@@ -177,7 +153,7 @@ def measure(work: Work, scratch: Path, repeats: int) -> Iterator[list[str]]:
             else:
                 found[name].append(result)
     values = {
-        name: statistics.median(each.peak if work.size else each.seconds for each in measured) / work.per.get(name, 1)
+        name: statistics.median(peak if work.size else seconds for seconds, peak in measured) / work.per.get(name, 1)
         for name, measured in found.items()
         if measured
     }
@@ -201,7 +177,7 @@ def main() -> None:
     repeats = 1 if options.quick else options.repeats
     table = [["work", "compared", "ratio", "medians"], ["-"] * 4]
     with tempfile.TemporaryDirectory() as folder:
-        for work in Bench(Path(folder), options.quick).works():
+        for work in works(Path(folder), options.quick):
             if options.only in work.name:
                 table += measure(work, Path(folder), repeats)
     print(f"{os.cpu_count()} CPUs, median of {repeats}")

@@ -5,22 +5,13 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from options import SECONDS, parse
+from raw import load
 
-Train = Callable[[np.ndarray, np.ndarray, int], Any]  # features (N, j), labels (N,) and epochs
-
-
-def load(root: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return 60% of each class, standardized: float32 (N, j) and labels (N,)."""
-    arrays = [np.load(root / f"class_{label}.npy") for label in (0, 1)]
-    parts = [array[: len(array) - 2 * (len(array) // 5)] for array in arrays]
-    x = np.concatenate(parts)
-    mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
-    return ((x - mean) / std).astype(np.float32), np.repeat([0, 1], [len(part) for part in parts])
+Train = Callable[[np.ndarray, np.ndarray, int], Any]  # features (N, j), labels (N, 1) and epochs
 
 
 def sklearn(_: int, **options: Any) -> Train:
@@ -31,7 +22,7 @@ def sklearn(_: int, **options: Any) -> Train:
     plain = {"solver": "sgd", "momentum": 0, "alpha": 0, "learning_rate_init": 0.8}
     endless = {"tol": 0, "n_iter_no_change": 10**9, "warm_start": True}
     net = MLPClassifier((32,), "tanh", random_state=0, **plain, **endless, **options)
-    return lambda x, y, epochs: net.set_params(max_iter=epochs).fit(x, y)
+    return lambda x, y, epochs: net.set_params(max_iter=epochs).fit(x, y[:, 0])
 
 
 def skorch(features: int, batch_size: int, shuffle: bool) -> Train:
@@ -41,7 +32,7 @@ def skorch(features: int, batch_size: int, shuffle: bool) -> Train:
     layers = nn.Sequential(nn.Linear(features, 32), nn.Tanh(), nn.Linear(32, 1), nn.Flatten(0))
     options = {"batch_size": batch_size, "iterator_train__shuffle": shuffle, "train_split": None, "verbose": 0}
     net = NeuralNetBinaryClassifier(layers, optimizer=optim.SGD, lr=0.8, **options)
-    return lambda x, y, epochs: net.set_params(max_epochs=epochs).partial_fit(x, y.astype("float32"))
+    return lambda x, y, epochs: net.set_params(max_epochs=epochs).partial_fit(x, y[:, 0])
 
 
 def keras(features: int, **options: Any) -> Train:
@@ -51,12 +42,12 @@ def keras(features: int, **options: Any) -> Train:
     net = Sequential([Input((features,)), layers.Dense(32, "tanh"), layers.Dense(1, "sigmoid")])
     net.compile(optimizers.SGD(0.8), "binary_crossentropy")
     train = partial(net.fit, verbose=0, **options)
-    return lambda x, y, epochs: train(x, y[:, None], epochs=epochs)
+    return lambda x, y, epochs: train(x, y, epochs=epochs)
 
 
 def main() -> None:
     options = parse(__doc__)
-    x, y = load(options.root)
+    x, y = (rows.numpy() for rows in load(options.root)[0])
     batch_size = options.batch_size or len(x)
     epoch = -(-len(x) // batch_size)
     library = {"sklearn": sklearn, "skorch": skorch, "keras": keras}[options.library]
