@@ -1,4 +1,4 @@
-"""Which rows make iteration i, in which process, and in which pieces they are computed.
+"""The rows of each iteration, in pieces that are computed together.
 
 A *batch* is what one iteration (one optimizer step) averages over. It comes as a list of *pieces*; the mean loss of
 each piece carries the weight ``rows_in_piece / rows_in_batch``, so that the weighted gradients add up to the gradient
@@ -62,10 +62,7 @@ def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -
 class Iterations:
     """A run's iterations by their numbers, from 1, in sized passes that can stop and resume anywhere.
 
-    Args:
-        seed: fixes what an iteration is made of.
-        iterations: how many a pass has; the next pass goes on where it ended.
-        done: how many iterations of the run there were before.
+    A pass has so many iterations, of which some may be done; the next one goes on where it ended.
     """
 
     def __init__(self, seed: int, iterations: int, done: int = 0) -> None:
@@ -92,18 +89,10 @@ class Iterations:
 
 
 class TrainingBatches(Iterations):
-    """The batches of the run's iterations.
+    """The batches of the run's iterations, of 1 to subset.rows rows, cut into pieces.
 
     Each epoch takes every row once, in a fresh random order; its last batch is as short as the rows left over. The rows
     of iteration i are a pure function of (seed, i): there is no generator whose state could be lost.
-
-    Args:
-        subset: the training subset.
-        batch_size: rows per batch, 1 <= batch_size <= subset.rows.
-        piece_rows: rows computed together, >= 1.
-        seed: fixes the order of the rows.
-        iterations: how many batches a pass has.
-        done: how many iterations of the run there were before.
     """
 
     def __init__(
@@ -116,7 +105,6 @@ class TrainingBatches(Iterations):
         self._whole = subset.whole(piece_rows) if batch_size == subset.rows else None
 
     def batch(self, iteration: int) -> Batch:
-        """Return the batch of an iteration, counted from 1."""
         return self._whole or self.subset.batch(self.rows(iteration), self.piece_rows)
 
     def rows(self, iteration: int) -> Tensor:

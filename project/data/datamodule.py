@@ -1,6 +1,5 @@
 """Two class files as a LightningDataModule: loaded, split, and handed to the trainer in batches."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -71,8 +70,9 @@ class NpyDataModule(LightningDataModule):
         self.predict_file = None if predict is None else Path(predict).expanduser()
         self.batch_size, self.piece_rows = batch_size, piece_rows
         self.seed, self.split, self.balance, self.track_test = seed, split, balance, track_test
+        names = [given.split(",") if isinstance(given, str) else given for given in (feature_names, class_names)]
         known = (sample.FEATURE_NAMES, sample.CLASS_NAMES) if self.is_sample else (None, None)
-        self._feature_names, self._class_names = as_list(feature_names or known[0]), as_list(class_names or known[1])
+        self._feature_names, self._class_names = names[0] or known[0], names[1] or known[1]
         self._stores: dict[tuple[torch.device, int], Store] = {}
 
     def __repr__(self) -> str:
@@ -138,8 +138,7 @@ class NpyDataModule(LightningDataModule):
         self._check_names()
         # The sample's docstring tells that some of its rows stand in both classes.
         classes = ClassFiles(self.root, self.seed, self.balance, self.split == "groups", self.is_sample)
-        if self.batch_size is not None and self.batch_size > classes.rows["train"]:
-            most = classes.rows["train"]
+        if (self.batch_size or 1) > (most := classes.rows["train"]):
             raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {most}, the rows in train")
         return classes
 
@@ -149,17 +148,15 @@ class NpyDataModule(LightningDataModule):
 
     @cached_property
     def train(self) -> Subset:
-        """The raw training subset, read when it is asked for; training itself takes standardized rows."""
+        """The raw training subset, read when it is asked for, as the others; training itself takes standardized rows."""
         return self.classes.gather("train")
 
     @cached_property
     def val(self) -> Subset:
-        """The raw validation subset."""
         return self.classes.gather("val")
 
     @cached_property
     def test(self) -> Subset:
-        """The raw test subset."""
         return self.classes.gather("test")
 
     @property
@@ -178,12 +175,12 @@ class NpyDataModule(LightningDataModule):
     def train_dataloader(self) -> TrainingBatches:
         trainer, train = self.trainer, self._prepared("train")
         assert trainer is not None
-        batch_size = self.batch_size or train.rows
-        # If the trainer counts steps, the run is one pass: a pass for each iteration would cost more than the step.
-        iterations = trainer.max_steps if trainer.max_epochs == -1 else -(-train.rows // batch_size)
-        if trainer.max_epochs == -1 and any(config.interval == "epoch" for config in trainer.lr_scheduler_configs):
-            raise ValueError("lr_scheduler: its interval is an epoch, and a run of max_steps is one; need 'step'")
-        seed = torch.initial_seed()
+        batch_size, seed = self.batch_size or train.rows, torch.initial_seed()
+        iterations = -(-train.rows // batch_size)
+        if trainer.max_epochs == -1:  # The run is one pass: one for each iteration would cost more than the step.
+            iterations = trainer.max_steps
+            if any(config.interval == "epoch" for config in trainer.lr_scheduler_configs):
+                raise ValueError("lr_scheduler: its interval is an epoch, and a run of max_steps is one; need 'step'")
         return TrainingBatches(train, batch_size, self.piece_rows, seed, iterations, trainer.global_step)
 
     def val_dataloader(self) -> list[Loader]:
@@ -220,10 +217,3 @@ class NpyDataModule(LightningDataModule):
     def _bytes(self, trainer: Trainer) -> int:
         """How large this process's share of all subsets is, features and labels."""
         return sum(self.classes.rows.values()) * (self.classes.num_features + 1) * FLOAT_BYTES // trainer.world_size
-
-
-def as_list(names: Sequence[str] | None) -> list[str] | None:
-    """Return names, which may come as in "F1,F2", one by one."""
-    if names is None:
-        return None
-    return names.split(",") if isinstance(names, str) else list(names)

@@ -63,27 +63,29 @@ def moments_of(loader: Any, device: torch.device, check_width: Callable[[Tensor]
 def warn_of_lost_digits(array: ArrayFile, moments: Moments) -> None:
     """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
     if array.dtype.kind == "f":
-        lost = (moments.std > 0) & (moments.std <= moments.mean.abs() * float(np.finfo(array.dtype.name).eps))
-        if numbers := torch.nonzero(lost)[:, 0].tolist():
+        distance = moments.mean.abs() * float(np.finfo(array.dtype.name).eps)
+        if numbers := places((moments.std > 0) & (moments.std <= distance)):
             what = f"{name_columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
-            _warn(f"{array.path}: {what}; subtract it before saving")
+            warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
 
 
-def tell_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequence[str] | None) -> None:
+def warn_of_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequence[str] | None) -> None:
     """Warn of training features, of mean and deviation (j,), that are constant, or that suffer from being taken raw."""
-    constant = torch.nonzero(std == 0)[:, 0].tolist()
-    if standardize:
-        if constant:
-            verb, names = "is" if len(constant) == 1 else "are", names or [f"feature {i + 1}" for i in range(len(std))]
-            known_as = f"(in figures: {join_words([names[i] for i in constant])})"
-            _warn(f"{name_columns(constant)} {verb} constant; standardized to 0 {known_as}")
-        return
-    if lost := torch.nonzero((std > 0) & (std <= FEW_DIGITS * mean.abs()))[:, 0].tolist():
-        what = f"{name_columns(lost)}: float32 has few digits for what varies about so large a mean"
-        _warn(f"{what}; use --model.standardize true")
-    if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
-        _warn(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
+    constant, messages = places(std == 0), list[str]()
+    if standardize and constant:
+        verb, names = "is" if len(constant) == 1 else "are", names or [f"feature {i + 1}" for i in range(len(std))]
+        known_as = f"(in figures: {join_words([names[i] for i in constant])})"
+        messages.append(f"{name_columns(constant)} {verb} constant; standardized to 0 {known_as}")
+    elif not standardize:
+        if lost := places((std > 0) & (std <= FEW_DIGITS * mean.abs())):
+            what = f"{name_columns(lost)}: float32 has few digits for what varies about so large a mean"
+            messages.append(f"{what}; use --model.standardize true")
+        if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
+            messages.append(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
+    for message in messages:
+        warnings.warn(message, InputWarning, stacklevel=2)
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, InputWarning, stacklevel=3)
+def places(condition: Tensor) -> list[int]:
+    """Return where a condition, bool (j,), holds."""
+    return condition.nonzero()[:, 0].tolist()

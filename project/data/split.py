@@ -26,19 +26,13 @@ Balance = Literal["error", "downsample"]
 
 
 def split_rows(root: Path, sizes: list[int], seed: int, balance: Balance) -> list[Assignment]:
-    """Split the rows of class 0 and of class 1 one by one, as many of either.
-
-    Args:
-        root: the folder, to be named in messages.
-        sizes: how many rows there are of either class.
-        seed: fixes the split, with the sizes; any integer >= 0.
-        balance: whether to refuse classes of different sizes, or to drop rows of the larger.
+    """Split so many rows of class 0 and of class 1 one by one; messages name the folder.
 
     Returns:
         TRAIN, VAL, TEST or DROPPED for each row of class 0 and of class 1, uint8 (N,) each.
 
     Raises:
-        InputError: if the sizes give no such split.
+        InputError: if the sizes give no split, each subset of which is half class 0.
     """
     keep, surplus = min(sizes), max(sizes) - min(sizes)
     if surplus and balance == "error":
@@ -57,13 +51,12 @@ def split_rows(root: Path, sizes: list[int], seed: int, balance: Balance) -> lis
 def split(rows: int, keep: int, seed: int, class_index: int) -> Assignment:
     """Deal the rows of one class into train, validation and test, 60/20/20.
 
-    Shuffling the assignment instead of the rows costs one byte a row.
+    Shuffling the assignment instead of the rows costs one byte a row. The classes are shuffled independently.
 
     Args:
         rows: number of rows N of the class, N >= 5.
         keep: how many of them to use, 5 <= keep <= rows; the others are DROPPED.
-        seed: fixes the split, with rows, keep and class_index; any integer >= 0.
-        class_index: 0 or 1; the classes are shuffled independently of each other.
+        seed: fixes the split, with rows, keep and class_index, 0 or 1; any integer >= 0.
 
     Returns:
         (N,) uint8: with k = keep // 5, k rows are VAL, k are TEST and keep - 2 k are TRAIN.

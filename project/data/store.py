@@ -44,10 +44,7 @@ class Store(NamedTuple):
 
 
 def choose(size: int, device: torch.device, processes: int, scratch: Path) -> Store:
-    """Return where so many bytes of rows go: to the device, else to main memory, else to scratch files in a folder.
-
-    As many processes keep as much in the same main memory.
-    """
+    """Return where so many bytes of each process's rows go: to the device, to main memory, or to files in a folder."""
     if device.type == "meta" or (device.type == "cuda" and size <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]):
         return Store(device)
     return Store(torch.device("cpu"), None if size <= MEMORY_SHARE * free_memory() / processes else scratch)

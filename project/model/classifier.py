@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, distributed
 
 from project.data.batches import Piece
-from project.data.scales import moments_of, tell_odd_scales
+from project.data.scales import moments_of, warn_of_odd_scales
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import NETWORKS, evaluating
 from project.model.pieces import BatchMean
@@ -116,7 +116,7 @@ class BinaryClassifier(LightningModule):
     def standardize_by(self, mean: Tensor, std: Tensor) -> None:
         """Scale features from now on by their mean and deviation, (j,) each, and warn of what is odd about them."""
         self.standardization.check(mean[None])
-        tell_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
+        warn_of_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
         self.standardization.take(mean, std)
 
     def configure_optimizers(self) -> Any:

@@ -12,6 +12,6 @@ the other, so a straight line cannot part them; 12 points occur in both, so noth
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-FEATURE_NAMES = ("F1 (Hz)", "F2 (Hz)")
-CLASS_NAMES = ("peripheral vowel", "central vowel")
+FEATURE_NAMES = ["F1 (Hz)", "F2 (Hz)"]
+CLASS_NAMES = ["peripheral vowel", "central vowel"]
 GROUP_NAME = "speakers"
