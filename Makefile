@@ -23,7 +23,7 @@ checks: .venv/installed-test
 campaign: .venv/installed-test
 	$(BIN)/python -m tests.campaigns
 
-# Side by side with a hand-written loop, the usual Lightning tutorial and, where it is installed, scikit-learn
+# Beside a loop by hand, the usual Lightning tutorial and, where they are installed, scikit-learn, skorch and Keras
 bench: .venv/installed-test
 	$(BIN)/python -m tests.benchmarks
 
