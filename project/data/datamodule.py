@@ -148,7 +148,7 @@ class NpyDataModule(LightningDataModule):
 
     @cached_property
     def train(self) -> Subset:
-        """The raw training subset, read when it is asked for, as the others; training itself takes standardized rows."""
+        """The raw training subset, read when it is asked for; training itself takes standardized rows."""
         return self.classes.gather("train")
 
     @cached_property

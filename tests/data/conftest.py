@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("data", deadline=None)
+settings.register_profile("data", deadline=None, max_examples=50)
 settings.load_profile("data")
 
 
