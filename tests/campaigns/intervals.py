@@ -1,4 +1,4 @@
-"""How often a study's interval leaves out 0 where nothing differs, and how often the naive one does.
+"""Counts of how often a study's interval leaves out 0 where nothing differs, and how often the naive one does.
 
 Two kinds of pairs that do not differ: the same loss from other initial weights, on the sample's own splits; and, on new
 data for each pair, two options that each see one of two equally good features, so that one is better on the data at
@@ -7,19 +7,19 @@ hand and neither is on others. An interval that holds in 95 of 100 studies leave
 python -m tests.campaigns.intervals --pairs 1000 --splits 20 --seeds 20 --steps 1000 --rows 50
 """
 
-import csv
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import chdir, redirect_stdout
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from project.__main__ import main as project_main
-from project.data.split import TEST, TRAIN, split
+from project.commands.trainer import make_trainer
+from project.data.split import SUBSETS, split
 from project.evaluation.differences import corrected
+from project.model import BinaryClassifier
+from project.model.loss import METRICS
+from project.study.classifiers import Classifiers
+from project.study.splits import Splits
+from project.study.stack import TEST
 from tests.campaigns.summary import Summary, main
 
 Numbers = npt.NDArray[np.float64]
@@ -29,20 +29,16 @@ MOST = 0.07  # false alarms
 
 def accuracies(splits: int, seeds: int, steps: int) -> Numbers:
     """Return the test accuracy, (splits, seeds), of networks on the sample that differ in split and seed alone."""
-    options = ["--compare", "model.loss", "--model.loss", "bce", "--model.lr", "0.8", "--name", "study"]
-    counts = ["--splits", str(splits), "--seeds", str(seeds), "--trainer.max_steps", str(steps)]
-    found = np.full((splits, seeds), np.nan)
-    with tempfile.TemporaryDirectory() as folder, chdir(folder), open(os.devnull, "w") as nowhere:
-        with redirect_stdout(nowhere):
-            assert project_main(["study", *options, *counts]) == 0
-        for row in csv.DictReader(Path("lightning_logs/study/networks.csv").read_text().splitlines()):
-            if row["activation"] == "tanh":
-                found[int(row["split"]), int(row["seed"]) % seeds] = float(row["test_accuracy"])
+    values = dict(BinaryClassifier(num_features=2).hparams)
+    counts = {"splits": splits, "seeds": seeds}
+    model = Classifiers(values.pop("num_features"), values=values, compare="activation", choose="lr", **counts)
+    make_trainer(max_steps=steps, accelerator="cpu", logger=False).fit(model, datamodule=Splits(splits))
+    found: Numbers = model.curves[-1][TEST, list(METRICS).index("accuracy")].numpy().reshape(splits, seeds)
     assert np.isfinite(found).all()
     return found
 
 
-def of_seeds(found: Numbers, pairs: int) -> Iterator[tuple[Numbers, int, int]]:
+def draw_seeds(found: Numbers, pairs: int) -> Iterator[tuple[Numbers, int, int]]:
     """Yield differences, in ten random splits, of three random seeds and three others, with the rows of test and train.
 
     Each split has seeds of its own, as in a study.
@@ -53,7 +49,7 @@ def of_seeds(found: Numbers, pairs: int) -> Iterator[tuple[Numbers, int, int]]:
         yield splits[:, :SEEDS].mean(1) - splits[:, SEEDS : 2 * SEEDS].mean(1), 304, 912
 
 
-def of_features(rows: int, pairs: int) -> Iterator[tuple[Numbers, int, int]]:
+def draw_features(rows: int, pairs: int) -> Iterator[tuple[Numbers, int, int]]:
     """Yield differences in ten splits of new data between the better thresholds of one feature and of another one."""
     rng = np.random.default_rng(0)
     for _ in range(pairs):
@@ -62,8 +58,8 @@ def of_features(rows: int, pairs: int) -> Iterator[tuple[Numbers, int, int]]:
         for seed in range(STUDIED):
             dealt = [split(rows, rows, seed, label) for label in (0, 1)]
             train, test = (
-                np.stack([of[each == subset] for of, each in zip(classes, dealt, strict=True)])
-                for subset in (TRAIN, TEST)
+                np.stack([features[each == subset] for features, each in zip(classes, dealt, strict=True)])
+                for subset in (SUBSETS["train"], SUBSETS["test"])
             )
             above = test >= train.mean((0, 1))
             right = (above[1].mean(0) + 1 - above[0].mean(0)) / 2
@@ -75,11 +71,12 @@ def run(pairs: int, splits: int, seeds: int, steps: int, rows: int, seconds: flo
     """Count false alarms of either kind of pairs; time is not bounded, but by the numbers."""
     del seconds
     summary = Summary("intervals of pairs that do not differ")
-    kinds = {"other seeds": of_seeds(accuracies(splits, seeds, steps), pairs), "other data": of_features(rows, pairs)}
+    found = accuracies(splits, seeds, steps)
+    kinds = {"other seeds": draw_seeds(found, pairs), "other data": draw_features(rows, pairs)}
     for name, studies in kinds.items():
-        found = [corrected(*study) for study in studies]
-        alarms = sum(not each.low <= 0 <= each.high for each in found)
-        naive = sum(not each.naive_low <= 0 <= each.naive_high for each in found)
+        differences = [corrected(*study) for study in studies]
+        alarms = sum(not each.low <= 0 <= each.high for each in differences)
+        naive = sum(not each.naive_low <= 0 <= each.naive_high for each in differences)
         summary.counts[f"of {pairs} pairs ({name}) leave out 0, {naive} naive ones do"] = alarms
         if alarms > MOST * pairs:
             summary.failures.append(f"{name}: {alarms} of {pairs} pairs")
