@@ -20,23 +20,14 @@ LINE = "decision boundary (0.5)"
 
 
 class Scene(NamedTuple):
-    """What is the same under all answers: the grid where they are asked for, and what is drawn over them.
+    """What is the same under all answers: the grid where they are asked for, and what is drawn over them."""
 
-    Args:
-        axes: the grid's places along the one feature, (1, n), or across and upwards, (2, n).
-        opacity: of the colours, (n, n) in [0, 1]: the farther from the training rows, the paler; (0, 0) of one feature.
-        shown: by the name of a subset, where its rows are seen; they are filled dots in the first, hollow in others.
-        axis_names: what is across, and upwards.
-        class_names: of class 0 and class 1.
-        note: stands above.
-    """
-
-    axes: Numbers
-    opacity: Numbers
-    shown: Mapping[str, Classes]
-    axis_names: Sequence[str]
+    axes: Numbers  # places along the one feature, (1, n), or across and upwards, (2, n)
+    opacity: Numbers  # of colours, (n, n) in [0, 1]: the farther from training rows, the paler; (0, 0) of one feature
+    shown: Mapping[str, Classes]  # by the name of a subset; the first one's rows are filled dots, others' hollow
+    axis_names: Sequence[str]  # across, and upwards
     class_names: Sequence[str]
-    note: str
+    note: str  # stands above
 
     @property
     def is_plane(self) -> bool:

@@ -35,12 +35,10 @@ def plain(option: Any) -> str:
 
 
 def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], lines: Mapping[str, float]) -> Figure:
-    """Draw what was measured in the course of training, with a band over splits.
+    """Draw what was measured after some iterations, (V,), with a band over splits, and lines at levels by their names.
 
-    Args:
-        steps: (V,) iterations.
-        bands: by the panel's title, by the name of what is compared, (4, V): mean, 10, 50 and 90 % points of splits.
-        lines: levels by their names, drawn in each panel.
+    The bands are, by the panel's title, by the name of what is compared, the mean and the 10, 50 and 90 % points of
+    splits, (4, V).
     """
     figure, axes = new_figure(1, len(bands), sharey=True)
     for ax, (title, compared) in zip(axes, bands.items(), strict=True):

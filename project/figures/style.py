@@ -24,9 +24,6 @@ PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "
 # dashes tell them apart.
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", "-.")
-
-FRAME, LAST_FRAME = 500, 2000  # milliseconds that a picture of a GIF file is shown
-
 Numbers = npt.NDArray[np.float32 | np.float64]
 Classes = Sequence[Numbers]  # of class 0 and class 1, where their rows are seen: (N, 1) or (N, 2)
 Names = Sequence[str]
@@ -114,7 +111,8 @@ def encode_png(picture: Image.Image) -> bytes:
 
 def encode_gif(pictures: Sequence[Image.Image]) -> bytes:
     """Encode reduced pictures as a GIF file that shows each for a while, the last one longer, and begins again."""
-    (first, *others), times, buffer = pictures, [FRAME] * (len(pictures) - 1) + [LAST_FRAME], io.BytesIO()
+    (first, *others), buffer = pictures, io.BytesIO()
+    times = [*(500 for _ in others), 2000]  # milliseconds
     first.save(buffer, "gif", save_all=True, append_images=others, duration=times, loop=0, optimize=False)
     return buffer.getvalue()
 

@@ -30,8 +30,7 @@ def draw_scatter(run: RunFolder) -> Figure:
     data = run.data()
     dots, names = data.classes.dots.values(), data.feature_names
     classes = [np.concatenate([subset[label] for subset in dots]) for label in (0, 1)]
-    many = len(names) > 2
-    plane = component_plane(np.concatenate(classes), names) if many else feature_plane(classes[0][0], names)
+    plane = component_plane(np.concatenate(classes), names) if len(names) > 2 else feature_plane(classes[0][0], names)
     seen = [plane.locate(rows) for rows in classes]
     return scatter_figure(seen, sum(data.classes.rows.values()), plane.names, data.class_names, len(names))
 
@@ -52,10 +51,10 @@ def data_name(run: RunFolder) -> str:
 
 
 def draw_boundary(run: RunFolder) -> Figure:
-    return boundary_figure(*ask_models(run, before_and_after(run)))
+    return boundary_figure(*ask_models(run, initial_and_final(run)))
 
 
-def before_and_after(run: RunFolder) -> dict[str, BinaryClassifier]:
+def initial_and_final(run: RunFolder) -> dict[str, BinaryClassifier]:
     """Return the model before training and as it is now, by what their panels are called."""
     contents = run.checkpoint()
     before, after = rebuild(contents, run.kind, contents["initial"]), rebuild(contents, run.kind)
@@ -64,7 +63,7 @@ def before_and_after(run: RunFolder) -> dict[str, BinaryClassifier]:
 
 def draw_hidden(run: RunFolder) -> Figure:
     """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
-    models = {f"hidden units {title}": model for title, model in before_and_after(run).items()}
+    models = {f"hidden units {title}": model for title, model in initial_and_final(run).items()}
     figure = boundary_figure(*ask_models(run, models, ("train",)))
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     for ax, model in zip(figure.axes, models.values(), strict=False):
@@ -96,21 +95,14 @@ class Recipe(NamedTuple):
 
 
 PLANE = "the probability of class 1 over a plane of the features"
+BOTH = f"{PLANE}, before and after training, with"
 # A line here, and its function, is all that a figure needs to be drawn by fit and plot, and shown in the report.
 FIGURES = {
     "scatter": Recipe(draw_scatter, "all rows of every subset, coloured and marked by class"),
     "loss": Recipe(draw_losses, "the training loss of each iteration and the validation loss, the lowest marked"),
     "accuracy": Recipe(draw_accuracy, "the validation accuracy in the course of training, against guessing at 0.5"),
-    "boundary": Recipe(
-        draw_boundary,
-        f"{PLANE}, before and after training, with the rows of the training and validation subsets; pale where no "
-        "training row is near",
-    ),
-    "hidden": Recipe(
-        draw_hidden,
-        f"{PLANE}, before and after training, with the line where each hidden unit changes sides, the darker the more "
-        "it weighs",
-    ),
+    "boundary": Recipe(draw_boundary, f"{BOTH} training and validation rows; pale where no training row is near"),
+    "hidden": Recipe(draw_hidden, f"{BOTH} lines where hidden units change sides, the darker the more they weigh"),
 }
 # The same for a test, whose figures are named after its file, test.json or test-best.json.
 TEST_FIGURES = {
@@ -129,9 +121,9 @@ def figure_drawers(run: RunFolder) -> dict[str, Callable[[], Figure]]:
     except InputError:
         weights = {}
     hidden, output = (weights.get(f"net.{name}.weight", torch.empty(0)).shape for name in ("hidden", "output"))
-    has_lines = hidden[1:] == (2,) and output == (1, hidden[0])
-    names = [name for name in FIGURES if has_lines or name != "hidden"]
-    drawers: dict[str, Callable[[], Figure]] = {name: partial(FIGURES[name].draw, run) for name in names}
+    drawers: dict[str, Callable[[], Figure]] = {name: partial(recipe.draw, run) for name, recipe in FIGURES.items()}
+    if hidden[1:] != (2,) or output != (1, hidden[0]):
+        del drawers["hidden"]
     for test in run.tests:
         for name, recipe in TEST_FIGURES.items():
             drawers[test + name] = partial(recipe.draw, run, tested_checkpoint(test))
@@ -155,9 +147,8 @@ def draw_film(run: RunFolder) -> dict[int, Image.Image]:
     if not contents.get("snapshots"):
         return {}
     models = snapshots(contents, run.kind)
-    panels, scene = ask_models(
-        run, {f"after {step} iterations" if step else "before training": model for step, model in models.items()}
-    )
+    titled = {f"after {step} iterations" if step else "before training": model for step, model in models.items()}
+    panels, scene = ask_models(run, titled)
     criterion = contents["hyper_parameters"]["loss"]
     pictures = film_pictures(panels, scene, list(models), run.history(), criterion, data_name(run))
     return dict(zip(models, pictures, strict=True))

@@ -25,14 +25,10 @@ MOST_CELLS = 2**22  # of a layer that are there at once
 def ask_models(
     run: RunFolder, models: Mapping[str, BinaryClassifier], subsets: Sequence[str] = ("train", "val")
 ) -> tuple[dict[str, Numbers], Scene]:
-    """Ask models, by the titles of their panels, in one plane, and lay the scene of their answers.
+    """Return by their panels' titles what models answer in one plane, and their scene, with rows of some subsets.
 
     Of more than two features the plane is what the group ``figures`` in the run's config says; the best one is that of
-    the last model.
-
-    Returns:
-        By title the probability of class 1 at each of the scene's places, and the scene, with rows of some subsets. Of
-        more than two features a title says at which share of the training dots the colour is the model's answer.
+    the last model. Then a title says at which share of the training dots the colour is the model's answer.
     """
     data, final, panels = run.data(), list(models.values())[-1], dict[str, Numbers]()
     train, names = np.concatenate(data.classes.dots["train"]), data.feature_names

@@ -18,7 +18,7 @@ LABELS = np.repeat([0.0, 1.0], 6)
 PROBABILITIES = np.array([0.02, 0.12, 0.14, 0.32, 0.44, 0.88, 0.12, 0.5, 0.74, 0.92, 0.94, 1.0])
 
 
-def drawn(probabilities: Numbers) -> Figure:
+def draw(probabilities: Numbers) -> Figure:
     draw_panels(figure := evaluation_figure(LABELS, probabilities, None, CLASSES, "12 test rows"))
     return figure
 
@@ -29,7 +29,7 @@ def texts(figure: Figure, axis: int = 0) -> list[str]:
 
 def test_the_figure_of_a_test_by_hand() -> None:
     """Of six rows a class: one of class 0 at 0.88, one of class 1 at 0.12, and one at 0.5, which speaks for class 1."""
-    figure = drawn(PROBABILITIES)
+    figure = draw(PROBABILITIES)
     assert figure.get_suptitle() == "12 test rows"
     matrix, curve, reliability, histogram = figure.axes
     assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in (5, 1, 1, 5)]
@@ -63,7 +63,7 @@ def test_a_row_without_an_answer_is_a_wrong_one(lost: Sequence[int], counts: lis
     """In the matrix's shares, which then are those of the table; the title says so, and all else is of the others."""
     probabilities = PROBABILITIES.copy()
     probabilities[list(lost)] = np.nan
-    figure = drawn(probabilities)
+    figure = draw(probabilities)
     assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
     assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
     (roc, *others), there = figure.axes[1].lines, ~np.isnan(probabilities)

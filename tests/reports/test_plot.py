@@ -17,8 +17,8 @@ from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule, classes
 from project.errors import InputError
-from project.figures.boundary import Classes, Grid, Scene, nearness
-from project.figures.style import Numbers, to_pixels
+from project.figures.boundary import Scene, lay_scene
+from project.figures.style import Classes, Numbers, to_file
 from project.model import BinaryClassifier
 from project.runs.checkpoint import snapshots
 from tests.commands.test_interruption import signal_at
@@ -33,24 +33,20 @@ def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
     return {name: (run.figures / f"{name}.{form}").read_bytes() for name in NAMES}
 
 
-@pytest.mark.parametrize("name", ["bce", "minibatch", "notebook"])
+@pytest.mark.parametrize("name", ["bce", "minibatch"])
 def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """So does Python, where a run also gives its parts; the settings of a user change no pixel."""
+    """So does Python; the settings of a user change no pixel."""
     drawn = pictures(run := Run(name))
     film = (run.figures / "boundary.gif").read_bytes()
     shutil.rmtree(run.figures)
     with mpl.rc_context(ODD):
         assert main(["plot", name]) == 0
         for figure, data in drawn.items():
-            np.testing.assert_array_equal(to_pixels(run.figure(figure)), Image.open(io.BytesIO(data)))
+            assert to_file(run.figure(figure), "png") == data
     assert pictures(run) == drawn
     assert (run.figures / "boundary.gif").read_bytes() == film
     written = [*(run.figures / f"{name}.png" for name in NAMES), run.figures / "boundary.gif", run.path / "report.html"]
     assert capsys.readouterr().out == "".join(f"written: {path}\n" for path in written)
-    test = run.data().test
-    with torch.no_grad():
-        right = (run.model()(test.features) >= 0.5) == test.labels
-    assert right.double().mean().item() == pytest.approx(run.history()["test_accuracy"][-1])
     with pytest.raises(ValueError, match="no such figure; need one of scatter, loss"):
         run.figure("confusion")
 
@@ -80,18 +76,14 @@ def test_a_network_of_very_many_parameters_has_no_film(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
-@pytest.mark.parametrize(("dpi", "width"), [(100, None), (50, 3.2)])
-def test_files_have_the_size_asked_for(form: str, dpi: int, width: float | None) -> None:
+def test_files_have_the_size_asked_for(form: str) -> None:
     """A figure keeps its shape, of which some have two panels; a point of an svg or pdf is a 72nd of an inch."""
-    options = ["--dpi", str(dpi), "--width", str(width)] if width else []
-    assert main(["plot", *options, "--format", form]) == 0
+    assert main(["plot", "--dpi", "50", "--width", "3.2", "--format", form]) == 0
     pattern = rb'width="([\d.]+)pt" height="([\d.]+)pt"' if form == "svg" else rb"MediaBox \[ 0 0 (\S+) (\S+) "
     for name, data in pictures(Run("bce"), form).items():
-        double = name in ("boundary", "hidden")
-        across = width or (12.8 if double else 6.4)
-        inches = across, across * (0.375 if double else 0.75)
+        inches = 3.2, 1.2 if name in ("boundary", "hidden") else 2.4
         if form == "png":
-            assert Image.open(io.BytesIO(data)).size == tuple(int(side * dpi + 1e-9) for side in inches)
+            assert Image.open(io.BytesIO(data)).size == tuple(round(50 * side) for side in inches)
         else:
             assert [float(side) / 72 for side in re.findall(pattern, data)[0]] == pytest.approx(inches)
         assert len(data) < 1_000_000
@@ -125,44 +117,39 @@ def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkey
     """Each in its class and subset; and the title says so."""
     monkeypatch.setattr(classes, "MOST_DOTS", most)
     (data := NpyDataModule(blobs)).setup("fit")
-    shown = {(name, label): rows for name, parts in data.classes.dots.items() for label, rows in enumerate(parts)}
-    for (name, label), rows in shown.items():
-        subset = getattr(data, name)
-        expected = subset.features.numpy()[subset.labels[:, 0].numpy() == label]
-        assert set(map(tuple, rows.astype(np.float32))) <= set(map(tuple, expected))
-    assert (len(shown), sum(map(len, shown.values()))) == (6, min(most, 100))
-    run, some = Run("bce", data=data), sum(len(rows) for (name, _), rows in shown.items() if name != "test")
+    for name, parts in data.classes.dots.items():
+        for rows, expected in zip(parts, rows_by_class(data, name), strict=True):
+            assert set(map(tuple, rows.astype(np.float32))) <= set(map(tuple, expected))
+    counts = {name: sum(map(len, parts)) for name, parts in data.classes.dots.items()}
+    assert (len(counts), sum(counts.values())) == (3, min(most, 100))
+    run = Run("bce", data=data)
     titles = run.figure("scatter").axes[0].get_title(), run.figure("boundary").get_suptitle()
-    notes = "10 of 100 datapoints, at random", f"{some} of 80 datapoints, at random"
-    assert titles == (notes if most == 10 else ("All datapoints", ""))
+    some = f"{counts['train'] + counts['val']} of 80 datapoints, at random"
+    assert titles == (("10 of 100 datapoints, at random", some) if most == 10 else ("All datapoints", ""))
+
+
+def rows_by_class(data: NpyDataModule, name: str) -> list[Numbers]:
+    subset = getattr(data, name)
+    return [subset.features.numpy()[subset.labels[:, 0].numpy() == label] for label in (0, 1)]
 
 
 def test_only_the_figure_of_a_test_shows_test_rows(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the pictures of the boundary, of hidden units and of the film that fit draws; they have all other rows."""
-    drawn, vouching = list[Mapping[str, Classes]](), list[Numbers]()
+    drawn = list[tuple[Numbers, Mapping[str, Classes]]]()
 
-    def scene(where: Grid, shown: Mapping[str, Classes], *others: Any) -> Scene:
-        drawn.append(shown)
-        return Scene(where, shown, *others)
+    def lay(train: Numbers, shown: Mapping[str, Classes], *others: Any) -> Scene:
+        drawn.append((train, shown))
+        return lay_scene(train, shown, *others)
 
-    def near(where: Grid, train: Numbers) -> Numbers | None:
-        vouching.append(train)
-        return nearness(where, train)
-
-    monkeypatch.setattr("project.reports.view.Scene", scene)
-    monkeypatch.setattr("project.reports.view.nearness", near)
+    monkeypatch.setattr("project.reports.view.lay_scene", lay)
     assert main(["fit", "--name", "run", "--data.root", str(blobs), "--trainer.max_steps", "80"]) == 0
     assert (len(drawn), main(["test"]), len(drawn)) == (3, 0, 4)
-    data = Run("run").data()
-    rows, labels = data.train.features, data.train.labels[:, 0]
-    vouchers = torch.cat([rows[labels == 0], rows[labels == 1]])
-    for i, (shown, train) in enumerate(zip(drawn, vouching, strict=True)):
-        assert list(shown) == [["training", "validation"], ["training"], ["training", "validation"], ["test"]][i]
-        np.testing.assert_array_equal(train.astype(np.float32), vouchers)
+    data, both = Run("run").data(), {"training": "train", "validation": "val"}
+    for (train, shown), subsets in zip(drawn, (both, {"training": "train"}, both, {"test": "test"}), strict=True):
+        np.testing.assert_array_equal(train.astype(np.float32), np.concatenate(rows_by_class(data, "train")))
+        assert list(shown) == list(subsets)
         for name, parts in shown.items():
-            subset = {"training": data.train, "validation": data.val, "test": data.test}[name]
-            for label, rows in enumerate(parts):
-                expected = subset.features[subset.labels[:, 0] == label]
+            for rows, expected in zip(parts, rows_by_class(data, subsets[name]), strict=True):
                 np.testing.assert_array_equal(rows.astype(np.float32), expected)
 
 
@@ -193,13 +180,11 @@ def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(f"project.reports.plot.{name}", lambda *_: 1 / 0)
+        patch.setattr(f"project.reports.plot.{name}_figure", lambda *_: 1 / 0)
         assert main(["fit", "--name", "run", "--trainer.max_steps", "30"]) == 0
     stderr, run = capsys.readouterr().err, Run("run")
-    assert stderr.startswith(
-        f"warning: {name} was not drawn (division by zero); try again later with: python -m project "
-    )
-    assert stderr.count("\n") == 1
+    advice = "try again later with: python -m project plot "
+    assert re.fullmatch(rf"warning: {name} was not drawn \(division by zero\); {advice}\S+\n", stderr)
     assert (run.checkpoint()["global_step"], run.table.rows) == (30, 30)
     assert not (run.figures / f"{name}.png").exists()
     assert (main(stderr.split()[-2:]), len(pictures(run))) == (0, len(NAMES))

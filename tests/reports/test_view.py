@@ -22,6 +22,7 @@ from project.reports import plot, view
 from tests.figures.drawing import draw_panels
 from tests.figures.test_plane import NAMES, Array, cloud
 
+LONG, ODD = ["c" * 200, "_" + "word " * 40], [r"$5, or \frac{ $x_1$ ^", "__\ntwo"]
 WANTED = ("features", "components", "model")
 
 
@@ -133,10 +134,7 @@ def test_asking_changes_neither_the_model_nor_random_numbers() -> None:
     assert all(part.training for part in model.modules())
 
 
-@pytest.mark.parametrize(
-    "names", [["c" * 200, "_" + "word " * 40], [r"$5, or \frac{ $x_1$ ^", "__\ntwo"]], ids=["long", "odd"]
-)
-@pytest.mark.parametrize("j", [1, 2, 60])
+@pytest.mark.parametrize(("j", "names"), [(1, LONG), (2, ODD), (60, LONG)])
 def test_names_of_any_kind_leave_every_figure_readable(j: int, names: list[str]) -> None:
     """Neither names nor legend take the panels' room, no name becomes a formula, and the legend tells all classes."""
     rows = cloud(j)
