@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import gc
+import io
 import os
 import signal
 import sys
@@ -53,19 +54,22 @@ def main(argv: Sequence[str] | None = None, **options: Any) -> int:
 
     More options are for project.commands.dispatch.run_command, as kind=Model for a BinaryClassifier of your own.
     """
-    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it takes the place of streams that are closed)
-    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
-    for stream in sys.stdout, sys.stderr:  # Names may have characters that a terminal lacks.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    status = run(list(sys.argv[1:] if argv is None else argv), options)
-    try:
-        sys.stdout.flush()
-    except OSError as error:  # What was asked for is done, but nobody has read what it was.
-        print(f"error: standard output: {error.strerror}", file=sys.stderr)
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())  # Otherwise Python would try again at its end, and say so.
-        return status or 1
-    return status
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(sys.stdout or nowhere),  # Python has no stream where the descriptor is closed.
+        contextlib.redirect_stderr(sys.stderr or nowhere),
+    ):
+        for stream in sys.stdout, sys.stderr:  # Names may have characters that a terminal lacks.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        status = run(list(sys.argv[1:] if argv is None else argv), options)
+        try:
+            sys.stdout.flush()
+        except OSError as error:  # What was asked for is done, but nobody has read what it was.
+            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # Otherwise Python would try again at its end, and say so.
+            return status or 1
+        return status
 
 
 def run(arguments: list[str], options: dict[str, Any]) -> int:

@@ -43,11 +43,13 @@ RANGES = {
 def check(**options: float | None) -> None:
     """Refuse, by a ValueError, what is no number of an option's range; None is a default that suits the data."""
     for name, value in options.items():
+        if value is None:
+            continue
         allowed = RANGES[name]
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if is_number and value > LARGEST == allowed.highest:
             raise ValueError(f"{name}: {value}; need at most {LARGEST}")
-        if value is not None and not (is_number and allowed.lowest <= value <= allowed.highest):
+        if not is_number or not allowed.lowest <= value <= allowed.highest:
             raise ValueError(f"{name}: {value}; need {allowed.words}")
 
 

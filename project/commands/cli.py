@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from project.callbacks.threads import Threads
 from project.commands.failures import refusing
 from project.commands.origin import parse_with_origin
-from project.commands.parsing import Parser, add_run_options
+from project.commands.parsing import Parser, add_run_options, make_parser
 from project.commands.trainer import make_trainer
 from project.data import NpyDataModule
 from project.model import BinaryClassifier
@@ -42,7 +42,7 @@ class ProjectCLI(LightningCLI):
         )
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        return Parser(self.arguments[0])
+        return make_parser(self.arguments[0])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         add_run_options(parser)
@@ -58,7 +58,7 @@ class ProjectCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = [Threads(self.config.threads), *self.own]
 
     def instantiate_classes(self) -> None:
-        with refusing(self.config):
+        with refusing(self.config.keys()):
             super().instantiate_classes()
 
     @staticmethod

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from project.commands.cli import ProjectCLI
-from project.commands.origin import Origin, take_up
+from project.commands.origin import Origin
 from project.data.npy import check_columns
 from project.model import BinaryClassifier
 from project.reports import results
@@ -20,7 +20,8 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     assert cli.origin is not None
     if arguments[0] == "predict":
         check_columns(cli.config.data.predict, cli.origin.contents["hyper_parameters"]["num_features"])
-    take_up(cli.origin, cli.trainer, cli.model, cli.datamodule, arguments[0])
+    cli.datamodule.setup(arguments[0])
+    cli.origin.take_up(cli.trainer, cli.model, cli.datamodule)
     return cli, cli.origin
 
 
@@ -29,7 +30,7 @@ def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolde
     cli, origin = prepare(arguments, kind)
     cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
     if cli.trainer.is_global_zero:
-        results.report(cli.datamodule, "val", *cli.model.answers)
+        results.print_metrics(cli.datamodule, "val", *cli.model.answers)
     return origin.run
 
 

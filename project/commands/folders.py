@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from project.commands.failures import refusing
-from project.commands.parsing import Parser
+from project.commands.parsing import make_parser
 from project.errors import InputError
 from project.model import BinaryClassifier
 from project.options import check
@@ -17,7 +17,7 @@ from project.runs.run import LOGS, RunFolder, find_checkpoint, newest
 
 def compare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     """Overlay runs, and say whether split and initial weights were the same."""
-    parser = Parser("compare")
+    parser = make_parser("compare")
     parser.add_argument("runs", nargs="+", type=str, help="Run folders, or their names under lightning_logs.")
     parser.add_argument("--output", type=str, default="comparison", help="Folder for comparison.png and .json.")
     options = parser.parse(arguments)
@@ -28,7 +28,7 @@ def compare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
 
 def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     """Draw the figures of a run again, also of an interrupted one."""
-    parser = Parser("plot")
+    parser = make_parser("plot")
     parser.add_argument("--name", type=str | None, default=None, help="The run; the newest one unless named.")
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Format of the files.")
     parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
@@ -43,7 +43,7 @@ def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
 
 def export(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     """Write a checkpoint as an ONNX model: raw features in, probability out."""
-    parser = Parser("export")
+    parser = make_parser("export")
     parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
     parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
     parser.add_argument("--output", type=str | None, default=None, help="The ONNX file; model.onnx in the run.")

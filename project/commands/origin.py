@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_only
 
-from project.commands.parsing import Parser, check_run_options
+from project.commands.parsing import Parser
 from project.commands.trainer import as_list
 from project.data import NpyDataModule
 from project.errors import InputError
@@ -46,78 +45,82 @@ class Origin(NamedTuple):
     def step(self) -> int:
         return int(self.contents["global_step"])
 
+    def take_up(self, trainer: Trainer, model: LightningModule, data: NpyDataModule) -> None:
+        """Give the weights to a model, if the data, set up, are those that it was trained on."""
+        model.load_state_dict(self.contents["state_dict"])
+        if data.predict_file is None:
+            data.check_fingerprint(self.contents["fingerprint"])
+        if trainer.is_global_zero:
+            print(f"{self.checkpoint}: after iteration {self.step}")
+
 
 def parse_with_origin(
     parser: Parser,
     arguments: Sequence[str],
     is_training: bool,
     kind: type[BinaryClassifier],
-    saved: Callable[..., LightningModule] | None = None,
+    rebuild: Callable[..., LightningModule] | None = None,
     folders: type[RunFolder] = RunFolder,
 ) -> tuple[Namespace, Origin | None]:
     """Parse, and if a checkpoint is meant parse again, as if a config with its run's options came first.
 
-    Args:
-        parser: of the command.
-        arguments: the command, and what follows it.
-        is_training: whether the command trains; the others always need a checkpoint.
-        kind: the class of the models.
-        saved: what rebuilds a checkpoint from its hyperparameters, if not the class.
-        folders: the class of the folders that the command writes.
+    Commands that do not train always need one. ``rebuild`` makes what is in it, if that is no model of the class.
 
     Raises:
         InputError: if there is no such checkpoint, or an option contradicts it: it would win without a word.
     """
     options = parser.parse(arguments)
-    check_run_options(options)
     if is_training and options.ckpt_path is None:
         return options, None
     logs = Path(options.trainer.default_root_dir or ".") / LOGS
     checkpoint = find_checkpoint(logs, options.name, options.ckpt_path or "last", folders)
-    origin = Origin(checkpoint, load(checkpoint, saved or kind), folders.from_checkpoint(checkpoint, kind))
+    origin = Origin(checkpoint, load(checkpoint, rebuild or kind), folders.from_checkpoint(checkpoint, kind))
     if is_training and origin.run is None:
         raise InputError(f"{checkpoint}: not in a run folder; a run resumes only with its history beside it")
     if not is_training and not origin.step:
         raise InputError(f"{checkpoint}: saved before the first iteration; run fit again, or name another run")
-    recorded = take_options(origin, parser.get_defaults(), is_training, is_study=saved is not None)
-    config = ["--config", json.dumps(recorded)]
-    options, alone = parser.parse([arguments[0], *config, *arguments[1:]]), parser.parse([arguments[0], *config])
-    check_run_options(options)
+    recorded = take_options(origin, parser.get_defaults(), is_training, is_study=rebuild is not None)
+    config = [arguments[0], "--config", json.dumps(recorded)]
+    options = parser.parse([*config, *arguments[1:]])
     fixed = (*(f"data.{name}" for name in NpyDataModule().hparams), *(name for name in FIXED if name in recorded))
-    check_agreement(vars(options.as_flat()), vars(alone.as_flat()), fixed)
+    given, own = (vars(each.as_flat()) for each in (options, parser.parse(config)))
+    for name in dict.fromkeys([*own, *given]):
+        is_fixed = any(f"{name}.".startswith(f"{part}.") for part in fixed)
+        if is_fixed and given.get(name) != own.get(name):
+            raise InputError(
+                f"--{name}: {given.get(name)} conflicts with the checkpoint's {own.get(name)}; leave it out"
+            )
     return options, origin
 
 
 def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: bool) -> dict[str, Any]:
     """Return what a command takes of a run's options, nested: numbers and names, nothing imported or written to.
 
-    A command that goes on training also takes the optimizer and the scheduler.
-
-    Raises:
-        InputError: if these are not of torch.optim with plain arguments, or the data are not those of an NpyDataModule.
+    A command that goes on training also takes the optimizer and the scheduler. These have to be of torch.optim with
+    plain arguments, and the data those of an NpyDataModule, or there is an InputError.
     """
     config = origin.run.options() if origin.run else {}
     data = origin.contents.get("datamodule_hyper_parameters", {})
     if set(data) != NpyDataModule().hparams.keys():
         raise InputError(f"{origin.checkpoint}: of another version, or of other data than of an NpyDataModule")
-    taken: dict[str, Any] = {n: value for n, value in config.items() if isinstance(value, NUMBERS) and n in known}
+    taken: dict[str, Any] = {
+        name: value for name, value in config.items() if isinstance(value, NUMBERS) and name in known
+    }
     taken["data"] = {**(config.get("data") or {}), **data, "predict": None}
     taken["figures"] = config.get("figures") or {}
+    # One process answers for all rows, however many have trained.
+    left_out = () if is_training else ("strategy", "devices", "num_nodes")
     taken["trainer"] = {
         name: value
         for name, value in (config.get("trainer") or {}).items()
-        if f"trainer.{name}" in known and (isinstance(value, NUMBERS) or value in WORDS)
+        if f"trainer.{name}" in known and name not in left_out and (isinstance(value, NUMBERS) or value in WORDS)
     }
     if is_study:
         return {**taken, **{name: config.get(name) for name in STUDY}}
     taken["model"] = {
         name: value for name, value in origin.contents["hyper_parameters"].items() if name != "num_features"
     }
-    if not is_training:  # One process answers for all rows, however many have trained.
-        for name in "strategy", "devices", "num_nodes":
-            taken["trainer"].pop(name, None)
-        return taken
-    for name in "optimizer", "lr_scheduler":
+    for name in ("optimizer", "lr_scheduler") if is_training else ():
         taken[name] = config.get(name)
         if taken[name] is not None and not is_plain(taken[name]):
             raise InputError(f"--{name}: the run's own is not one of torch.optim with plain numbers; give it again")
@@ -129,24 +132,3 @@ def is_plain(part: Mapping[str, Any]) -> bool:
     values = [each for value in part.get("init_args", {}).values() for each in as_list(value)]
     plain = all(isinstance(value, NUMBERS) or str(value).isidentifier() for value in values)
     return plain and bool(re.fullmatch(r"torch\.optim\.(lr_scheduler\.)?\w+", str(part.get("class_path"))))
-
-
-def check_agreement(given: Mapping[str, Any], recorded: Mapping[str, Any], fixed: Sequence[str]) -> None:
-    """Refuse, by an InputError, options by their full names that differ from a checkpoint's in a fixed part."""
-    for name in dict.fromkeys([*recorded, *given]):
-        is_fixed = any(name == part or name.startswith(f"{part}.") for part in fixed)
-        if is_fixed and (value := given.get(name)) != (own := recorded.get(name)):
-            raise InputError(f"--{name}: {value} conflicts with the checkpoint's {own}; leave it out")
-
-
-def take_up(origin: Origin | None, trainer: Trainer, model: LightningModule, data: NpyDataModule, stage: str) -> None:
-    """Set up the data, and give the model the weights of a checkpoint, if the data are those that it was trained on."""
-    rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
-    data.setup(stage)
-    if origin is None:
-        return
-    model.load_state_dict(origin.contents["state_dict"])
-    if stage != "predict":
-        data.check_fingerprint(origin.contents["fingerprint"])
-    if trainer.is_global_zero:
-        print(f"{origin.checkpoint}: after iteration {origin.step}")

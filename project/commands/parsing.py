@@ -25,13 +25,6 @@ USUAL = {"data": "root", "model": "hidden_features", "trainer": "max_steps"}  # 
 class Parser(LightningArgumentParser):
     """Parses the arguments of one command, and raises an error where it cannot."""
 
-    def __init__(self, command: str) -> None:
-        about = COMMANDS[command]
-        description = f"{about[0].upper()}{about[1:]}."
-        usage = f"project {command} [options]"
-        super().__init__(description=description, usage=usage, exit_on_error=False, allow_abbrev=False)
-        self.add_argument("-c", "--config", action="config", help="A config file, in YAML or JSON.")
-
     def format_help(self, *args: Any) -> str:
         """Leave out the lists of all classes that an option could be given."""
         return re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", super().format_help(*args))
@@ -41,10 +34,22 @@ class Parser(LightningArgumentParser):
         check_groups(arguments)
         try:
             with refusing():
-                return self.parse_args(list(arguments[1:]))
+                options = self.parse_args(list(arguments[1:]))
         except ArgumentError as error:
             refuse(error, arguments, [f"--{name}" for name in self.get_defaults().keys()])  # noqa: SIM118
             raise
+        if "trainer" in options:
+            check_run_options(options)
+        return options
+
+
+def make_parser(command: str) -> Parser:
+    """Return a parser of a command by its name, which takes config files, too."""
+    about = COMMANDS[command]
+    description, usage = f"{about[0].upper()}{about[1:]}.", f"project {command} [options]"
+    parser = Parser(description=description, usage=usage, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="config", help="A config file, in YAML or JSON.")
+    return parser
 
 
 def add_run_options(parser: LightningArgumentParser) -> None:
@@ -60,8 +65,11 @@ def add_run_options(parser: LightningArgumentParser) -> None:
 
 
 def check_run_options(options: Namespace) -> None:
-    """Refuse, by an InputError, names that are none of one folder, and numbers out of their range."""
-    with refusing(options):
+    """Refuse, by an InputError, names of no folder, numbers out of their range, and groups without names."""
+    for group in "trainer", "model", "data":
+        if not isinstance(options[group], (Namespace, dict)):
+            raise InputError(f"--{group}: {options[group]}; need options by their names")
+    with refusing(options.keys()):
         check(threads=options.threads, seed_everything=options.seed_everything)
     name = options.name
     if name is None or (Path(name).name == name and name.isprintable() and len(os.fsencode(name)) <= LONGEST_NAME):

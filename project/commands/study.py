@@ -14,7 +14,7 @@ from project.callbacks.progress import Progress
 from project.callbacks.threads import Threads
 from project.commands.failures import refusing
 from project.commands.origin import parse_with_origin
-from project.commands.parsing import Parser, add_run_options
+from project.commands.parsing import Parser, add_run_options, make_parser
 from project.commands.trainer import as_list, make_trainer
 from project.commands.training import train
 from project.data import NpyDataModule
@@ -30,10 +30,10 @@ from project.study.splits import Splits
 
 def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
     """Train many networks at once by plain SGD, and say what differs."""
-    saved, parser = partial(Classifiers, kind=kind), make_parser()
+    saved, parser = partial(Classifiers, kind=kind), make_study_parser()
     options, origin = parse_with_origin(parser, arguments, True, kind, saved, Study)
     seed_everything(options.seed_everything)
-    with refusing([*options, *(f"model.{name}" for name in options.model)]):
+    with refusing([*options.keys(), *(f"model.{name}" for name in options.model)]):
         data_options = dict(options.data.items())
         data = Splits(options.splits, **data_options)
         asked = options.compare, options.choose, options.splits, options.seeds
@@ -54,9 +54,9 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     return run
 
 
-def make_parser() -> Parser:
+def make_study_parser() -> Parser:
     """Return a parser of a study's options: those of a fit, any of the model as a list, and no optimizer."""
-    parser = Parser("study")
+    parser = make_parser("study")
     seeds = "Initial weights in each split, other ones: seed_everything, seed_everything + 1, ..."
     parser.add_argument("--splits", type=int, default=10, help="Splits of the data: data.seed, data.seed + 1, ...")
     parser.add_argument("--seeds", type=int, default=3, help=seeds)
@@ -72,7 +72,7 @@ def make_parser() -> Parser:
 
 
 def complete(given: dict[str, Any], kind: type[BinaryClassifier]) -> dict[str, Any]:
-    """Return all options of a model, of their own types, those that are not given at what is tried or at the default."""
+    """Return all options of a model, of their own types; what is not given is what is tried, or the default."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "model", skip={"num_features"})
     values: dict[str, Any] = dict(parser.get_defaults().model.items())

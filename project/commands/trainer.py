@@ -10,8 +10,10 @@ from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.utilities import rank_zero_only
 
 from project.callbacks.progress import Progress
+from project.errors import InputError
 from project.options import check
 
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -47,7 +49,7 @@ def make_trainer(
         max_time: Longest time, as in 00:01:30:00 for an hour and a half; null is no limit.
         accelerator: The cpu, or a gpu of CUDA; auto takes the gpu where there is one.
         devices: Processes on each machine, each with its share of every batch.
-        num_nodes: Machines.
+        num_nodes: Machines that train together.
         strategy: How several processes train: ddp.
         precision: Of the layers; bf16-mixed is for GPUs that gain by it.
         gradient_clip_val: Largest norm, or value, of the gradients; null is any.
@@ -64,45 +66,34 @@ def make_trainer(
     Raises:
         ValueError: if a number is out of its range, or more than this machine has.
     """
+    given = dict(locals())
     check(max_steps=max_steps, val_check_interval=val_check_interval, num_nodes=num_nodes)
     check_machine(accelerator, devices)
-    all_callbacks: list[Callback] = as_list(callbacks)
     own_precision = any(isinstance(plugin, Precision) for plugin in as_list(plugins))
+    all_callbacks: list[Callback] = as_list(callbacks)
     bars = [callback for callback in all_callbacks if isinstance(callback, ProgressBar)]
     if not enable_progress_bar or len(bars) > 1:  # The project's own makes room for another one.
         all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
-    trainer = Trainer(
-        max_steps=max_steps,
-        val_check_interval=val_check_interval,
-        check_val_every_n_epoch=None,  # Validations are counted in iterations, not in epochs.
-        num_sanity_val_steps=0,  # The history begins with the first iteration.
-        log_every_n_steps=1,
-        use_distributed_sampler=False,  # Lightning's sampler pads uneven shares with duplicates.
-        enable_model_summary=False,
-        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in all_callbacks),
-        enable_progress_bar=enable_progress_bar and bool(bars),
-        max_epochs=max_epochs,
-        max_time=max_time,
+    decided = {
+        "precision": None if own_precision else precision,
         # Apple's GPU has no float64, in which features are standardized.
-        accelerator="cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu",
-        devices=devices,
-        num_nodes=num_nodes,
-        strategy=strategy,
-        precision=None if own_precision else precision,
-        gradient_clip_val=gradient_clip_val,
-        gradient_clip_algorithm=gradient_clip_algorithm,
-        deterministic=deterministic,
-        detect_anomaly=detect_anomaly,
-        callbacks=all_callbacks,
-        logger=as_list(logger),
-        profiler=profiler,
-        plugins=as_list(plugins),
-        default_root_dir=default_root_dir,
-    )
+        "accelerator": "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu",
+        "callbacks": all_callbacks,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in all_callbacks),
+        "enable_progress_bar": enable_progress_bar and bool(bars),
+        "logger": as_list(logger),
+        "plugins": as_list(plugins),
+        "check_val_every_n_epoch": None,  # Validations are counted in iterations, not in epochs.
+        "num_sanity_val_steps": 0,  # The history begins with the first iteration.
+        "log_every_n_steps": 1,
+        "use_distributed_sampler": False,  # Lightning's sampler pads uneven shares with duplicates.
+        "enable_model_summary": False,
+    }
+    trainer = Trainer(**{**given, **decided})
     if trainer.precision not in PRECISIONS:
-        raise ValueError(
-            f"plugins: precision {trainer.precision} is not supported; need one of {', '.join(PRECISIONS)}"
-        )
+        needed = " or ".join(PRECISIONS)
+        raise InputError(f"--trainer.plugins: precision {trainer.precision} is not supported; need {needed}")
+    rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
     return trainer
 
 

@@ -13,7 +13,7 @@ from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.commands.cli import ProjectCLI
 from project.commands.failures import UNUSABLE, module_of, refusing
-from project.commands.origin import Origin, take_up
+from project.commands.origin import Origin
 from project.commands.parsing import Parser
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
@@ -46,30 +46,20 @@ def train(
     folders: type[RunFolder] = RunFolder,
     least: int = 1,
 ) -> RunFolder | None:
-    """Train in a folder that no other process writes; the folder is made only once data and options have proved good.
+    """Train in a folder that no other process writes, and return it in the run's first process.
 
-    What callbacks and plugins cannot do, they mostly say before the first iteration.
-
-    Args:
-        parser: of the options.
-        options: all of them.
-        origin: what the run goes on from, or None if it begins.
-        trainer: of this process.
-        model: to be trained.
-        data: to be trained on.
-        folders: the class of the folder.
-        least: how many iterations there have to be.
-
-    Returns:
-        The run's folder, in its first process.
+    The folder is made only once data and options have proved good. What callbacks and plugins cannot do, they mostly
+    say before the first iteration.
 
     Raises:
-        InputError: if too few iterations could be trained, or if a callback of Lightning's could not do its part.
+        InputError: if fewer iterations than ``least`` could be trained, or a callback could not do its part.
     """
     done = origin.step if origin else 0
     if origin and trainer.max_steps < done + least:
         raise InputError(f"{origin.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
-    take_up(origin, trainer, model, data, "fit")
+    data.setup("fit")
+    if origin:
+        origin.take_up(trainer, model, data)
     run = None
     if trainer.is_global_zero:
         for name, value in data.hparams.items():  # A default that suits the data becomes what it was.

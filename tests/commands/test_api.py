@@ -14,7 +14,6 @@ from project.__main__ import main
 from project.errors import InputError
 
 pytestmark = pytest.mark.process
-TYPES = ["float16", "float32", "float64", "int8", "int64", "uint16", "uint64", ">f8"]
 
 
 @pytest.fixture(autouse=True)
@@ -46,23 +45,23 @@ def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"lr": -1}, InputError, "^lr: -1.0; need a number above 0"),
-        ({"loss": "hinge"}, InputError, r"^loss: hinge; need one of bce, mse; a package of your own adds others$"),
-        ({"hidden_features": "many"}, InputError, "^hidden_features: Expected a int"),
-        ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
-        ({"root": "nowhere"}, InputError, "^nowhere: class_0.npy and class_1.npy missing; root names the folder"),
-        ({"batch_size": 913}, InputError, "^batch_size: 913; need 1 to 912"),
-        ({"momentum": 0.9}, TypeError, "no option momentum; see help"),
-        ({"num_features": 3}, TypeError, "no option num_features"),
-    ],
-)
-def test_errors_speak_of_arguments(options: dict[str, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words) as raised:
-        fit(**options)
-    assert "--" not in str(raised.value)
+ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"lr": -1}, InputError, "^lr: -1.0; need a number above 0"),
+    ({"loss": "hinge"}, InputError, "^loss: hinge; need one of bce, mse, or "),
+    ({"hidden_features": "many"}, InputError, "^hidden_features: .*Expected a int"),
+    ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
+    ({"root": "nowhere"}, InputError, "^nowhere: class_0.npy and class_1.npy missing; root names the folder"),
+    ({"batch_size": 913}, InputError, "^batch_size: 913; need 1 to 912"),
+    ({"momentum": 0.9}, TypeError, "no option momentum; see help"),
+    ({"num_features": 3}, TypeError, "no option num_features"),
+]
+
+
+def test_errors_speak_of_arguments() -> None:
+    for options, error, words in ERRORS:
+        with pytest.raises(error, match=words) as raised:
+            fit(**options)
+        assert "--" not in str(raised.value)
     assert not Path("lightning_logs").exists()
 
 
@@ -73,34 +72,27 @@ def test_a_warning_is_one_line(blobs: Path, capsys: pytest.CaptureFixture[str]) 
     assert "lr and max_steps may be too small" in line
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_predictions_of_numbers_of_any_type(kind: str) -> None:
-    model, rows = BinaryClassifier(3), np.random.default_rng(0).uniform(0, 90, (7, 3)).astype(kind)
-    with torch.no_grad():
-        expected = model(torch.from_numpy(rows.astype(np.float64))).double().numpy()[:, 0]
-    found = model.predict_proba(rows)
-    assert (found.shape, found.dtype) == ((7, 2), np.float64)
-    np.testing.assert_array_equal(found, np.stack([1 - expected, expected], 1))
-    labels = model.predict(rows.tolist())
-    assert (labels.shape, labels.dtype) == ((7,), np.int64)
-    assert labels.tolist() == (expected >= 0.5).astype(int).tolist()
+def test_predictions_are_those_of_the_network_for_numbers_of_any_type() -> None:
+    model = BinaryClassifier(3)
+    for kind in ("float16", "float32", "int8", "uint64", ">f8"):
+        rows = np.random.default_rng(0).uniform(0, 90, (7, 3)).astype(kind)
+        with torch.no_grad():
+            expected = model(torch.from_numpy(rows.astype(np.float64))).double().numpy()[:, 0]
+        found, labels = model.predict_proba(rows), model.predict(rows.tolist())
+        assert (found.shape, found.dtype, labels.shape, labels.dtype) == ((7, 2), np.float64, (7,), np.int64)
+        np.testing.assert_array_equal(found, np.stack([1 - expected, expected], 1))
+        assert labels.tolist() == (expected >= 0.5).astype(int).tolist()
     assert model.training, "the model is left as it was"
-
-
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        (np.zeros((4, 3)), r"features \(4, 3\); need \(N, 2\)"),
-        (np.zeros(2), r"features \(2,\); need \(N, 2\)"),
-        ([["a", "b"]], "features of dtype <U1; need numbers"),
-        (np.zeros((4, 2), bool), "features of dtype bool; need numbers"),
-    ],
-)
-def test_rows_of_another_shape_or_type_are_one_clear_error(rows: Any, words: str) -> None:
-    model = BinaryClassifier(2)
-    for method in model.predict_proba, model.predict:
-        with pytest.raises(ValueError, match=words):
-            method(rows)
+    refused: dict[str, Any] = {
+        r"features \(4, 2\); need \(N, 3\)": np.zeros((4, 2)),
+        r"features \(3,\); need \(N, 3\)": np.zeros(3),
+        "features of dtype <U1; need numbers": [["a", "b", "c"]],
+        "features of dtype bool; need numbers": np.zeros((4, 3), bool),
+    }
+    for words, odd in refused.items():
+        for method in model.predict_proba, model.predict:
+            with pytest.raises(ValueError, match=words):
+                method(odd)
 
 
 def test_data_say_what_they_are_and_need_no_setup() -> None:

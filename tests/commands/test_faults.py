@@ -1,4 +1,4 @@
-"""Full and read-only disks, divergence and odd data; and that the same command gives the same bytes anywhere."""
+"""Full and read-only disks, divergence and odd data; and the same bytes from the same command anywhere."""
 
 import contextlib
 import os

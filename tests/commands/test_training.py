@@ -1,0 +1,136 @@
+"""A fit, as a user starts it: what it writes, says and goes on with."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from project import Run
+from project.__main__ import main
+from project.data import NpyDataModule
+from project.model import BCELoss
+from project.runs.checkpoint import load
+from project.runs.disk import release
+from tests.commands.test_interruption import signal_at
+from tests.conftest import CONFIGS
+
+pytestmark = pytest.mark.process
+Captured = pytest.CaptureFixture[str]
+METRICS = ("loss", "accuracy", "bce", "mse")
+
+
+def test_fit_writes_the_run_folder(shipped: Path) -> None:
+    bce, minibatch = (Run(shipped / "lightning_logs" / name) for name in ("bce", "minibatch"))
+    assert {path.stem for path in bce.figures.glob("*.png")} >= {"scatter", "loss", "accuracy", "boundary"}
+    assert len(list(bce.path.glob("events.out.tfevents.*"))) == 1
+    with bce.table.path.open() as file:
+        header, *rows = csv.reader(file)
+    assert header == ["step", "train_loss", *(f"{subset}_{metric}" for subset in ("val", "test") for metric in METRICS)]
+    assert [int(row[0]) for row in rows if row[1]] == list(range(1, 1001))
+    for column in range(2, len(header)):
+        assert [int(row[0]) for row in rows if row[column]] == list(range(20, 1001, 20))
+    for run in bce, minibatch:
+        assert load(run.best)["global_step"] == int(np.nanargmin(run.history()["val_loss"])) + 1
+        assert load(run.last)["global_step"] == 1000
+    assert bce.history()["val_accuracy"][-1] >= 0.84
+
+
+def test_fit_with_defaults_ends_with_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--trainer.max_steps", "60"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "", "a clean fit prints no warning and, without a terminal, no progress bar"
+    counts, *_, result, figures = out.splitlines()
+    assert "train 912, val 304, test 304 rows" in counts
+    assert counts.endswith("copied into memory")
+    history = Run("version_0").history()
+    assert list(history) == ["step", "train_loss", *(f"val_{metric}" for metric in METRICS)], "test rows stay unseen"
+    loss, accuracy = history["val_loss"][-1], history["val_accuracy"][-1]
+    assert result == f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration 60"
+    assert figures == f"figures: {Path('lightning_logs/version_0/figures')}"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("batch_size", ["null", "100"])
+def test_gpu_config_trains(batch_size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--config", str(CONFIGS / "gpu.yaml"), "--data.batch_size", batch_size]) == 0
+    assert Run("version_0").history()["val_accuracy"][-1] >= 0.84
+
+
+def test_a_saved_config_trains_again_to_the_same_bytes(workplace: Path) -> None:
+    saved = Run("mse")
+    assert main(["fit", "--config", str(saved.config), "--name", "again"]) == 0
+    for file in "history.csv", "checkpoints/last.ckpt", "config.yaml", "figures/boundary.png":
+        assert (Run("again").path / file).read_bytes() == (workplace / saved.path / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [(50, ["--data.batch_size", "50"]), (60, [])],
+    ids=["mini-batch, between validations", "full batch, after a validation"],
+)
+def test_resuming_equals_one_whole_run(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], first: int
+) -> None:
+    monkeypatch.chdir(blobs.parent)
+    options = ["--data.root", "data", "--trainer.max_steps", "110", *options]
+    assert main(["fit", "--name", "whole", *options]) == 0
+    with signal_at(first):
+        assert main(["fit", "--name", "parts", *options]) == 143
+    assert main(["fit", "--ckpt_path", "last"]) == 0, "nothing needs to be said again"
+    for file in ("history.csv", "figures/boundary.png", "figures/loss.png", "config.yaml", "last.ckpt", "best.ckpt"):
+        saved = []
+        for run in Run("whole"), Run("parts"):
+            saved.append(io.BytesIO(b"" if file.endswith("ckpt") else (run.path / file).read_bytes()))
+            if file.endswith("ckpt"):  # The two that are left out count how often a fit has begun.
+                torch.save({**load(run.path / "checkpoints" / file), "loops": None, "epoch": None}, saved[-1])
+        assert saved[0].getvalue() == saved[1].getvalue(), file
+
+
+def test_a_fit_reports_the_weights_that_it_saves(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """It validates after its last iteration, whatever the interval; going on, that is no validation of the grid."""
+    monkeypatch.chdir(blobs.parent)
+    for options in ["--trainer.max_steps", "50"], ["--trainer.max_epochs", "25", "--data.batch_size", "30"]:
+        assert main(["fit", "--name", options[0][2:], "--data.root", "data", *options]) == 0
+        run = Run(options[0][2:])
+        (final,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("validation loss"))
+        with torch.no_grad():
+            answers, rows = run.model()(run.data().val.features), run.data().val
+        loss, accuracy = BCELoss()(rows.labels, answers).item(), ((answers >= 0.5) == rows.labels).double().mean()
+        assert final == f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration 50"
+        assert np.flatnonzero(~np.isnan(run.history()["val_loss"])).tolist() == [19, 39, 49]
+    assert main(["fit", "--name", "trainer.max_steps", "--ckpt_path", "last", "--trainer.max_steps", "60"]) == 0
+    assert main(["fit", "--name", "whole", "--data.root", "data", "--trainer.max_steps", "60"]) == 0
+    assert Run("trainer.max_steps").table.path.read_bytes() == Run("whole").table.path.read_bytes()
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_going_on_from_best_brings_all_of_the_run_to_its_iteration(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed as soon as that has begun, it goes on from there: last.ckpt comes before the history is cut."""
+    monkeypatch.chdir(blobs.parent)
+    assert main(["fit", "--name", "over", "--data.root", "data", "--trainer.max_steps", "300"]) == 0
+    run, step = Run("over"), load(Run("over").best)["global_step"]
+    assert step < 280
+    history, go_on = run.table.path.read_bytes(), ["fit", "--name", "over", "--trainer.max_steps", "300", "--ckpt_path"]
+    with monkeypatch.context() as patch:
+        patch.setattr(NpyDataModule, "describe", interrupted)
+        assert main([*go_on, "best"]) == 130
+    release(run.path)
+    assert (load(run.last)["global_step"], run.table.path.read_bytes()) == (step, history)
+    assert main([*go_on, "last"]) == 0
+    assert run.table.path.read_bytes() == history
+    assert load(run.last)["global_step"] == 300
