@@ -8,16 +8,17 @@ fit: .venv/installed
 	$(BIN)/python -m project fit
 
 test: checks
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # All tests but those that start processes or commands that train
 quick: checks
-	$(BIN)/python -m pytest -q -m "not process" -n 2
+	$(BIN)/python -m pytest -q -m "not process" -n 2 --dist worksteal
 
 checks: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 # The long versions of the tests: kills, damaged files, hostile options; about 50 minutes
 campaign: .venv/installed-test
