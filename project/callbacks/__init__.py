@@ -1,4 +1,4 @@
-"""Callbacks that record, draw, save or end. Each stands alone: any order of them gives the same bytes."""
+"""Callbacks of a fit that record, draw, save or end. Each stands alone: any order of them gives the same bytes."""
 
 from lightning.pytorch import Callback
 

@@ -5,7 +5,6 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from project.callbacks.phases import is_validation_of_fit
 from project.errors import InterruptedRunError
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
@@ -43,8 +42,6 @@ class Checkpoints(Checkpoint):
             trainer.should_stop = True  # Lightning validates before it stops.
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not is_validation_of_fit(trainer):
-            return
         loss = trainer.callback_metrics["val/loss"].item()
         if self.keeps_best and loss < self.best_loss:
             self.best_loss = loss

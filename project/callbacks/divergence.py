@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from project.callbacks.phases import is_validation_of_fit
 from project.errors import InputWarning
 from project.model.loss import METRICS
 from project.runs.checkpoint import diverged
@@ -31,8 +30,7 @@ class Divergence(Callback):
         self._check(trainer, "val_loss", self._validation)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if is_validation_of_fit(trainer):
-            self._validation = trainer.callback_metrics["val/loss"].item()
+        self._validation = trainer.callback_metrics["val/loss"].item()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._check(trainer, "val_loss", self._validation)

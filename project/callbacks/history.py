@@ -7,7 +7,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.callbacks.phases import is_validation_of_fit
 from project.errors import InputError, InterruptedRunError
 from project.model.loss import METRICS
 from project.runs.disk import tolerated
@@ -54,8 +53,7 @@ class History(Callback):
         self._accuracy = outputs.get("batch_accuracy")  # There is one before a validation.
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if is_validation_of_fit(trainer):
-            self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
+        self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._record(trainer)

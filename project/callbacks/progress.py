@@ -7,8 +7,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from project.callbacks.phases import is_validation_of_fit
-
 
 class Progress(ProgressBar):
     """Counts iterations. Lightning's own bar writes to stdout, also into files and pipes."""
@@ -27,9 +25,8 @@ class Progress(ProgressBar):
         self.bar.update()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if is_validation_of_fit(trainer):
-            metrics = trainer.callback_metrics
-            self.bar.set_postfix_str(f"val {metrics['val/loss']:.3f} / {metrics['val/accuracy']:.3f}", refresh=False)
+        metrics = trainer.callback_metrics
+        self.bar.set_postfix_str(f"val {metrics['val/loss']:.3f} / {metrics['val/accuracy']:.3f}", refresh=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.close()

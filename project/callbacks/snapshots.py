@@ -7,8 +7,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from project.callbacks.phases import is_validation_of_fit
-
 MOST = 2**16  # parameters of a network: each checkpoint holds several times as many numbers
 
 
@@ -28,8 +26,6 @@ class Snapshots(Callback):
             self.steps, self.weights = [], {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not is_validation_of_fit(trainer):
-            return
         validation = trainer.global_step / (trainer.val_check_batch or 1)
         # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.
         if validation < 1 or not math.log2(validation).is_integer():

@@ -17,8 +17,10 @@ from project.errors import InterruptedRunError
 from project.runs.disk import tolerated
 from project.runs.run import RunFolder
 
-CURVES = {"loss": ["train/loss", "val/loss"], "accuracy": ["val/accuracy", "test/accuracy"]}
-CHARTS = {name: ["Multiline", curves] for name, curves in CURVES.items()}
+CHARTS = {
+    "loss": ["Multiline", ["train/loss", "val/loss"]],
+    "accuracy": ["Multiline", ["val/accuracy", "test/accuracy"]],
+}
 RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value
 LEFT_OUT = ("balance", "num_features", "track_test")  # HPARAMS shows the first five names, of which lr shall be one.
 

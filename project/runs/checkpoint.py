@@ -81,11 +81,7 @@ def digest(body: bytes) -> bytes:
 
 
 def canonical(value: Any) -> Any:
-    """Copy nested contents so that equal contents become equal bytes: pickle writes an object once, not a value.
-
-    Raises:
-        TypeError: if a value is of a type that cannot be loaded again.
-    """
+    """Copy nested contents so that equal contents become equal bytes: pickle writes an object once, not a value."""
     if isinstance(value, str):
         return sys.intern(value)
     if isinstance(value, dict):
@@ -93,8 +89,8 @@ def canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(canonical(item) for item in value)
     if type(value) not in PLAIN and not isinstance(value, Tensor):  # A numpy number is a float, and no plain one.
-        what = f"{value!r} of {type(value)}"
-        raise TypeError(f"{what} cannot be kept in a checkpoint; need plain numbers, text or tensors")
+        need = "cannot be kept in a checkpoint; need plain numbers, text or tensors"
+        raise TypeError(f"{value!r} of {type(value)} {need}")
     return value
 
 

@@ -34,7 +34,6 @@ UNFIT: dict[str, list[Any]] = {
     **{key: [GONE] for key in ("global_step", "fingerprint", "loops", "optimizer_states")},
     "state_dict": [GONE, [torch.ones(2)], {}],
     "state_dict/standardization.mean": [GONE],
-    "state_dict/net.4.weight": [torch.ones(1)],
     f"state_dict/{HIDDEN}": [
         *(GONE, 5, "1", torch.ones(8, 2).tolist(), torch.ones(2, 8), torch.ones(8, 2).double(), torch.ones(8, 2).int()),
         *(torch.full((8, 2), NAN), torch.full((8, 2), INF), torch.ones(2, 8).T, torch.ones(1).expand(8, 2)),
@@ -47,11 +46,9 @@ UNFIT: dict[str, list[Any]] = {
     "snapshot_steps": [GONE, [], [20, 40]],
     "hyper_parameters": [GONE, [2, 8], {}],
     "hyper_parameters/class_path": ["os.system"],
-    "hyper_parameters/num_features": [GONE, -2, 0, 3, 10**12, "2", None],
-    "hyper_parameters/hidden_features": [GONE, -8, 0, 9, 10**9, "8"],
+    "hyper_parameters/hidden_features": [GONE, -8, 0, 9, 10**9, "8", None],
     "hyper_parameters/lr": [GONE, NAN, INF, -1.0, "1.0"],
     "hyper_parameters/activation": [5, ["tanh"], "evil", "__class__"],
-    "hyper_parameters/loss": ["mae"],
 }
 
 

@@ -64,6 +64,14 @@ def test_a_run_that_another_process_writes_is_left_alone_until_it_is_killed(tmp_
     assert left == {".lock", f".half-written.{os.getpid()}.tmp"}, "what a living process writes stays"
 
 
+@pytest.mark.process
+def test_processes_that_start_together_share_no_run_folder() -> None:
+    options = ["--rounds", "20", "--processes", "4", "--trainings", "1"]
+    command = [sys.executable, "-m", "tests.campaigns.claims", *options]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert "4 processes at once, 20 times claiming and 1 times training, no folder shared" in done.stdout
+
+
 def test_a_run_is_held_once_and_released_in_any_thread(tmp_path: Path) -> None:
     run = RunFolder.claim(tmp_path, "mine")
     run.hold()
