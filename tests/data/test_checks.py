@@ -84,10 +84,9 @@ def test_rows_come_with_all_their_digits_or_are_named(path: Path, array: Any, fo
         ([[1, -(2.0**128)], [3, np.nan]], r"value -3\.4e\+38 at row 0, column 1 is too large for float32"),
         *[([row], None) for row in ([LARGEST, -LARGEST], [5e-324, -0.0], np.float16([65504, -65504]), [2.0**60])],
         ([[2**24], [-(2**24)]], None),
-        *[([[value - value], [value]], LOST) for value in (2**24 + 1, -(2**24) - 1, -(2**63), 2**63 - 1)],
         *[
             ([[value - value], [value]], LOST)
-            for value in (np.int32(2**24 + 1), np.uint32(2**24 + 1), np.uint64(2**64 - 1))
+            for value in (2**24 + 1, -(2**63), np.int32(2**24 + 1), np.uint64(2**64 - 1))
         ],
     ],
 )
@@ -120,14 +119,12 @@ def test_any_cut_gives_numpys_mean_and_deviation(values: Features, constant: flo
     assert (mean[-1], std[-1]) == (constant, 0)
 
 
-@pytest.mark.parametrize("chunk_rows", [1, 7, 1000, 10_000])
-def test_a_large_mean_costs_no_digits_of_the_deviation(chunk_rows: int) -> None:
+def test_a_large_mean_costs_no_digits_of_the_deviation() -> None:
     values = np.random.default_rng(0).normal(1e6, 1, (10_000, 3)).astype(np.float32)
-    mean, std = moments(values, set(range(chunk_rows, 10_000, chunk_rows)))
-    np.testing.assert_allclose(mean, values.astype(np.float64).mean(0), rtol=1e-14)
-    np.testing.assert_allclose(std, values.astype(np.float64).std(0), rtol=1e-9)
-    by_hand = moments(np.float32([[1, 5], [3, 5], [5, 5], [7, 5]]), {1})
-    np.testing.assert_array_equal(by_hand, [[4, 5], [5**0.5, 0]])
+    for chunk_rows in (7, 10_000):
+        mean, std = moments(values, set(range(chunk_rows, 10_000, chunk_rows)))
+        np.testing.assert_allclose(mean, values.astype(np.float64).mean(0), rtol=1e-14)
+        np.testing.assert_allclose(std, values.astype(np.float64).std(0), rtol=1e-9)
 
 
 def counted(pair: list[Floats], assignments: list[Assignment]) -> Overlap:
@@ -155,25 +152,23 @@ def test_one_pass_finds_what_sets_find(
     assignments = [split(len(table), keep, random.randrange(99), i) for i, table in enumerate(both)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(npy, "CHUNK_ROWS", random.randint(1, 13))
-        patch.setattr(checks, "BLOCK", random.randint(1, 25))
         patch.setattr(checks, "MOST_COMPARED", rows)
         found, overlap = survey(read_from, assignments)
         patch.setattr(checks, "MOST_COMPARED", rows - 1)
         unchanged, unseen = survey(read_from, assignments)
-    assert overlap == counted(both, assignments)
-    assert unseen is None
+    assert (overlap, unseen) == (counted(both, assignments), None)
     train = np.concatenate([both[i][assignments[i] == TRAIN] for i in range(2)])
     for one in found, unchanged:
         expected = [train.mean(0), train.std(0)]
         np.testing.assert_allclose([one.mean, one.std], expected, rtol=1e-12, atol=1e-12 * np.abs(train).max())
 
 
-def test_different_rows_have_different_hashes_in_the_bits_that_are_compared() -> None:
+def test_different_rows_have_different_hashes() -> None:
     """Among all rows of three small numbers are permuted and repeated ones, and columns of zero of either sign."""
     rows = np.array(list(product(np.arange(-20.0, 20.0), repeat=3)), np.float32)
-    hashes = hash_rows(rows) >> np.uint64(3)
+    hashes = hash_rows(rows)
     assert len(set(hashes.tolist())) == len(rows)
-    np.testing.assert_array_equal(hash_rows(np.where(rows == 0, np.float32(-0.0), rows)) >> np.uint64(3), hashes)
+    np.testing.assert_array_equal(hash_rows(np.where(rows == 0, np.float32(-0.0), rows)), hashes)
 
 
 def test_files_and_split_are_hashed_byte_by_byte(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +176,7 @@ def test_files_and_split_are_hashed_byte_by_byte(blobs: Path, monkeypatch: pytes
     files[1].write_bytes(b"")
     assignments = [split(50, 50, 0, i) for i in (0, 1)]
     sha256 = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    for block in (1, 7, 8, 1 << 20):
+    for block in (7, 1 << 20):
         monkeypatch.setattr(checks, "BLOCK", block)
         one = fingerprint(files, assignments, 0, rows)
         assert one["sha256"] == sha256

@@ -71,7 +71,7 @@ def test_the_split_depends_on_its_own_seed_alone_and_is_made_once(blobs: Path) -
     ],
 )
 def test_an_option_out_of_range_is_named_with_its_range(blobs: Path, option: str, value: Any, words: str) -> None:
-    for stage in ("fit", "fit", "validate", "test"):  # What is refused once is refused again.
+    for stage in ("fit", "test"):  # What is refused once is refused again.
         with pytest.raises(ValueError, match=rf"{option}: {words}"):
             NpyDataModule(blobs, **{option: value}).setup(stage)
 
@@ -137,12 +137,12 @@ def test_a_pass_is_the_run_or_an_epoch(blobs: Path, trainer: Trainer, batch_size
     assert len(torch.cat(batches[: len(sizes)]).unique(dim=0)) == 60
 
 
-@pytest.mark.parametrize("piece_rows", [3, 20, 1000])
-@pytest.mark.parametrize("track_test", [False, True])
+@pytest.mark.parametrize(("piece_rows", "track_test"), [(3, True), (20, False), (1000, False)])
 def test_evaluation_takes_subsets_whole(blobs: Path, trainer: Trainer, piece_rows: int, track_test: bool) -> None:
     data = loaded(blobs, trainer, piece_rows=piece_rows, track_test=track_test)
     loaders = [*data.val_dataloader(), data.test_dataloader()]
-    for loader, subset in zip(loaders, [data.val, *[data.test] * track_test, data.test], strict=True):
+    subsets = [data.val, data.test, data.test] if track_test else [data.val, data.test]
+    for loader, subset in zip(loaders, subsets, strict=True):
         (batch,) = loader
         assert ([batch], 1) == (list(loader), len(loader)), "it can be read again"
         assert max(len(piece.labels) for piece in batch) <= piece_rows

@@ -41,7 +41,7 @@ def test_no_room_on_the_disk_is_an_error_that_names_the_folder(tmp_path: Path, m
         Store(CPU, tmp_path / "nowhere").empty(10, 2)
 
 
-@pytest.mark.parametrize("size", [1, 2**20 - 1, 2**20, 3 * 2**20 + 5])
+@pytest.mark.parametrize("size", [1, 3 * 2**20 + 5])
 @pytest.mark.parametrize("most", [None, 2**30, 2**18], ids=["fallocate", "write", "short writes"])
 def test_every_reserved_byte_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, most: int) -> None:
     """A file that was merely lengthened would meet the full disk later, when nothing but a signal can tell."""
