@@ -56,9 +56,6 @@ class Comparison(NamedTuple):
     by_split: Numbers  # (S,) the difference in each split
     p: float | None  # Holm's, where it is one of several comparisons
 
-    def sentence(self) -> str:
-        return sentence(self.found, (self.value, self.against), WORDS.get(self.metric, self.metric), self.p)
-
 
 def are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, (int, float)) for value in values)
@@ -73,14 +70,10 @@ def average_seeds(measured: Numbers, networks: Indices) -> Numbers:
 def choose_options(
     networks: Sequence[Network], combined: Sequence[Options], measured: Numbers, compare: str, choose: str
 ) -> dict[str, Compared]:
-    """Choose an option for each compared value by the validation loss, and return them by the values' names.
+    """Choose, among combined options, one for each compared value by the validation loss; return them by its name.
 
-    Args:
-        networks: all of a study, in the order of splits and, in each, of seeds.
-        combined: the combinations of options to choose among.
-        measured: (2, metrics, networks), on validation and test rows; nothing here looks at the latter.
-        compare: the option whose values are compared.
-        choose: the option that is chosen.
+    The networks are in the order of splits and, in each, of seeds. ``measured`` is (2, metrics, networks), on
+    validation and test rows; nothing here looks at the latter.
     """
     found = {}
     splits = len({network.split for network in networks})
@@ -93,8 +86,7 @@ def choose_options(
         loss = candidates[0]["loss"]
         losses = np.stack([average_seeds(measured[VAL, list(METRICS).index(loss)], each) for each in tables], 1)
         chosen = int(np.argmin(np.nan_to_num(losses.mean(0), nan=np.inf)))
-        tried = [options[choose] for options in candidates]
-        found[name] = Compared(name, loss, tried, losses, chosen, tables[chosen])
+        found[name] = Compared(name, loss, [each[choose] for each in candidates], losses, chosen, tables[chosen])
     return found
 
 
@@ -131,7 +123,8 @@ class Answer:
     @property
     def verdicts(self) -> list[str]:
         """Whether the values differ in test accuracy, a sentence for each comparison."""
-        return [each.sentence() for each in self.comparisons if each.metric == "accuracy"]
+        found = [each for each in self.comparisons if each.metric == "accuracy"]
+        return [sentence(each.found, (each.value, each.against), WORDS["accuracy"], each.p) for each in found]
 
     def accuracy(self, compared: Compared) -> Numbers:
         """Return the test accuracy in each split after the last iteration, (S,)."""

@@ -11,12 +11,7 @@ from project.model import BinaryClassifier
 
 
 class Splits(NpyDataModule):
-    """The data of one split, and of others beside it, whose seeds follow its own one by one.
-
-    Args:
-        splits: how many there are, at least 1.
-        options: of an NpyDataModule.
-    """
+    """The data of one split, by the options of an NpyDataModule, and of others whose seeds follow its own."""
 
     def __init__(self, splits: int, **options: Any) -> None:
         super().__init__(**options)

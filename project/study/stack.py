@@ -68,10 +68,10 @@ class Stack(nn.Module):
         numbers = torch.stack([self._orders[each.seed].rows(iteration) for each in self.networks[piece]])
         return train.features[numbers], train.labels[numbers]
 
-    def pieces(self, rows: int) -> Iterator[slice]:
+    def pieces(self, rows: int) -> list[slice]:
         """Cut the networks into pieces that are computed together on so many rows."""
         size = max(1, CELLS // (rows * self.template.width))
-        yield from (slice(start, start + size) for start in range(0, len(self.networks), size))
+        return [slice(start, start + size) for start in range(0, len(self.networks), size)]
 
     def weighted_losses(self, iteration: int) -> Iterator[Tensor]:
         """Yield, piece by piece, the sum of the networks' losses in an iteration, each times its network's rate."""
@@ -89,11 +89,10 @@ class Stack(nn.Module):
         own = 0 if features.ndim == 3 else None
         return vmap(apply, (0, own, own))([weights[piece] for weights in self.weights], features, labels)
 
-    def classifier(self, place: int) -> BinaryClassifier:
-        """Return a network of the stack, with its standardization."""
-        model = copy.deepcopy(self.template)
-        weights = zip(self._names, self.weights, strict=True)
-        model.net.load_state_dict({name: values[place].detach() for name, values in weights})
+    def classifier(self, number: int) -> BinaryClassifier:
+        """Return one of the networks, with its standardization."""
+        model, weights = copy.deepcopy(self.template), zip(self._names, self.weights, strict=True)
+        model.net.load_state_dict({name: values[number].detach() for name, values in weights})
         return model
 
     @torch.no_grad()
@@ -117,8 +116,7 @@ class Stack(nn.Module):
             return torch.stack([metric(labels, answers).double() for metric in METRICS.values()])
 
         measured = []
-        for rows in (self.rows[name] for name in EVALUATED):
-            pieces = self.pieces(len(rows.labels))
-            values = [self.apply_each(all_metrics, piece, rows.features, rows.labels) for piece in pieces]
-            measured.append(torch.cat(values).T)
+        for features, labels, *_ in (self.rows[name] for name in EVALUATED):
+            pieces = self.pieces(len(labels))
+            measured.append(torch.cat([self.apply_each(all_metrics, piece, features, labels) for piece in pieces]).T)
         return torch.stack(measured)

@@ -87,4 +87,3 @@ def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_avera
         np.testing.assert_allclose(each.by_split, of_value - of_first)
         assert (each.p is None) == (values == 2)
         assert each.p is None or each.p >= each.found.p
-        assert f"{each.value} " in each.sentence()

@@ -192,8 +192,6 @@ def test_activations_are_compared_for_any_number_of_features(
     ("options", "words"),
     [
         ("--splits 0", "--splits: 0; need at least 1"),
-        ("--compare nothing", "--compare: nothing; need one of model.hidden_features, "),
-        ("--model.lr [1,1]", "--model.lr: [1.0, 1.0]; need different values"),
         ("--model.lr [1,-1]", "--model.lr: -1.0; need a number above 0"),
         ("--model.loss [bce,nope]", "--model.loss: nope; need one of bce, mse"),
         ("--model.hidden_features [3,4]", "a list is for the option to --compare or to --choose"),
