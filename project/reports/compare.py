@@ -22,7 +22,6 @@ from project.runs.checkpoint import rebuild
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
-UNTESTED = "python -m project test on both gives the paired test of these two networks"
 THESE_ONLY = (
     "this speaks of these two networks only, not of the options that they differ in; for those: python -m project study"
 )
@@ -53,8 +52,8 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     same = ["the same" if facts[key] else "different" for key in ("same_split", "same_initial_weights")]
     texts = [f"split: {same[0]}; initial weights: {same[1]}"]
     if facts["same_split"] and len(runs) == 2:
-        facts["paired_test"] = paired_test(runs, [each["global_step"] for each in checkpoints])
-        texts += describe_test(facts["paired_test"], names)
+        facts["paired_test"], said = paired_test(runs, names, [each["global_step"] for each in checkpoints])
+        texts += said
     with own_style():
         curves = [curves_of(run, checkpoint) for run, checkpoint in zip(runs, checkpoints, strict=True)]
         figure = to_file(comparison_figure(dict(zip(names, curves, strict=True))), "png")
@@ -86,38 +85,33 @@ def same_weights(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def paired_test(runs: Sequence[RunFolder], steps: Sequence[int]) -> dict[str, Any] | None:
-    """Compare two runs on the test rows of their split, or return None if one of them was not tested.
+def paired_test(
+    runs: Sequence[RunFolder], names: Sequence[str], steps: Sequence[int]
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Compare two runs on the test rows of their split, and say what was found or, if one is untested, what is to do.
 
     ``steps`` are the iterations of their last checkpoints; a test of another one, or of other rows, is an InputError.
     """
     if not all((run.path / "test_predictions.csv").exists() for run in runs):
-        return None
+        return None, ["python -m project test on both gives the paired test of these two networks"]
     a, b = (run.tested(wanted=step) for run, step in zip(runs, steps, strict=True))
     if not np.array_equal(a.labels, b.labels):
         raise InputError(f"{runs[1].path}: its test is of other rows than that of {runs[0].path}; test both again")
     right_a, right_b = (is_right(each.labels, each.probabilities) for each in (a, b))
-    found = compare_answers(right_a, right_b, a.groups)
-    return {
+    only_a, only_b, (value, low, high, _), test, p = compare_answers(right_a, right_b, a.groups)
+    facts = {
         "rows": len(a.labels),
-        "right_in_one_only": [found.only_a, found.only_b],
-        "test": found.test,
-        "p": found.p,
-        "accuracy_difference": found.difference.value,
-        "accuracy_difference_interval": [found.difference.low, found.difference.high],
+        "right_in_one_only": [only_a, only_b],
+        "test": test,
+        "p": p,
+        "accuracy_difference": value,
+        "accuracy_difference_interval": [low, high],
         "speaks_of": "these two networks only",
     }
-
-
-def describe_test(found: Mapping[str, Any] | None, names: Sequence[str]) -> list[str]:
-    """Say what a paired test of two networks found, or how to get one."""
-    if found is None:
-        return [UNTESTED]
-    only_a, only_b = (f"{rows} that only {name}" for rows, name in zip(found["right_in_one_only"], names, strict=True))
-    interval = format_interval(found["accuracy_difference"], *found["accuracy_difference_interval"])
-    return [
-        f"{found['rows']} test rows: {only_a} gets right, {only_b} does; {found['test']}: {format_p(found['p'])}",
-        f"test accuracy: {names[0]} - {names[1]} = {interval}",
+    only = f"{only_a} that only {names[0]} gets right, {only_b} that only {names[1]} does"
+    return facts, [
+        f"{len(a.labels)} test rows: {only}; {test}: {format_p(p)}",
+        f"test accuracy: {names[0]} - {names[1]} = {format_interval(value, low, high)}",
         THESE_ONLY,
     ]
 

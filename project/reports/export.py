@@ -1,4 +1,4 @@
-"""A checkpoint as a self-contained model file: raw features in, probability out."""
+"""A checkpoint as a self-contained ONNX file: raw features in, probability out."""
 
 import importlib.util
 from pathlib import Path
@@ -16,8 +16,7 @@ def export(checkpoint: Path, output: Path, kind: type[BinaryClassifier] = Binary
 
     A checkpoint that is not valid is an InputError, and so it is if packages of the extra ``onnx`` are missing.
     """
-    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]:
         raise InputError(f"export: {' and '.join(missing)} missing; install the extra with pip install 'project[onnx]'")
     model = rebuild(load(checkpoint, kind), kind)
     num_features = model.hparams["num_features"]

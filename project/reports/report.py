@@ -138,10 +138,10 @@ def leaks_section(run: RunFolder) -> Section:
     if data and data.classes.overlap is not None:
         count = data.classes.overlap.test_in_train
         duplicates = (FOUND if count else ABSENT, f"{count} test rows also occur in train")
-    if data and data.classes.groups is not None:
+    if data and data.classes.groups is not None and data.split == "rows":
+        groups = (FOUND, "groups have rows in several subsets: the test speaks of new rows of these groups")
+    elif data and data.classes.groups is not None:
         groups = (ABSENT, "no group has rows in two subsets")
-        if data.split == "rows":
-            groups = (FOUND, "groups have rows in several subsets: the test speaks of new rows of these groups")
     rows = [
         ("no test set", ABSENT, "a fifth of the rows is tested on, and nothing else"),
         ("preprocessing on training and test set", ABSENT, "features are scaled by the training subset alone"),

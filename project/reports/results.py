@@ -28,17 +28,13 @@ def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabiliti
     rows, names, groups = len(labels), data.class_names, data.classes.groups_of(subset)
     in_groups = data.split == "groups"
     estimates, facts = evaluate(labels, probabilities, groups if in_groups else None), dict[str, Any]()
-    half = rows // 2
-    counted = {
-        "accuracy": (rows, ""),
-        "sensitivity": (half, f" of {names[1]}"),
-        "specificity": (half, f" of {names[0]}"),
-    }
+    counted = {"accuracy": rows, "sensitivity": rows // 2, "specificity": rows // 2}
+    classes = {"sensitivity": f" of {names[1]}", "specificity": f" of {names[0]}"}
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     print(f"{'':<18}  value   95% interval")
     for name, (value, low, high, method) in estimates.items():
-        count, of = counted.get(name, (0, ""))
-        counts = f"; {round(value * count)} of {count}{of}" if count else ""
+        count = counted.get(name, 0)
+        counts = f"; {round(value * count)} of {count}{classes.get(name, '')}" if count else ""
         print(f"{WORDS.get(name, name):<18} {digits(value)}  {digits(low)} to {digits(high)} ({method}){counts}")
     if groups is not None:
         name = sample.GROUP_NAME if data.is_sample else "groups"
@@ -64,11 +60,8 @@ def write_test(
     answers: Numbers,
 ) -> None:
     """Print how right the answers for the test rows are; leave numbers, answers and figures in the run folder."""
-    numbers, name, step = (
-        print_metrics(data, "test", labels, answers),
-        tested_name(checkpoint.stem),
-        contents["global_step"],
-    )
+    numbers = print_metrics(data, "test", labels, answers)
+    name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
     if run and checkpoint.name != run.best.name and (lowest := run.lowest(step)) is not None:

@@ -1,4 +1,4 @@
-"""One file that tells a run: valid, small, readable anywhere, and never more than text where names hold markup."""
+"""Reports: one file each, valid, small, readable anywhere, and never more than text where names hold markup."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from PIL import Image
 from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
-from project.reports.report import leaks, noticed, write_report
+from project.reports.report import leaks_section, oddities, write_report
 from tests.conftest import Write
 
 pytestmark = pytest.mark.process
@@ -61,7 +61,7 @@ class Text(HTMLParser):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory with two tested runs whose names and classes hold markup, their comparison, and a study."""
+    """A working directory with two runs whose names and classes hold markup, their comparison, and a study."""
     folder, rng = tmp_path_factory.mktemp("reports"), np.random.default_rng(0)
     (folder / "data").mkdir()
     for label in (0, 1):
@@ -72,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = ["--data.root", "data", "--data.class_names", f"{NASTY},dogs & cats"]
         for name in "<b>one", "two":
             assert main(["fit", "--name", name, "--trainer.max_steps", "60", *data]) == 0
-            assert main(["test", "--name", name]) == 0
+        assert main(["test", "--name", "<b>one"]) == 0
         assert main(["compare", "<b>one", "two", "--output", "compared"]) == 0
         study = ["--splits", "2", "--seeds", "1", "--trainer.max_steps", "20", "--name", "study"]
         assert main(["study", *study, *data]) == 0
@@ -121,31 +121,28 @@ def test_it_tells_data_options_numbers_and_how_to_go_on() -> None:
     ):
         assert words in found.text
     Path("data").rename("moved")
-    try:
-        assert "The data are not where they were" in Text(write_report(Run("<b>one")).read_text()).text
-    finally:
-        Path("moved").rename("data")
-    assert (
-        json.loads(Path("lightning_logs/study/study.json").read_text())["sentence"]
-        in Text(Path("lightning_logs/study/report.html").read_text()).text
-    )
+    assert "The data are not where they were" in Text(write_report(Run("<b>one")).read_text()).text
+    Path("moved").rename("data")
+    study = Path("lightning_logs/study")
+    told = Text((study / "report.html").read_text()).text
+    assert json.loads((study / "study.json").read_text())["sentence"] in told
 
 
 def test_leaks_that_are_there_are_found(write_classes: Write) -> None:
-    """All rows of class 0 are equal; and groups that a split by rows tears apart are said to be."""
-    root = write_classes(np.ones((20, 2)), np.arange(40.0).reshape(20, 2))
+    """All rows of class 0 are equal, and one of class 1; groups that a split by rows tears apart are said to be."""
+    rows = np.arange(40.0).reshape(20, 2)
+    rows[3] = 1
+    root = write_classes(np.ones((20, 2)), rows)
     with pytest.warns(UserWarning, match="test rows also occur"):
         (data := NpyDataModule(root)).setup("fit")
 
     def told(data: NpyDataModule) -> dict[str, str]:
-        return {row[0]: row[1] for row in leaks(Run("two", data=data)).rows}
+        return {row[0]: row[1] for row in leaks_section(Run("two", data=data)).rows}
 
     assert len(told(data)) == 8, "the types of Kapoor and Narayanan"
     assert told(data)["duplicates"] == "found"
     assert told(data)["dependence between training and test rows"] == "not looked for"
-    assert noticed(data) == ["1 feature vectors occur in both classes, which nothing can tell apart"] * bool(
-        data.classes.overlap and data.classes.overlap.both_classes
-    )
+    assert oddities(data) == ["1 feature vectors occur in both classes, which nothing can tell apart"]
     for split, word in {"rows": "found", "groups": "looked for, not found"}.items():
         (data := NpyDataModule(split=split)).setup("fit")  # type: ignore[arg-type]
         assert told(data)["dependence between training and test rows"] == word

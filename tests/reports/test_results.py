@@ -1,4 +1,4 @@
-"""What test and predict print of a checkpoint, and what they leave in its run folder."""
+"""Results of test and predict: what is printed, and left in the run folder."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
-from project.evaluation.metrics import design_effect, evaluate, right
+from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.runs.checkpoint import load
 
 pytestmark = pytest.mark.process
@@ -77,17 +77,13 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     np.testing.assert_allclose(probabilities, run.model()(features).detach()[:, 0], rtol=1e-6)
     again = evaluate(np.array(expected, float)[:, 1], probabilities)
     assert [numbers[name] for name in NAMES] == pytest.approx([again[name].value for name in NAMES], abs=1e-8)
-    counts = [f"{int(np.sum((probabilities >= 0.5) == [label for _, label in expected]))} of 20"]
-    counts += [
-        f"{round(again[name].value * 10)} of 10 of {n}" for name, n in zip(NAMES[1:3], ("dogs", "cats"), strict=True)
-    ]
+    right = round(again["accuracy"].value * 20), *(round(again[name].value * 10) for name in NAMES[1:3])
+    counts = [f"{right[0]} of 20", f"{right[1]} of 10 of dogs", f"{right[2]} of 10 of cats"]
     assert [line.rpartition("; ")[2] for line in lines[:3]] == counts
     losses = run.history()["val_loss"]
     told = f"the validation loss was lower, {np.nanmin(losses):.4f}, after iteration {np.nanargmin(losses) + 1}"
-    shown = EventAccumulator(str(run.path)).Reload()
-    assert [(each.step, each.value) for each in shown.Scalars("test/accuracy")] == [
-        (301, pytest.approx(numbers["accuracy"]))
-    ]
+    (shown,) = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")
+    assert (shown.step, shown.value) == (301, pytest.approx(numbers["accuracy"]))
     assert lines[len(NAMES)] == f"{told}: --ckpt_path best tests that"
     assert err == ""
 
@@ -97,28 +93,27 @@ def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Cap
     of = np.random.default_rng(0).permutation(np.minimum(np.arange(50) // 5, 7))
     for label in (0, 1):
         np.save(f"data/group_{label}.npy", of + 2**60)
-    for name, options in {"rows": ["--data.split", "rows"], "groups": []}.items():
-        assert main(["fit", "--name", name, "--data.root", "data", "--trainer.max_steps", "20", *options]) == 0
-        assert ("no group in two of them" in capsys.readouterr().out) == (name == "groups")
-        assert main(["test", name]) == 0
-        out, numbers = capsys.readouterr().out, json.loads((Run(name).path / "test.json").read_text())
-        names, *table = cells(Run(name).path / "test_predictions.csv")
-        if name == "rows":
-            assert "an estimate for new rows of these groups; fit --data.split groups estimates for new groups\n" in out
-            assert (numbers["claim"], numbers.get("groups")) == ("new rows of these groups", None)
-            assert names == ["row", "class", "probability"]
-        else:
-            groups = np.array([int(row[3]) for row in table])
-            assert groups.tolist() == [of[int(row[0])] + 2**60 for row in table]
-            labels, probabilities = (np.array([float(row[column]) for row in table]) for column in (1, 2))
-            again, effect = evaluate(labels, probabilities, groups), design_effect(right(labels, probabilities), groups)
-            assert numbers["accuracy_interval"] == pytest.approx(again["accuracy"][1:3], abs=1e-8)
-            assert (numbers["claim"], numbers["groups"]) == ("new groups", len(np.unique(groups)))
-            assert numbers["design_effect"] == pytest.approx(effect)
-            assert f"for new groups; {len(np.unique(groups))} of them, design effect of accuracy {effect:.2f}\n" in out
-            assert "Wilson by group" in out
-    assert main(["test", "groups", "--data.split", "rows"]) == 2
-    assert "--data.split: rows conflicts with the checkpoint's groups" in capsys.readouterr().err
+    found = {}
+    for split in ("rows", "groups"):
+        options = ["--data.root", "data", "--trainer.max_steps", "20", "--data.split", split]
+        assert main(["fit", "--name", split, *options]) == 0
+        assert main(["test", split]) == 0
+        numbers = json.loads((Run(split).path / "test.json").read_text())
+        found[split] = capsys.readouterr().out, numbers, cells(Run(split).path / "test_predictions.csv")
+    out, numbers, table = found["rows"]
+    assert "an estimate for new rows of these groups; fit --data.split groups estimates for new groups\n" in out
+    assert (numbers["claim"], numbers.get("groups")) == ("new rows of these groups", None)
+    assert table[0] == ["row", "class", "probability"]
+    out, numbers, (_, *table) = found["groups"]
+    groups = np.array([int(row[3]) for row in table])
+    assert groups.tolist() == [of[int(row[0])] + 2**60 for row in table]
+    labels, probabilities = (np.array([float(row[column]) for row in table]) for column in (1, 2))
+    again, effect = evaluate(labels, probabilities, groups), design_effect(is_right(labels, probabilities), groups)
+    assert numbers["accuracy_interval"] == pytest.approx(again["accuracy"][1:3], abs=1e-8)
+    assert (numbers["claim"], numbers["groups"]) == ("new groups", len(np.unique(groups)))
+    assert numbers["design_effect"] == pytest.approx(effect)
+    assert f"for new groups; {len(np.unique(groups))} of them, design effect of accuracy {effect:.2f}\n" in out
+    assert "Wilson by group" in out
 
 
 def test_the_test_of_the_best_checkpoint_leaves_that_of_the_last_alone(capsys: Captured) -> None:
