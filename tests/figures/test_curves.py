@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import same_color, to_rgb
 
@@ -11,11 +10,11 @@ from project.figures.curves import Curves, accuracy_figure, comparison_figure, l
 from tests.figures.drawing import draw_panels, legend_texts
 
 
-def history(tests: bool) -> dict[str, Any]:
+def history() -> dict[str, Any]:
     """Return 50 iterations as history.csv holds them: validated after 20 and 40, and not in the last ten."""
     rng, steps = np.random.default_rng(0), np.arange(1.0, 51)
     columns = {"step": steps, "train_loss": rng.random(50)}
-    for name in ("val_loss", "val_accuracy", *(("test_loss", "test_accuracy") if tests else ())):
+    for name in ("val_loss", "val_accuracy", "test_loss", "test_accuracy"):
         columns[name] = np.where(steps % 20 == 0, rng.random(50), np.nan)
     return columns
 
@@ -29,22 +28,18 @@ def assert_lines(ax: Axes, expected: dict[str, tuple[Any, Any]]) -> None:
     assert ax.get_xlabel() == "iteration"
 
 
-@pytest.mark.parametrize(("tests", "criterion"), [(False, "bce"), (True, "mse")])
-def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) -> None:
+def test_loss_and_accuracy_lines_are_the_history() -> None:
     """The accuracies with one across, from edge to edge, at 0.5, what guessing gives; each subset in its colour."""
-    columns = history(tests)
-    lowest, subsets = (
-        int(np.nanargmin(columns["val_loss"])),
-        {"validation": "val"} | ({"test": "test"} if tests else {}),
-    )
+    columns, subsets = history(), {"validation": "val", "test": "test"}
     losses, accuracies = (
         {name: ([20, 40], columns[f"{subset}_{metric}"][[19, 39]]) for name, subset in subsets.items()}
         for metric in ("loss", "accuracy")
     )
+    lowest = int(np.nanargmin(columns["val_loss"]))
     low, best = columns["val_loss"][lowest], columns["val_accuracy"][lowest]
     losses[f"lowest validation loss, {low:.3g} after {lowest + 1}"] = [lowest + 1], [low]
     accuracies[f"at the lowest validation loss: {best:.3g}"] = [lowest + 1], [best]
-    (left,) = draw_panels(loss_figure(columns, criterion))
+    (left,) = draw_panels(loss_figure(columns, "mse"))
     assert_lines(left, {"training": (columns["step"], columns["train_loss"]), **losses})
     batches = {"step": np.array([20.0, 40.0]), "train_accuracy": np.array([0.6, 0.7])}
     for more in {}, {"training": ([20, 40], [0.6, 0.7])}:
@@ -56,9 +51,9 @@ def test_loss_and_accuracy_lines_are_the_history(tests: bool, criterion: str) ->
         assert same_color(own.get_color(), same.get_color())
     # A line through two points does not tell where they are; one through every iteration needs no marks.
     assert [line.get_marker() for line in left.lines[:2]] == ["", "."]
-    assert (left.get_ylabel(), right.get_ylabel()) == (f"loss ({criterion.upper()})", "accuracy")
+    assert (left.get_ylabel(), right.get_ylabel()) == ("loss (MSE)", "accuracy")
     early = {name: values[:15] for name, values in columns.items()}  # of a run that was stopped before any validation
-    for figure, place in (loss_figure(early, criterion), 1), (accuracy_figure(early), 0):
+    for figure, place in (loss_figure(early, "mse"), 1), (accuracy_figure(early), 0):
         assert len(draw_panels(figure)[0].lines[place].get_xydata()) == 0
 
 
