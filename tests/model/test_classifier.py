@@ -186,8 +186,9 @@ def test_training_follows_a_loop_written_by_hand(
 def test_bits_are_those_of_a_plain_loop(tmp_path: Path) -> None:
     """With the coursework's own network, criterion and torch's SGD, on the sample and nothing approximate."""
     data = NpyDataModule()
-    ours = fit(seeded(data), data, tmp_path, 100)
-    ((x, y), *_), _ = prepared(data, 0, 1)
+    model = seeded(data)
+    ours = fit(model, data, tmp_path, 100)
+    x, y = model.standardized(data.train.features), data.train.labels
     torch.manual_seed(0)
     net, criterion = NNet(), BCELoss()
     optimizer = torch.optim.SGD(net.parameters(), 0.8)
@@ -308,9 +309,9 @@ def test_predicts_every_row_in_order(blobs: Path, tmp_path: Path) -> None:
     """The probabilities of raw rows, in pieces of 4, 4 and 3."""
     rows = np.random.default_rng(8).normal(0, 2, (11, 2)).astype(np.float32)
     np.save(tmp_path / "rows.npy", rows)
-    data = NpyDataModule(blobs, piece_rows=4, predict=tmp_path / "rows.npy")
-    model = seeded(data)
-    fit(model, data, tmp_path, 5)
+    trained, data = NpyDataModule(blobs), NpyDataModule(blobs, piece_rows=4, predict=tmp_path / "rows.npy")
+    model = seeded(trained)
+    fit(model, trained, tmp_path, 5)
     pieces = cast("list[Tensor]", new_trainer(tmp_path).predict(model, datamodule=data))
     assert [tuple(piece.shape) for piece in pieces] == [(4, 1), (4, 1), (3, 1)]
     torch.testing.assert_close(torch.cat(pieces), model(rows).detach(), rtol=1e-5, atol=1e-7)

@@ -88,7 +88,8 @@ def test_schedulers_step_and_gradients_are_clipped_in_every_iteration(data: NpyD
     rates = [0.8 * 0.5 ** (i // 15) for i in range(40)]
     assert monitor.lrs["lr-SGD"] == rates
     theirs = by_hand(0, *prepared(data, 0, 40), lr=lambda step: rates[step - 1], clip=0.05)
-    loops.assert_same_course(ours, theirs)
+    assert ours.losses == pytest.approx(theirs.losses, rel=1e-5)
+    torch.testing.assert_close(ours.weights[-1], theirs.weights[-1], rtol=1e-5, atol=1e-5)
 
 
 def test_the_finder_of_a_learning_rate_sees_the_loss_of_the_whole_batch(blobs: Path, tmp_path: Path) -> None:
