@@ -22,10 +22,6 @@ from project.runs.checkpoint import rebuild
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
-THESE_ONLY = (
-    "this speaks of these two networks only, not of the options that they differ in; for those: python -m project study"
-)
-
 
 def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
     """Print how several runs differ and ended; write comparison.png, comparison.json and report.html into a folder.
@@ -62,10 +58,9 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     header, *rows = tabulate(facts["runs"])
     print_table([[name.rpartition(".")[2] for name in header], *rows])
     print("\n".join(texts))
-    shown = pictures(output, {"comparison": "the curves of these runs over each other"})
-    render(
-        output, f"Comparison of {join_words(names)}", "", [Section("Comparison", texts, header, rows, figures=shown)]
-    )
+    figures = pictures(output, {"comparison": "the curves of these runs over each other"})
+    section = Section("Comparison", texts, header, rows, figures=figures)
+    render(output, f"Comparison of {join_words(names)}", "", [section])
     print(f"written: {output / 'comparison.png'}, comparison.json and report.html")
 
 
@@ -112,7 +107,8 @@ def paired_test(
     return facts, [
         f"{len(a.labels)} test rows: {only}; {test}: {format_p(p)}",
         f"test accuracy: {names[0]} - {names[1]} = {format_interval(value, low, high)}",
-        THESE_ONLY,
+        "this speaks of these two networks only, not of the options that they differ in; "
+        "for those: python -m project study",
     ]
 
 
