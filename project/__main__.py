@@ -59,9 +59,11 @@ def main(argv: Sequence[str] | None = None, **options: Any) -> int:
         contextlib.redirect_stdout(sys.stdout or nowhere),  # Python has no stream where the descriptor is closed.
         contextlib.redirect_stderr(sys.stderr or nowhere),
     ):
-        for stream in sys.stdout, sys.stderr:  # Names may have characters that a terminal lacks.
-            if isinstance(stream, io.TextIOWrapper):
+        for stream in sys.stdout, sys.stderr:
+            if isinstance(stream, io.TextIOWrapper):  # Names may have characters that a terminal lacks.
                 stream.reconfigure(errors="backslashreplace")
+        if isinstance(sys.stdout, io.TextIOWrapper):  # What a closed pipe does not take, it refuses at the end.
+            sys.stdout.reconfigure(write_through=False)
         status = run(list(sys.argv[1:] if argv is None else argv), options)
         try:
             sys.stdout.flush()
