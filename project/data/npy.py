@@ -17,7 +17,7 @@ from project.errors import InputError
 Array = npt.NDArray[np.float16 | np.float32 | np.float64 | np.integer]
 
 VERSIONS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # of the format, with the bytes that hold a header's length
-MAX_HEADER_BYTES = 4096  # numpy writes 128; on 10,000, its own limit, its search for Python 2's numbers can take 15 s
+MAX_HEADER_BYTES = 1024  # numpy writes 118; on 10,000, its own limit, its search for Python 2's numbers can take 15 s
 CHUNK_ROWS = 65_536  # rows looked at together, so that no file is ever held in memory twice
 CHUNK_CELLS = 2**22  # and cells, where rows are wide
 CHANGED = "the file changed while it was read; run the command again"
@@ -106,7 +106,7 @@ def _read_header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.gener
             shape, fortran, dtype = read(file)
     except Exception as error:  # numpy and Python's parser raise nearly every kind there is on a damaged header.
         raise ValueError("the header is malformed or cut off; save the array again") from error
-    if not all(0 <= length < 2**63 for length in shape):  # Longer ones might have too many digits to be printed.
+    if not all(type(length) is int and 0 <= length < 2**63 for length in shape):  # numpy takes True, too.
         raise ValueError("malformed header (a length below 0 or above 2^63); save the array again")
     return shape, fortran, dtype, file.tell()
 

@@ -100,24 +100,24 @@ def saved(values: Any, save: Callable[..., None] = np.save) -> bytes:
 
 WHOLE = saved(np.arange(200.0).reshape(100, 2))
 HOLDS = r"header says \(100, 2\) float64 = 1600 bytes of data, file has"
-DIGITS = "0x" + "f" * 3900  # more decimal digits than Python agrees to print
+DIGITS = "0x" + "f" * 900  # more digits than a message should hold
 MALFORMED = [
     b"5",
     b"{'descr': ",
     b"{'descr': open('x')}",
-    b"(" * 4000,
-    b"-" * 4000 + b"1",
-    b"1+" * 2000 + b"1",
+    b"(" * 1000,
+    b"-" * 1000 + b"1",
+    b"1+" * 500 + b"1",
     b"{\0}",
 ]
 MALFORMED += [
     b"{'\\d': 1}",
     b"{'descr': '<f8', 'shape': (5, 2)}",
     header("<f8", 0, (5, 2)),
-    header("no" * 999, 0, (1, 2)),
+    header("no" * 450, 0, (1, 2)),
 ]
 MALFORMED += [header("<f8", False, (5, 2))[:-1] + b"'x': 1}", header("<f8\\n\\x1b[31merror", False, (1, 2))]
-MALFORMED += [header("<f8", False, shape) for shape in ("5", r"'\ud800'", (-5, 2), (2**63, 1), (1, 10**30))]
+MALFORMED += [header("<f8", False, shape) for shape in ("5", r"'\ud800'", (-5, 2), (True, 2), (2**63, 1), (1, 10**30))]
 MALFORMED += [header("<f8", False, f"({DIGITS}, 2)"), header("<f8", DIGITS, (1, 2)), header("<f8", False, "(10L, 2)")]
 NEED = "is not supported; need float16/32/64 or an integer type"
 REFUSED = {
@@ -128,7 +128,7 @@ REFUSED = {
     f"{HOLDS} 1500": [WHOLE[:-100]],
     f"{HOLDS} 1604": [WHOLE + b"more"],
     "malformed": [WHOLE[:9], WHOLE[:50], assemble(b"ab\xff", version=(3, 0)), *map(assemble, MALFORMED)],
-    "header too long .4097 bytes": [assemble(WHOLE[10:128].ljust(4097), WHOLE[128:])],
+    "header too long .1025 bytes": [assemble(WHOLE[10:128].ljust(1025), WHOLE[128:])],
     "header too long .4294967295 bytes": [assemble(b"", version=(2, 0), length=2**32 - 1)],
     "header says": [assemble(header("<f8", False, shape), bytes(160)) for shape in [(2**40, 2), (2**62, 2**62)]],
     r"0\.0 is not supported": [assemble(b"", version=(0, 0))],
@@ -136,7 +136,7 @@ REFUSED = {
     r"shape \(\) is 0-D; need \(N, j\)": [saved(np.zeros(()))],
     r"shape \(100,\) is 1-D; need \(N, j\), e\.g\. reshape to \(100, 1\)": [saved(np.zeros(100))],
     r"shape \(4, 3, 2\) is 3-D; need \(N, j\)": [saved(np.zeros((4, 3, 2)))],
-    "is 1000-D": [assemble(header("<f8", False, f"({'1, ' * 1000})"))],
+    "is 300-D": [assemble(header("<f8", False, f"({'1, ' * 300})"))],
     r"shape \(0, 2\) has no rows": [saved(np.zeros((0, 2)))],
     r"shape \(5, 0\) has no columns": [saved(np.zeros((5, 0)))],
 }
