@@ -84,6 +84,7 @@ def train(
         ):
             raise
         if run and origin is None and not has_begun:  # A run that cannot begin leaves no folder.
+            release(run.path)
             shutil.rmtree(run.path)
         what = "" if type(error) is ValueError else f"{type(error).__name__} in {place}: "
         raise InputError(f"--trainer: {what}{str(error) or 'it gives no reason'}") from error
