@@ -80,7 +80,7 @@ def write_blobs(write_classes: Write, features: int, rows: int = 50) -> Path:
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("features", "batch_size", "steps"),
-    [(1, 16, 200), (2, None, 1000), (30, None, 200), (30, 16, 1000)],
+    [(1, 16, 100), (2, None, 1000), (30, None, 100), (30, 16, 200)],
 )
 def test_each_network_is_the_one_that_fit_trains(
     write_classes: Write, features: int, batch_size: int | None, steps: int
