@@ -11,10 +11,13 @@ import numpy.typing as npt
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import settings
 
 from project import Run
 from project.__main__ import main
 
+settings.register_profile("any machine", deadline=None)  # An example may take long where others are at work.
+settings.load_profile("any machine")
 torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 
 CONFIGS = Path(__file__).parent.parent / "configs"
