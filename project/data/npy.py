@@ -68,7 +68,7 @@ def open_array(path: Path, dimensions: Literal[1, 2] = 2) -> ArrayFile:
         with path.open("rb") as file:
             begin, size = file.read(12 + MAX_HEADER_BYTES), file.seek(0, 2)
         shape, fortran, dtype, offset = _read_header(begin)
-        _check(shape, dtype, dimensions, size - offset)
+        _check_array(shape, dtype, dimensions, size - offset)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give the path of an .npy file") from error
     except ValueError as error:
@@ -111,7 +111,7 @@ def _read_header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.gener
     return shape, fortran, dtype, file.tell()
 
 
-def _check(shape: tuple[int, ...], dtype: np.dtype[np.generic], dimensions: int, size: int) -> None:
+def _check_array(shape: tuple[int, ...], dtype: np.dtype[np.generic], dimensions: int, size: int) -> None:
     """Refuse, by a ValueError, an array of other than numbers, of no rows, or of other than size bytes."""
     if dtype.hasobject:
         raise ValueError("holds Python objects (pickle), refused for safety; save an array of numbers")
