@@ -23,7 +23,7 @@ from project.data.npy import open_array
 from project.errors import InputError, InputWarning
 from tests.campaigns.summary import Summary, main
 
-MAX_SECONDS = 5  # of the processor; the slowest is the longest header that numpy looks at again for Python 2's numbers
+MAX_SECONDS = 5  # of the processor; numpy looks at a damaged header again, for Python 2's numbers
 MAX_BYTES = 8 * 2**20
 MAX_MESSAGE = 1000
 
