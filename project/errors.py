@@ -13,10 +13,6 @@ class DivergedError(ArithmeticError):
     """Training left the finite numbers."""
 
 
-class LostRankError(ConnectionError):
-    """Another process of the run has ended, and this one cannot go on without it."""
-
-
 class InputWarning(UserWarning):
     """Input that is accepted, but that its owner should know about."""
 

@@ -18,13 +18,9 @@ from project.model import BinaryClassifier
 
 
 class ProjectCLI(LightningCLI):
-    """Trainer, model and data of a command; those that go on from a checkpoint take its run's options from it.
+    """Trainer, with ``own`` callbacks beside those that are given, model and data of a command.
 
-    Args:
-        arguments: The command, and what follows it.
-        kind: The class of the model.
-        own: Callbacks beside those that are given.
-        is_training: Whether the command trains; the others need a checkpoint.
+    Commands that go on from a checkpoint, as all do that do not train, take their options from its run.
     """
 
     def __init__(

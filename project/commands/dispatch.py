@@ -4,7 +4,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jsonargparse import set_parsing_settings
@@ -24,12 +24,7 @@ RUNNERS: dict[str, Callable[..., object]] = {
 
 
 def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassifier) -> int:
-    """Run a command with its options and return its exit status.
-
-    Args:
-        argv: the command and its options.
-        kind: the class of the model; a subclass brings its own options.
-    """
+    """Run a command with its options and return its exit status; a subclass as ``kind`` brings its own options."""
 
     def run() -> None:
         arguments, packages = take_packages([argument for argument in argv if argument != "--debug"])
@@ -62,12 +57,9 @@ def quiet() -> Iterator[None]:
     for package in "lightning.pytorch", "lightning.fabric":
         names = (package, f"{package}.utilities.rank_zero", f"{package}.utilities.seed")
         levels |= dict.fromkeys(names, logging.WARNING)
-    loggers = {logging.getLogger(name): level for name, level in levels.items()}
-    previous = {logger: logger.level for logger in loggers}
-    for logger, level in loggers.items():
-        logger.setLevel(level)
-    try:
-        yield
-    finally:
-        for logger, level in previous.items():
+    with ExitStack() as stack:
+        for name, level in levels.items():
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
             logger.setLevel(level)
+        yield

@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -131,9 +130,3 @@ def in_one_line(message: str) -> str:
     line = "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip())
     line, half = line.replace(":;", ":"), LONGEST_LINE // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
-
-
-def module_of(error: BaseException) -> str:
-    """Return the name of the module that raised an error."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return str(frames[-1].f_globals["__name__"])

@@ -17,7 +17,6 @@ from project.commands.failures import refusing
 from project.errors import InputError
 from project.options import check
 
-IMPORT = "--allow-import"
 LONGEST_NAME = 255  # bytes, on the usual file systems
 USUAL = {"data": "root", "model": "hidden_features", "trainer": "max_steps"}  # by group, the option to be named first
 
@@ -117,16 +116,13 @@ def check_groups(arguments: Sequence[str]) -> None:
 def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return arguments without each ``--allow-import PACKAGE``, and the packages."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument(IMPORT, action="append", default=[])
+    parser.add_argument("--allow-import", action="append", default=[])
     options, rest = parser.parse_known_args(list(arguments))
     return rest, options.allow_import
 
 
 def name_the_run(arguments: Sequence[str]) -> list[str]:
-    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``.
-
-    To name a second one with ``--name`` is an InputError: neither is the right one to ignore.
-    """
+    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``."""
     command, *rest = arguments
     if command in ("fit", "study", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
         return list(arguments)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.commands.cli import ProjectCLI
-from project.commands.failures import UNUSABLE, module_of, refusing
+from project.commands.failures import UNUSABLE, refusing
 from project.commands.origin import Origin
 from project.commands.parsing import Parser
 from project.data import NpyDataModule
@@ -76,17 +77,16 @@ def train(
         if trainer.global_step < done + least:
             raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
     except (AssertionError, RuntimeError, *UNUSABLE) as error:
-        has_begun, place = trainer.global_step > done, module_of(error)
+        has_begun, place = trainer.global_step > done, Path(traceback.extract_tb(error.__traceback__)[-1].filename)
         # A RuntimeError may be the machine's, or tell of another process's end.
         is_unusable = not has_begun and type(error) is not RuntimeError
-        if isinstance(error, (InputError, DivergedError)) or not (
-            is_unusable or "lightning.pytorch.callbacks" in place
-        ):
+        is_ours = isinstance(error, (InputError, DivergedError))
+        if is_ours or not (is_unusable or place.match("lightning/pytorch/callbacks/*")):
             raise
         if run and origin is None and not has_begun:  # A run that cannot begin leaves no folder.
             release(run.path)
             shutil.rmtree(run.path)
-        what = "" if type(error) is ValueError else f"{type(error).__name__} in {place}: "
+        what = "" if type(error) is ValueError else f"{type(error).__name__} in {place.stem}: "
         raise InputError(f"--trainer: {what}{str(error) or 'it gives no reason'}") from error
     finally:
         if run:
