@@ -10,7 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 from matplotlib.figure import Figure
 
-from project.commands import evaluating, training
+from project.commands import network
 from project.commands.dispatch import allow, quiet
 from project.commands.failures import in_few_words, in_one_line
 from project.data import NpyDataModule
@@ -36,7 +36,7 @@ class Run(RunFolder):
     def test(self, name: str = "last") -> dict[str, Any]:
         """Test last.ckpt, or best, on the test subset, as the command of this name does, and return the numbers."""
         checkpoint = self.last.with_name(f"{name}.ckpt")
-        return call(evaluating.test, ["test", "--ckpt_path", str(checkpoint)]).numbers(name)
+        return call(network.test, ["test", "--ckpt_path", str(checkpoint)]).numbers(name)
 
 
 def fit(
@@ -68,7 +68,7 @@ def fit(
         config[group] = {option: given.pop(option) for option in own & given.keys()}
     if given:
         raise TypeError(f"fit: no option {', '.join(given)}; see help(NpyDataModule) and help(BinaryClassifier)")
-    return call(training.fit, ["fit", "--config", json.dumps(config)])
+    return call(network.fit, ["fit", "--config", json.dumps(config)])
 
 
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from jsonargparse import set_parsing_settings
 
-from project.commands.evaluating import predict, test, validate
 from project.commands.failures import exit_status
 from project.commands.folders import compare, export, plot
+from project.commands.network import fit, predict, test, validate
 from project.commands.parsing import name_the_run, take_packages
 from project.commands.study import study
-from project.commands.training import fit
 from project.errors import InputError
 from project.model import BinaryClassifier
 

@@ -13,10 +13,10 @@ from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
 from project.callbacks.threads import Threads
 from project.commands.failures import refusing
+from project.commands.network import train
 from project.commands.origin import parse_with_origin
 from project.commands.parsing import Parser, add_run_options, make_parser
 from project.commands.trainer import as_list, make_trainer
-from project.commands.training import train
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier

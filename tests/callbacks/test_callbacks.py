@@ -33,7 +33,7 @@ def small(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train_with(kinds: Sequence[type[Callback]], arguments: list[str]) -> int:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("project.commands.training.CALLBACKS", tuple(kinds))
+        patch.setattr("project.commands.network.CALLBACKS", tuple(kinds))
         return main(arguments)
 
 

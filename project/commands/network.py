@@ -1,4 +1,4 @@
-"""Training in a run folder: its beginning, its end, and what it says then."""
+"""Commands about one network: fit, validate, test and predict."""
 
 import re
 import shutil
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
 from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
@@ -17,9 +19,11 @@ from project.commands.failures import UNUSABLE, refusing
 from project.commands.origin import Origin
 from project.commands.parsing import Parser
 from project.data import NpyDataModule
+from project.data.npy import check_columns
 from project.errors import DivergedError, InputError
 from project.evaluation.estimate import digits
 from project.model import BinaryClassifier
+from project.reports import results
 from project.reports.report import write_report
 from project.runs.checkpoint import DigestCheckpointIO
 from project.runs.disk import release, tolerated, write_whole
@@ -139,3 +143,42 @@ def tell_result(trainer: Trainer, run: RunFolder) -> None:
         loss, accuracy = (digits(metrics[f"val/{name}"].item()) for name in ("loss", "accuracy"))
         print(f"validation loss {loss}, accuracy {accuracy} after iteration {step}")
     print(f"figures: {run.figures}")
+
+
+def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[ProjectCLI, Origin]:
+    """Make what a command needs, with the weights of its checkpoint."""
+    cli = ProjectCLI(arguments, kind, [], is_training=False)
+    assert cli.origin is not None
+    if arguments[0] == "predict":
+        check_columns(cli.config.data.predict, cli.origin.contents["hyper_parameters"]["num_features"])
+    cli.datamodule.setup(arguments[0])
+    cli.origin.take_up(cli.trainer, cli.model, cli.datamodule)
+    return cli, cli.origin
+
+
+def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
+    """Say how right a checkpoint is on its validation subset."""
+    cli, origin = prepare(arguments, kind)
+    cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
+    if cli.trainer.is_global_zero:
+        results.print_metrics(cli.datamodule, "val", *cli.model.answers)
+    return origin.run
+
+
+def test(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
+    """Say how right a checkpoint is on its test subset, and leave that in its run."""
+    cli, origin = prepare(arguments, kind)
+    cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    if cli.trainer.is_global_zero:
+        results.write_test(origin.run, origin.checkpoint, origin.contents, cli.datamodule, *cli.model.answers)
+    return origin.run
+
+
+def predict(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
+    """Classify the rows of a file."""
+    cli, origin = prepare(arguments, kind)
+    batches = cli.trainer.predict(cli.model, datamodule=cli.datamodule)
+    if cli.trainer.is_global_zero:
+        probabilities = torch.cat(cast("list[Tensor]", batches))[:, 0]
+        results.write_predictions(origin.run, cli.datamodule, probabilities.double().cpu().numpy())
+    return origin.run
