@@ -5,6 +5,8 @@ import fnmatch
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from project.commands.parsing import check_groups, name_the_run, refuse
 from project.errors import InputError
 from project.options import LARGEST
 from project.runs.checkpoint import DigestCheckpointIO
+from tests.campaigns import options as campaign
 from tests.conftest import CONFIGS
 
 pytestmark = pytest.mark.process
@@ -253,3 +256,20 @@ def test_every_option_of_ours_says_what_it_means(command: str, capsys: Captured)
     assert [option for option in options if len(option.partition("(type")[0].split()) <= 4] == []
     theirs = {name for name in ("optimizer", "lr_scheduler") if any(part.startswith(name) for part in parts)}
     assert theirs == ({"optimizer", "lr_scheduler"} if command in ("fit", "validate", "test", "predict") else set())
+
+
+def test_options_and_configs_without_end_are_obeyed_or_refused() -> None:
+    command = [sys.executable, "-m", "tests.campaigns.options", "--cases", "24", "--first", str(len(campaign.OWN))]
+    done = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    well = [(0, ""), (0, "1 %\r2 %\r3 %\r4 %\r"), (2, "error: --model.lr: x\n"), (3, "error: training diverged: x")]
+    assert [campaign.verdict(*case, changed=False, imported=False) for case in well] == [""] * len(well)
+    wrong = {
+        "exit status 1": (1, "error: x: y\n"),
+        "a traceback": (2, "error:\nTraceback\n"),
+        "4 lines": (0, "a\n" * 4),
+    }
+    for word, case in wrong.items():
+        assert word in campaign.verdict(*case, changed=False, imported=False)
+    assert "written" in campaign.verdict(2, "error: x: y\n", changed=True, imported=False)
+    assert "imported" in campaign.verdict(2, "error: x: y\n", changed=False, imported=True)
