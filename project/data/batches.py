@@ -32,7 +32,7 @@ class Loader(tuple[Any, ...]):
 
 
 class Subset(NamedTuple):
-    """Train, validation or test: the rows of it that this process holds, those of class 0 first."""
+    """The rows of train, validation or test that this process holds, those of class 0 first."""
 
     features: Tensor  # float32 (n, j)
     labels: Tensor  # float32 (n, 1), 0 and 1
@@ -40,7 +40,7 @@ class Subset(NamedTuple):
     held: tuple[range, range]  # the numbers, among those, of the rows of class 0 and of class 1 that are held here
 
     def whole(self, piece_rows: int) -> Batch:
-        """Return all rows that are held here, as part of the batch of all rows."""
+        """Return the rows that are held here, as part of the batch of all rows."""
         return cut(self.features, self.labels, piece_rows, self.rows)
 
     def batch(self, numbers: Tensor, piece_rows: int) -> Batch:
@@ -49,8 +49,7 @@ class Subset(NamedTuple):
         if len(self.labels) < self.rows:
             first, second = (numbers[(numbers >= part.start) & (numbers < part.stop)] for part in self.held)
             own = torch.cat([first - self.held[0].start, second - self.held[1].start + len(self.held[0])])
-        features, labels = self.features.index_select(0, own), self.labels.index_select(0, own)
-        return cut(features, labels, piece_rows, len(numbers))
+        return cut(self.features.index_select(0, own), self.labels.index_select(0, own), piece_rows, len(numbers))
 
 
 def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -> Batch:
@@ -60,10 +59,7 @@ def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -
 
 
 class Iterations:
-    """A run's iterations by their numbers, from 1, in sized passes that can stop and resume anywhere.
-
-    A pass has so many iterations, of which some may be done; the next one goes on where it ended.
-    """
+    """A run's iterations by their numbers, from 1, in passes of so many each that can stop and resume anywhere."""
 
     def __init__(self, seed: int, iterations: int, done: int = 0) -> None:
         self.seed, self.iterations, self.done = seed, iterations, done
@@ -77,7 +73,7 @@ class Iterations:
             yield self.batch(self.done)
 
     def batch(self, iteration: int) -> Any:
-        """Return what the trainer is given for an iteration, counted from 1: its number."""
+        """Return what the trainer is given for an iteration: its number."""
         return iteration
 
     def state_dict(self) -> dict[str, Any]:

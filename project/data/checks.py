@@ -34,14 +34,7 @@ class Overlap(NamedTuple):
 
 
 def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
-    """Look once at every value of class_0.npy and class_1.npy, whose rows are assigned to subsets.
-
-    Returns:
-        The moments of the training rows, and the overlap, or None if there are too many rows to compare.
-
-    Raises:
-        InputError: as checked_rows.
-    """
+    """Return the moments of the training rows of class_0.npy and class_1.npy, and the overlap, or None if too many."""
     moments, compared = Moments(), sum(map(len, assignments)) <= MOST_COMPARED
     hashes = [np.empty(len(assignment) if compared else 0, np.uint64) for assignment in assignments]
     for array, assignment, marks in zip(arrays, assignments, hashes, strict=True):
@@ -56,14 +49,8 @@ def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Mome
 
 
 def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:
-    """Yield (number of the first row, consecutive rows (n, j)), and refuse the file at its end.
-
-    They are float32 where that holds every value of the file's type, and else float64.
-
-    Raises:
-        InputError: if a cell is NaN, infinite or beyond float32; the first one is named.
-    """
-    bad, first, largest, named = 0, None, 0, ""
+    """Yield (number of the first row, consecutive rows (n, j)), and refuse NaN, infinite and too large values."""
+    bad, first, largest, place = 0, None, 0, ""
     for start, part in array.stretches():
         values = exact(part)
         if part.dtype.kind in "iu":
@@ -72,15 +59,14 @@ def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:
             rows, places = np.nonzero(~np.isfinite(values.astype(np.float32, copy=False)))
         bad += int((~np.isfinite(part[rows, places])).sum())  # The other ones are beyond float32.
         if rows.size and first is None:
-            first = part[rows[0], places[0]]
-            named = f"at row {start + rows[0]}, column {places[0]}"
+            first, place = part[rows[0], places[0]], f"at row {start + rows[0]}, column {places[0]}"
         if first is None:
             yield start, values
+    if first is not None and np.isfinite(first):
+        raise InputError(f"{array.path}: value {first:.2g} {place} is too large for float32; rescale")
     if first is not None:
-        if np.isfinite(first):
-            raise InputError(f"{array.path}: value {first:.2g} {named} is too large for float32; rescale")
         count = "1 value is" if bad == 1 else f"{bad} values are"
-        raise InputError(f"{array.path}: {count} NaN or infinite; first: {first} {named}; remove such rows")
+        raise InputError(f"{array.path}: {count} NaN or infinite; first: {first} {place}; remove such rows")
     if largest > EXACT_INTEGERS:
         warnings.warn(f"{array.path}: values above 2^24 lose precision in float32", InputWarning, stacklevel=2)
 
@@ -93,16 +79,9 @@ def exact(rows: Array) -> Features:
 
 
 def find_overlap(hashes: list[Hashes], assignments: list[Assignment]) -> Overlap:
-    """Find equal rows among the hashes of the rows of class 0 and of class 1, which are sorted in place."""
-    test, train = (
-        np.sort(
-            np.concatenate([each[assignment == subset] for each, assignment in zip(hashes, assignments, strict=True)])
-        )
-        for subset in (TEST, TRAIN)
-    )
-    for each in hashes:
-        each.sort()
-    zeros, ones = hashes
+    """Find equal rows among the hashes, (N,) each, of the rows of class 0 and of class 1."""
+    marks, subsets = np.concatenate(hashes), np.concatenate(assignments)
+    zeros, ones, test, train = map(np.sort, [*hashes, marks[subsets == TEST], marks[subsets == TRAIN]])
     in_both = np.unique(ones[occur_in(zeros, ones)])
     return Overlap(np.array_equal(zeros, ones), len(in_both), int(occur_in(train, test).sum()))
 
@@ -114,7 +93,7 @@ def occur_in(others: Hashes, hashes: Hashes) -> npt.NDArray[np.bool_]:
 
 
 def hash_rows(values: Features) -> Hashes:
-    """Return a 64-bit hash, uint64 (N,), of each row: equal rows have equal hashes, others differ all but surely.
+    """Return a 64-bit hash, uint64 (N,), of each row (N, j): equal rows have equal ones, others differ all but surely.
 
     Each column is mixed in as Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", do.
     """
@@ -129,7 +108,7 @@ def hash_rows(values: Features) -> Hashes:
 
 
 def fingerprint(files: list[Path], assignments: list[Assignment], seed: int, rows: dict[str, int]) -> Fingerprint:
-    """Describe class_0.npy and class_1.npy and which of their rows went where, so that no others pass for test rows."""
+    """Describe two class files and which of their rows went where, so that no others pass for test rows."""
     split = hashlib.sha256(np.concatenate(assignments).data).hexdigest()
     return {"sha256": [hash_file(file) for file in files], "seed": seed, "rows": rows, "split": split}
 
@@ -148,18 +127,14 @@ def check_same(root: Path, here: Fingerprint, trained_on: Fingerprint | None) ->
     if trained_on is None:
         raise InputError(f"{root}: the checkpoint does not say what it was trained on; it cannot be compared")
     if trained_on["sha256"] != here["sha256"]:
-        first, second = (digest[:12] for digest in trained_on["sha256"])
-        raise InputError(
-            f"{root}: the checkpoint was trained on other data (sha256 {first}..., {second}...); "
-            f"name its folder with --data.root"
-        )
+        digests = "{:.12}..., {:.12}...".format(*trained_on["sha256"])
+        found, remedy = f"other data (sha256 {digests})", "name its folder with --data.root"
+        raise InputError(f"{root}: the checkpoint was trained on {found}; {remedy}")
+    remedy = "leave the data options out"
     if trained_on["seed"] != here["seed"]:
-        raise InputError(
-            f"--data.seed: the checkpoint was trained on split seed {trained_on['seed']} with rows "
-            f"{trained_on['rows']}, not {here['seed']} with {here['rows']}; leave the data options out"
-        )
+        known, new = (f"{each['seed']} with rows {each['rows']}" for each in (trained_on, here))
+        raise InputError(f"--data.seed: the checkpoint was trained on split seed {known}, not {new}; {remedy}")
     if trained_on != here:
-        raise InputError(
-            f"--data.split: the checkpoint was trained on another split of {root}, with rows "
-            f"{trained_on['rows']}, not {here['rows']}; leave the data options out, and the group files as they were"
-        )
+        found = f"another split of {root}, with rows {trained_on['rows']}, not {here['rows']}"
+        remedy += ", and the group files as they were"
+        raise InputError(f"--data.split: the checkpoint was trained on {found}; {remedy}")

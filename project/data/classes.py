@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from project.data.batches import Subset
 from project.data.checks import Features, exact, fingerprint, survey
-from project.data.npy import CHANGED, open_array
+from project.data.npy import open_array
 from project.data.split import DROPPED, SUBSETS, Balance, Groups, read_groups, split_groups, split_rows
 from project.data.store import Store
 from project.errors import InputError, InputWarning
@@ -22,18 +23,13 @@ CLASS_FILES = ("class_0.npy", "class_1.npy")
 MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
 
-MAIN_MEMORY = Store(torch.device("cpu"))
-
-
-def as_it_is(features: Tensor) -> Tensor:
-    return features
+MEMORY = Store(torch.device("cpu"))
 
 
 class ClassFiles:
-    """The class files of a folder, checked and split, or an InputError that says what they should be.
+    """The class files of a folder, checked and split by rows or whole groups, or an InputError that says what is wrong.
 
-    Every row is in one subset or, if the classes differ in size, perhaps dropped; the seed fixes which. Rows are split
-    one by one, or in whole groups.
+    Every row is in one subset or, if the classes differ in size, perhaps dropped; the seed fixes which.
     """
 
     def __init__(
@@ -41,7 +37,6 @@ class ClassFiles:
     ) -> None:
         self.root = root
         self.files = find_files(root)
-        self._states = [state(file) for file in self.files]
         self.arrays = [open_array(file) for file in self.files]
         self.num_features = self.arrays[0].shape[1]
         if self.arrays[1].shape[1] != self.num_features:
@@ -64,33 +59,22 @@ class ClassFiles:
             return
         if self.overlap.same_rows:
             raise InputError(f"{self.root}: class_0.npy and class_1.npy hold the same rows; nothing tells them apart")
-        found = {
-            "feature vectors occur in both classes": self.overlap.both_classes,
-            "test rows also occur in train": self.overlap.test_in_train,
-        }
-        said = "; ".join(f"{count} {what}" for what, count in found.items() if count)
-        if said and not known:
-            warnings.warn(f"{self.root}: {said}", InputWarning, stacklevel=2)
+        words = ("feature vectors occur in both classes", "test rows also occur in train")
+        found = [f"{count} {what}" for count, what in zip(self.overlap[1:], words, strict=True) if count]
+        if found and not known:
+            warnings.warn(f"{self.root}: {'; '.join(found)}", InputWarning, stacklevel=2)
 
     def gather(
         self,
         name: str,
-        store: Store = MAIN_MEMORY,
-        prepare: Callable[[Tensor], Tensor] = as_it_is,
+        store: Store = MEMORY,
+        prepare: Callable[[Tensor], Tensor] = Tensor.float,
         rank: int = 0,
         ranks: int = 1,
     ) -> Subset:
-        """Copy the rows of a subset out of one of as many stretches of the files as there are processes.
+        """Copy a process's share of the rows of train, val or test, (n, j), into a store, prepared.
 
-        Args:
-            name: train, val or test.
-            store: where the copy goes.
-            prepare: from raw features, float32 or float64 (n, j), to prepared ones.
-            rank: the number of this process.
-            ranks: how many there are.
-
-        Raises:
-            InputError: if a file is not what it was when it was checked.
+        Each process takes the rows of one stretch of either file; an InputError refuses a file that has changed.
         """
         held, readers = [], []
         for label, assignment in enumerate(self.assignments):
@@ -103,10 +87,9 @@ class ClassFiles:
         features, labels = (store.empty(len(zeros) + len(ones), width) for width in (self.num_features, 1))
         labels[: len(zeros)], labels[len(zeros) :] = 0, 1
         done = 0
-        for reader in readers:
-            for rows in reader:
-                features[done : done + len(rows)] = prepare(torch.from_numpy(rows))
-                done += len(rows)
+        for rows in chain(*readers):
+            features[done : done + len(rows)] = prepare(torch.from_numpy(rows))
+            done += len(rows)
         return Subset(features, labels, self.rows[name], (zeros, ones))
 
     def row_numbers(self, name: str) -> list[npt.NDArray[np.int64]]:
@@ -125,11 +108,8 @@ class ClassFiles:
         most = max(2, min(MOST_DOTS, MOST_CELLS // self.num_features)) // 2
         dots: dict[str, list[Features]] = {name: [] for name in SUBSETS}
         for label, assignment in enumerate(self.assignments):
-            shown = assignment != DROPPED
-            picked = np.zeros(shown.sum(), bool)
-            few = min(len(picked), most)
-            picked[np.random.default_rng(0).choice(len(picked), few, replace=False, shuffle=False)] = True
-            shown[shown] = picked
+            kept, shown = np.flatnonzero(assignment != DROPPED), np.zeros(len(assignment), bool)
+            shown[np.random.default_rng(0).choice(kept, min(most, len(kept)), replace=False, shuffle=False)] = True
             rows = np.concatenate(list(self._read(label, shown)))
             for name, subset in SUBSETS.items():
                 dots[name].append(rows[assignment[shown] == subset])
@@ -138,32 +118,19 @@ class ClassFiles:
     def _read(
         self, label: int, chosen: npt.NDArray[np.bool_], start: int = 0, stop: int | None = None
     ) -> Iterator[Features]:
-        """Yield the chosen rows (n, j) of a class file, so many as memory can hold, if it is still what was checked."""
-        self._check_unchanged(label)
+        """Yield the chosen rows (n, j) of a class file, so many as memory can hold."""
         for first, part in self.arrays[label].stretches(start, stop):
             if (here := chosen[first : first + len(part)]).any():
                 yield exact(part[here])
-        self._check_unchanged(label)
-
-    def _check_unchanged(self, label: int) -> None:
-        if state(self.files[label]) != self._states[label]:
-            raise InputError(f"{self.files[label]}: {CHANGED}")
 
 
 def find_files(root: Path) -> list[Path]:
     """Return the paths of the two class files in a folder, or raise an InputError if one is missing."""
-    # Path.exists raises an error if the name is too long.
-    missing = [name for name in CLASS_FILES if not os.path.exists(root / name)]  # noqa: PTH110
-    if missing:
+    # Path.exists fails on long names.
+    if missing := [name for name in CLASS_FILES if not os.path.exists(root / name)]:
         remedy = "--data.root names the folder that holds class_0.npy and class_1.npy"
-        if text := next((name for name in missing if os.path.exists((root / name).with_suffix(".csv"))), None):  # noqa: PTH110
-            table = text.replace("npy", "csv")
-            remedy = f"{table} is there: numpy.save('{text}', numpy.loadtxt('{table}', delimiter=',')) converts it"
+        for name in reversed(missing):
+            if os.path.exists(root / (table := name.replace("npy", "csv"))):
+                remedy = f"{table} is there: numpy.save('{name}', numpy.loadtxt('{table}', delimiter=',')) converts it"
         raise InputError(f"{root}: {' and '.join(missing)} missing; {remedy}")
     return [root / name for name in CLASS_FILES]
-
-
-def state(file: Path) -> tuple[int, int]:
-    """Return the size in bytes and the time, in ns, of the last change of a file; 0 and 0 if it is gone."""
-    status = file.stat() if file.exists() else None
-    return (status.st_size, status.st_mtime_ns) if status else (0, 0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from project.data import sample
 from project.data.batches import Loader, Subset, TrainingBatches
 from project.data.checks import Fingerprint, check_same, checked_rows
-from project.data.classes import ClassFiles, as_it_is, find_files
+from project.data.classes import ClassFiles, find_files
 from project.data.npy import open_array
 from project.data.split import Balance, has_groups
 from project.data.store import FLOAT_BYTES, Store, choose
@@ -71,9 +71,9 @@ class NpyDataModule(LightningDataModule):
         self.batch_size, self.piece_rows = batch_size, piece_rows
         self.seed, self.split, self.balance, self.track_test = seed, split, balance, track_test
         names = [given.split(",") if isinstance(given, str) else given for given in (feature_names, class_names)]
-        known = (sample.FEATURE_NAMES, sample.CLASS_NAMES) if self.is_sample else (None, None)
-        self._feature_names, self._class_names = names[0] or known[0], names[1] or known[1]
-        self._stores: dict[tuple[torch.device, int], Store] = {}
+        known = (sample.FEATURE_NAMES, sample.CLASS_NAMES) if self.is_sample else (None, ["class 0", "class 1"])
+        self._feature_names, self.class_names = names[0] or known[0], names[1] or known[1]
+        self._store: Store | None = None
 
     def __repr__(self) -> str:
         """Tell the subsets once they are known; until then, at no cost, what the class files seem to hold."""
@@ -100,11 +100,6 @@ class NpyDataModule(LightningDataModule):
     def feature_names(self) -> list[str]:
         """The names of the j features, "feature 1" and so on unless given."""
         return self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
-
-    @property
-    def class_names(self) -> list[str]:
-        """The names of class 0 and class 1, just that unless given."""
-        return self._class_names or ["class 0", "class 1"]
 
     @property
     def statistics(self) -> tuple[Tensor, Tensor]:
@@ -168,7 +163,7 @@ class NpyDataModule(LightningDataModule):
     def describe(self, trainer: Trainer) -> str:
         """Return a line that counts the rows of each subset, and says where they are kept."""
         place = "memory"
-        if (folder := self._store(trainer).scratch) is not None:
+        if (folder := self._choose_store(trainer).scratch) is not None:
             place = f"a scratch file of {self._bytes(trainer) / 1e9:.3g} GB in {folder}, gone when the run ends"
         return f"{self.root}: {self._counts()}; copied into {place}"
 
@@ -203,16 +198,15 @@ class NpyDataModule(LightningDataModule):
         """Standardize this process's share of a subset once, instead of in every step."""
         trainer = self.trainer
         assert trainer is not None
-        device, prepare = trainer.strategy.root_device, getattr(trainer.lightning_module, "standardized", as_it_is)
+        device, prepare = trainer.strategy.root_device, getattr(trainer.lightning_module, "standardized", Tensor.float)
         share = trainer.global_rank, trainer.world_size
-        return self.classes.gather(name, self._store(trainer), lambda rows: prepare(rows.to(device)), *share)
+        return self.classes.gather(name, self._choose_store(trainer), lambda rows: prepare(rows.to(device)), *share)
 
-    def _store(self, trainer: Trainer) -> Store:
-        device, ranks = trainer.strategy.root_device, trainer.world_size
-        if (device, ranks) not in self._stores:  # What is free changes once the first subset is there.
-            folder = Path(trainer.default_root_dir)
-            self._stores[device, ranks] = choose(self._bytes(trainer), device, trainer.num_devices, folder)
-        return self._stores[device, ranks]
+    def _choose_store(self, trainer: Trainer) -> Store:
+        if self._store is None:  # What is free changes once the first subset is there.
+            device, folder = trainer.strategy.root_device, Path(trainer.default_root_dir)
+            self._store = choose(self._bytes(trainer), device, trainer.num_devices, folder)
+        return self._store
 
     def _bytes(self, trainer: Trainer) -> int:
         """How large this process's share of all subsets is, features and labels."""

@@ -20,30 +20,27 @@ VERSIONS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # of the format, with the bytes th
 MAX_HEADER_BYTES = 1024  # numpy writes 118; on 10,000, its own limit, its search for Python 2's numbers can take 15 s
 CHUNK_ROWS = 65_536  # rows looked at together, so that no file is ever held in memory twice
 CHUNK_CELLS = 2**22  # and cells, where rows are wide
-CHANGED = "the file changed while it was read; run the command again"
 
 
 class ArrayFile(NamedTuple):
-    """A ``.npy`` file whose header has proved true: an (N, j) array, N >= 1, j >= 1, of float16/32/64 or integers.
-
-    One of (N,) has the shape (N, 1).
-    """
+    """A ``.npy`` file whose header has proved true: an (N, j) array, N >= 1, j >= 1, of float16/32/64 or integers."""
 
     path: Path
     dtype: np.dtype[np.generic]
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # (N, 1) of an array of (N,)
     order: Literal["C", "F"]
     offset: int  # bytes before the first cell
+    state: tuple[int, int]  # the file's size in bytes, and the time of its last change
 
     def stretches(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Array]]:
         """Yield (number of the first row, consecutive rows (n, j) in the file's dtype), so many as memory can hold.
 
-        Raises:
-            InputError: if the file has become shorter; rows of a mapped file would end the process then.
+        An InputError refuses a file that has changed since its header was read; a mapped one would end the process.
         """
+        self._check_unchanged()
         rows, columns = self.shape
         stop, most = rows if stop is None else stop, max(1, min(CHUNK_ROWS, CHUNK_CELLS // columns))
-        with self.path.open("rb", buffering=0) as file:
+        with self.path.open("rb") as file:
             for first in range(start, stop, most):
                 part: Array = np.empty((min(most, stop - first), columns), self.dtype, self.order)
                 # As they lie in the file, a stretch is one run of bytes, or one run in each column.
@@ -51,29 +48,37 @@ class ArrayFile(NamedTuple):
                 for column, run in enumerate(runs):
                     cell = first * columns if self.order == "C" else column * rows + first
                     file.seek(self.offset + cell * self.dtype.itemsize)
-                    if file.readinto(run.reshape(-1).view(np.uint8)) != run.nbytes:
-                        raise InputError(f"{self.path}: {CHANGED}")
+                    file.readinto(run.reshape(-1).view(np.uint8))
+                self._check_unchanged()
                 yield first, part
+
+    def _check_unchanged(self) -> None:
+        if not self.path.exists() or read_state(self.path) != self.state:
+            raise InputError(f"{self.path}: the file changed while it was read; run the command again")
 
 
 def open_array(path: Path, dimensions: Literal[1, 2] = 2) -> ArrayFile:
     """Read the header of a file of an (N, j) array, or of an (N,) one: C or Fortran order, either byte order.
 
-    Raises:
-        InputError: if the file is not such a file; nothing is allocated and nothing is unpickled to find out.
+    An InputError refuses any other file; nothing is allocated and nothing is unpickled to find out.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("not a regular file; give the path of an .npy file")
         with path.open("rb") as file:
-            begin, size = file.read(12 + MAX_HEADER_BYTES), file.seek(0, 2)
+            state, begin = read_state(path), file.read(12 + MAX_HEADER_BYTES)
         shape, fortran, dtype, offset = _read_header(begin)
-        _check_array(shape, dtype, dimensions, size - offset)
+        _check_array(shape, dtype, dimensions, state[0] - offset)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give the path of an .npy file") from error
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    return ArrayFile(path, dtype, (shape[0], math.prod(shape[1:])), "F" if fortran else "C", offset)
+    return ArrayFile(path, dtype, (shape[0], math.prod(shape[1:])), "F" if fortran else "C", offset, state)
+
+
+def read_state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def check_columns(file: Path | str | None, num_features: int) -> None:
@@ -85,7 +90,7 @@ def check_columns(file: Path | str | None, num_features: int) -> None:
 
 
 def _read_header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
-    """Return shape, whether in Fortran order, dtype and place of an array, from the first bytes of its file."""
+    """Return shape, whether in Fortran order, dtype and offset of an array, from the first bytes of its file."""
     if not begin:
         raise ValueError("the file is empty; save an array with numpy.save")
     if begin.startswith(b"PK"):

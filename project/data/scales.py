@@ -18,24 +18,24 @@ VAST_RATIO = 1e3  # between the deviations of two features, which one step size 
 
 
 class Moments:
-    """Mean, deviation and range of rows that come in parts, merged as Chan, Golub and LeVeque (1983) do.
+    """Mean, deviation and range, float64 (j,) each, of rows that come in parts.
 
-    Unlike sums of squares, this keeps its digits when the mean is large against the deviation.
+    Parts are merged as Chan, Golub and LeVeque (1983) do. Unlike sums of squares, this keeps its digits when the mean
+    is large against the deviation.
     """
 
     def __init__(self) -> None:
-        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # (j,) float64, once there are rows
-        self.low, self.high = torch.tensor(torch.inf), torch.tensor(-torch.inf)  # the same
+        self.rows, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
+        self.low, self.high = torch.tensor(torch.inf), torch.tensor(-torch.inf)
 
     def add(self, features: Tensor) -> None:
         """Take in n >= 1 rows, (n, j)."""
         values = features.double()
         n, mean = len(values), values.mean(0)
-        delta = mean - self.mean
-        between = delta.square() * (self.rows * n / (self.rows + n))
+        delta, total = mean - self.mean, self.rows + n
+        between = delta.square() * (self.rows * n / total)
         self.squares = self.squares + (values - mean).square().sum(0) + between
-        self.mean = self.mean + delta * (n / (self.rows + n))
-        self.rows += n
+        self.mean, self.rows = self.mean + delta * (n / total), total
         self.low, self.high = values.amin(0).minimum(self.low), values.amax(0).maximum(self.high)
 
     @property
@@ -45,11 +45,7 @@ class Moments:
 
 
 def moments_of(loader: Any, device: torch.device, check_width: Callable[[Tensor], None]) -> Moments:
-    """Return the moments of the features that a loader gives with their labels, in one pass.
-
-    Raises:
-        ValueError: if the loader has no end, or as check_width.
-    """
+    """Return the moments of the features that a loader gives with their labels, in one pass."""
     if sized_len(loader) is None:
         raise ValueError("standardize: needs a loader that ends; use standardize=False")
     moments = Moments()
@@ -62,28 +58,31 @@ def moments_of(loader: Any, device: torch.device, check_width: Callable[[Tensor]
 
 def warn_of_lost_digits(array: ArrayFile, moments: Moments) -> None:
     """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
-    if array.dtype.kind == "f":
-        distance = moments.mean.abs() * float(np.finfo(array.dtype.name).eps)
-        if numbers := places((moments.std > 0) & (moments.std <= distance)):
-            what = f"{name_columns(numbers)} vary by less than {array.dtype.name} can tell apart at so large a mean"
-            warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
+    precision = float(np.finfo(array.dtype.name).eps) if array.dtype.kind == "f" else 0
+    if lost := vague(moments.mean, moments.std, precision):
+        what = f"{name_columns(lost)} vary by less than {array.dtype.name} can tell apart at so large a mean"
+        warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
 
 
 def warn_of_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequence[str] | None) -> None:
     """Warn of training features, of mean and deviation (j,), that are constant, or that suffer from being taken raw."""
-    constant, messages = places(std == 0), list[str]()
+    constant, lost, messages = places(std == 0), vague(mean, std, FEW_DIGITS), list[str]()
     if standardize and constant:
-        verb, names = "is" if len(constant) == 1 else "are", names or [f"feature {i + 1}" for i in range(len(std))]
-        known_as = f"(in figures: {join_words([names[i] for i in constant])})"
-        messages.append(f"{name_columns(constant)} {verb} constant; standardized to 0 {known_as}")
-    elif not standardize:
-        if lost := places((std > 0) & (std <= FEW_DIGITS * mean.abs())):
-            what = f"{name_columns(lost)}: float32 has few digits for what varies about so large a mean"
-            messages.append(f"{what}; use --model.standardize true")
-        if not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
-            messages.append(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
+        verb, known_as = "is" if len(constant) == 1 else "are", names or [f"feature {i + 1}" for i in range(len(std))]
+        figures = join_words([known_as[i] for i in constant])
+        messages.append(f"{name_columns(constant)} {verb} constant; standardized to 0 (in figures: {figures})")
+    if not standardize and lost:
+        what = f"{name_columns(lost)}: float32 has few digits for what varies about so large a mean"
+        messages.append(f"{what}; use --model.standardize true")
+    if not standardize and not constant and (ratio := std.max() / std.min()) >= VAST_RATIO:
+        messages.append(f"columns differ in scale by {ratio:.0e}; consider --model.standardize true")
     for message in messages:
         warnings.warn(message, InputWarning, stacklevel=2)
+
+
+def vague(mean: Tensor, std: Tensor, share: float) -> list[int]:
+    """Return the features, of mean and deviation (j,), that vary by no more than a share of their mean."""
+    return places((std > 0) & (std <= share * mean.abs()))
 
 
 def places(condition: Tensor) -> list[int]:

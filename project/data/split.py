@@ -26,20 +26,11 @@ Balance = Literal["error", "downsample"]
 
 
 def split_rows(root: Path, sizes: list[int], seed: int, balance: Balance) -> list[Assignment]:
-    """Split so many rows of class 0 and of class 1 one by one; messages name the folder.
-
-    Returns:
-        TRAIN, VAL, TEST or DROPPED for each row of class 0 and of class 1, uint8 (N,) each.
-
-    Raises:
-        InputError: if the sizes give no split, each subset of which is half class 0.
-    """
+    """Assign so many rows of class 0 and of class 1, uint8 (N,) each, one by one; messages name the folder."""
     keep, surplus = min(sizes), max(sizes) - min(sizes)
     if surplus and balance == "error":
-        raise InputError(
-            f"{root}: class_0.npy has {sizes[0]} rows, class_1.npy {sizes[1]}; "
-            f"use --data.balance downsample to drop {surplus}"
-        )
+        found = f"class_0.npy has {sizes[0]} rows, class_1.npy {sizes[1]}"
+        raise InputError(f"{root}: {found}; use --data.balance downsample to drop {surplus}")
     if surplus:
         larger = f"class_{sizes.index(max(sizes))}.npy"
         warnings.warn(f"{root}: dropped {surplus} of {max(sizes)} rows of {larger}", InputWarning, stacklevel=2)
@@ -49,35 +40,22 @@ def split_rows(root: Path, sizes: list[int], seed: int, balance: Balance) -> lis
 
 
 def split(rows: int, keep: int, seed: int, class_index: int) -> Assignment:
-    """Deal the rows of one class into train, validation and test, 60/20/20.
+    """Assign the rows of one class, uint8 (rows,): with k = keep // 5, k are VAL, k are TEST, keep - 2 k are TRAIN.
 
     Shuffling the assignment instead of the rows costs one byte a row. The classes are shuffled independently.
-
-    Args:
-        rows: number of rows N of the class, N >= 5.
-        keep: how many of them to use, 5 <= keep <= rows; the others are DROPPED.
-        seed: fixes the split, with rows, keep and class_index, 0 or 1; any integer >= 0.
-
-    Returns:
-        (N,) uint8: with k = keep // 5, k rows are VAL, k are TEST and keep - 2 k are TRAIN.
     """
     fifth = keep // 5
-    counts = [keep - 2 * fifth, fifth, fifth, rows - keep]
-    assignment = np.repeat(np.array([TRAIN, VAL, TEST, DROPPED], np.uint8), counts)
+    assignment = np.repeat(np.arange(4, dtype=np.uint8), [keep - 2 * fifth, fifth, fifth, rows - keep])
     np.random.default_rng([seed, class_index]).shuffle(assignment)
     return assignment
 
 
 def has_groups(root: Path) -> bool:
-    return any(os.path.exists(root / name) for name in GROUP_FILES)  # noqa: PTH110 (Path.exists fails on long names)
+    return any(os.path.exists(root / name) for name in GROUP_FILES)  # Path.exists fails on long names.
 
 
 def read_groups(root: Path, sizes: list[int]) -> list[Groups] | None:
-    """Return the groups of the rows of class 0 and of class 1, or None if there are no group files.
-
-    Raises:
-        InputError: if a group file is missing, or is not one integer for each of so many rows.
-    """
+    """Return the groups of so many rows of class 0 and of class 1, or None if there are no group files."""
     if not has_groups(root):
         return None
     found = []
@@ -86,40 +64,37 @@ def read_groups(root: Path, sizes: list[int]) -> list[Groups] | None:
         if not np.can_cast(array.dtype, np.int64):
             raise InputError(f"{array.path}: dtype {array.dtype.name}; need an integer type up to int64")
         if array.shape[0] != rows:
-            class_file = name.replace("group", "class")
-            raise InputError(
-                f"{array.path}: {array.shape[0]} groups for the {rows} rows of {class_file}; need one each"
-            )
+            wanted = f"the {rows} rows of {name.replace('group', 'class')}; need one each"
+            raise InputError(f"{array.path}: {array.shape[0]} groups for {wanted}")
         found.append(np.concatenate([part[:, 0].astype(np.int64) for _, part in array.stretches()]))
     return found
 
 
 def split_groups(root: Path, groups: list[Groups] | None, seed: int, balance: Balance) -> list[Assignment]:
-    """Split the rows of class 0 and of class 1 so that no group has rows in two subsets, each of which is half class 0.
-
-    As split_rows, but for the groups of either class, int64 (N,) each, or None if the folder has no group files.
-    """
+    """Assign the rows of class 0 and of class 1, as split_rows does, but no group to two subsets."""
     if groups is None:
         raise InputError(f"--data.split: groups; {root} has no {' and '.join(GROUP_FILES)}")
     assignments = deal(groups, seed)
-    counts = {name: [int((each == subset).sum()) for each in assignments] for name, subset in SUBSETS.items()}
+    places = {name: [np.flatnonzero(each == subset) for each in assignments] for name, subset in SUBSETS.items()}
+    counts = {name: list(map(len, both)) for name, both in places.items()}
     for name, of_class in counts.items():
         if 0 in of_class:
             number, label = len(np.unique(np.concatenate(groups))), of_class.index(0)
-            raise InputError(
-                f"{root}: {number} groups leave no row of class {label} for {name}; need three groups of each class"
-            )
-    if surplus := sum(max(of_class) - min(of_class) for of_class in counts.values()):
-        if balance == "error":
-            said = ", ".join(f"{name} {zeros} and {ones}" for name, (zeros, ones) in counts.items())
-            raise InputError(
-                f"{root}: whole groups leave unequal rows of class 0 and 1 ({said}); "
-                f"use --data.balance downsample to drop {surplus}, or --data.split rows"
-            )
-        total = sum(map(sum, counts.values()))
-        dropped = f"dropped {surplus} of {total} rows, so that each subset of whole groups is half class 0"
-        warnings.warn(f"{root}: {dropped}", InputWarning, stacklevel=2)
-        drop_surplus(assignments, seed)
+            left = f"{number} groups leave no row of class {label} for {name}"
+            raise InputError(f"{root}: {left}; need three groups of each class")
+    surplus = sum(max(of_class) - min(of_class) for of_class in counts.values())
+    if surplus and balance == "error":
+        said = ", ".join(f"{name} {zeros} and {ones}" for name, (zeros, ones) in counts.items())
+        left = f"whole groups leave unequal rows of class 0 and 1 ({said})"
+        raise InputError(f"{root}: {left}; use --data.balance downsample to drop {surplus}, or --data.split rows")
+    if surplus:
+        dropped = f"dropped {surplus} of {sum(map(len, assignments))} rows"
+        words = f"{root}: {dropped}, so that each subset of whole groups is half class 0"
+        warnings.warn(words, InputWarning, stacklevel=2)
+    rng = np.random.default_rng([seed, len(assignments)])
+    for both in places.values():
+        for assignment, rows in zip(assignments, both, strict=True):
+            assignment[rng.permutation(rows)[min(map(len, both)) :]] = DROPPED
     return assignments
 
 
@@ -143,13 +118,3 @@ def deal(groups: list[Groups], seed: int) -> list[Assignment]:
         filled[subset][0] += zeros / wanted[subset][0]
         filled[subset][1] += ones / wanted[subset][1]
     return [subsets[each] for each in of_class]
-
-
-def drop_surplus(assignments: list[Assignment], seed: int) -> None:
-    """Drop rows of the larger class from each subset, at random and in place, so that it is half class 0."""
-    rng = np.random.default_rng([seed, len(assignments)])
-    for subset in SUBSETS.values():
-        rows = [np.flatnonzero(assignment == subset) for assignment in assignments]
-        keep = min(map(len, rows))
-        for assignment, places in zip(assignments, rows, strict=True):
-            assignment[rng.permutation(places)[keep:]] = DROPPED

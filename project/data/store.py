@@ -1,8 +1,7 @@
 """Prepared rows, kept in memory or over a scratch file where memory cannot hold them.
 
 Rows are copied once, standardized: into memory if they fit into half of what is free, else into a scratch file that
-no one but the run can see, and ``fit`` says which and how large. From then on the class files may change. A
-mini-batch's rows are random in either case; from the scratch file each costs a page.
+no one but the run can see. From then on the class files may change.
 """
 
 import os
@@ -28,11 +27,7 @@ class Store(NamedTuple):
     scratch: Path | None = None
 
     def empty(self, rows: int, columns: int) -> Tensor:
-        """Return a float32 (rows, columns) to be filled; whoever takes rows of it cannot tell where they are.
-
-        Raises:
-            OSError: if the disk has no room for a scratch file.
-        """
+        """Return a float32 (rows, columns) to be filled, or raise an OSError if the disk has no room for it."""
         if self.scratch is None or not rows * columns:
             return torch.empty(rows, columns, dtype=torch.float32, device=self.device)
         try:
@@ -60,7 +55,7 @@ def reserve(file: int, size: int) -> None:
 
 
 def free_memory() -> int:
-    """Return the bytes that may still be allocated on this machine and, if it limits them, in this container."""
+    """Return the bytes that may still be allocated on this machine and, if that limits them, in this container."""
     free: int = psutil.virtual_memory().available
     with suppress(OSError, ValueError):  # Most systems have no such files, and no limit is called "max".
         limit, used = (int((CONTAINER / f"memory.{name}").read_text()) for name in ("max", "current"))
