@@ -11,14 +11,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, distributed
 
 from project.data.batches import Piece
-from project.data.scales import moments_of, warn_of_odd_scales
-from project.model.loss import CRITERIA, METRICS
-from project.model.net import NETWORKS, evaluating
-from project.model.pieces import BatchMean
-from project.model.standardization import Standardization
+from project.data.scales import moments_of
+from project.model.loss import CRITERIA, METRICS, BatchMean
+from project.model.net import NETWORKS, Standardization, evaluating
 from project.options import check, look_up
 
-Batch = Sequence[Piece] | Sequence[Tensor]  # pieces of prepared rows, or raw features and labels
+Batch = Sequence[Any]  # Pieces of prepared rows, or the raw features and labels of a plain loader
 
 
 class BinaryClassifier(LightningModule):
@@ -26,6 +24,7 @@ class BinaryClassifier(LightningModule):
 
     It trains on an NpyDataModule, or on any loader of raw features (N, num_features) and labels (N, 1). Called, it
     takes raw features, a tensor or array of any float or integer type, to the probability of class 1, float32 (N, 1).
+    An option that is out of its range raises a ValueError.
 
     Args:
         num_features: Number of features j; follows from the data.
@@ -35,9 +34,6 @@ class BinaryClassifier(LightningModule):
         loss: The training criterion: binary cross-entropy (bce) or mean squared error (mse); both are logged.
         standardize: Scale features by mean and deviation of the training rows, kept in the model.
         network: two_layer, or one of your own (see project.model.net).
-
-    Raises:
-        ValueError: if an option is out of its range.
     """
 
     def __init__(
@@ -64,8 +60,7 @@ class BinaryClassifier(LightningModule):
         self._answers: list[Tensor] = []  # labels and probabilities, (n, 2), of an evaluation outside training
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
-        raw = torch.as_tensor(features, device=self.standardization.mean.device)
-        return cast("Tensor", self.net(self.standardized(raw)))
+        return cast("Tensor", self.net(self.standardized(torch.as_tensor(features, device=self.device))))
 
     @torch.no_grad()
     def predict_proba(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -104,26 +99,21 @@ class BinaryClassifier(LightningModule):
             raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
         self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
         if hasattr(self._data, "statistics"):
-            self.standardize_by(*self._data.statistics)
+            mean, std = self._data.statistics
+            self.standardization.take(mean, std, self._data.feature_names)
 
     def on_train_start(self) -> None:
         """Measure, in one pass, what a plain loader gives: it has no statistics of its own."""
         self._losses.clear()
         if self.standardize and self.trainer.global_step == 0 and not hasattr(self._data, "statistics"):
             moments = moments_of(self.trainer.train_dataloader, self.device, self.standardization.check)
-            self.standardize_by(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
-
-    def standardize_by(self, mean: Tensor, std: Tensor) -> None:
-        """Scale features from now on by their mean and deviation, (j,) each, and warn of what is odd about them."""
-        self.standardization.check(mean[None])
-        warn_of_odd_scales(mean, std, self.standardize, getattr(self._data, "feature_names", None))
-        self.standardization.take(mean, std)
+            self.standardization.take(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), self.lr)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).zero_grad()
+        self.zero_grad()
         mean = BatchMean(self)
         for x, y, weight in self.pieces(batch):  # There is one piece, of weight 1, unless the batch is large.
             y_hat = self.net(x)
@@ -137,13 +127,12 @@ class BinaryClassifier(LightningModule):
     def pieces(self, batch: Batch) -> Sequence[Piece]:
         """Return a batch as pieces of prepared rows on the model's device."""
         if batch and isinstance(batch[0], Tensor):
-            x, y = cast("Sequence[Tensor]", batch)
+            x, y = batch
             return [Piece(self.standardized(x), y.to(self.dtype), 1)]
-        pieces = cast("Sequence[Piece]", batch)
-        return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in pieces]
+        return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in batch]
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Add up each metric over rows; the second loader, if there is one, is the test subset's."""
+        """Add up each metric over rows; a second loader is the test subset's."""
         if dataloader_idx == len(self._sums):
             self._sums.append(torch.zeros(1 + len(METRICS), dtype=torch.float64, device=self.device))
         for x, y, _ in self.pieces(batch):

@@ -1,24 +1,23 @@
-"""The training criteria, written out, and all metrics that a validation or a test reports.
+"""The training criteria, written out, all metrics that a validation or a test reports, and their mean over a batch.
 
-Each takes labels y of 0 and 1 and probabilities y_hat in [0, 1], (N, 1) each, to a scalar, the mean over rows, and
+A metric takes labels y of 0 and 1 and probabilities y_hat in [0, 1], (N, 1) each, to a scalar, the mean over rows, and
 raises a ValueError if either is not (N, 1), because (N,) against (N, 1) would broadcast silently.
 """
 
 from collections.abc import Callable
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 EPSILON = 1e-7  # This is about the distance from 1 to its float32 neighbour, so that 1 - EPSILON is still below 1.
 
 
 class BCELoss(nn.Module):
-    """Binary cross-entropy: the mean of ``-(y log(y_hat) + (1 - y) log(1 - y_hat))``, at least 0.
+    """Binary cross-entropy, the mean over rows (N, 1) of ``-(y log(y_hat) + (1 - y) log(1 - y_hat))``, at least 0.
 
     The logarithms' inputs are clamped to [1e-7, 1], so that a certain but wrong prediction costs 16.1 and not
     infinity. Source: Bishop (2006), "Pattern recognition and machine learning", equation 4.90.
-
-    Shape: labels y and probabilities y_hat, (N, 1) each, or a ValueError is raised, to a scalar.
     """
 
     def forward(self, y: Tensor, y_hat: Tensor) -> Tensor:
@@ -37,7 +36,7 @@ class MSELoss(nn.Module):
 
 
 def accuracy(y: Tensor, y_hat: Tensor) -> Tensor:
-    """Return the share of rows, float64, on whose side of 0.5 the probability is; at 0.5 it speaks for class 1."""
+    """Return the share of rows, float64, whose probability is on their side of 0.5; 0.5 itself speaks for class 1."""
     check_shapes(y, y_hat)
     return ((y_hat >= 0.5) == (y == 1)).double().mean()
 
@@ -62,3 +61,35 @@ def add_criterion(name: str, criterion: type[nn.Module]) -> None:
 
 add_criterion("bce", BCELoss)
 add_criterion("mse", MSELoss)
+
+
+class BatchMean:
+    """The mean loss over the rows of a batch that comes in weighted pieces, to one process or to several.
+
+    Adding a piece's loss adds the gradient of the piece before it. The last one's is left to Lightning, whose backward
+    exchanges gradients between processes. It averages over them, so each process's part is taken times their number.
+    """
+
+    def __init__(self, module: LightningModule) -> None:
+        self.module, self.trainer = module, module.trainer
+        self.loss, self.accuracy = torch.zeros(2, device=module.device)
+        # In other iterations nobody asks for the accuracy, which costs some microseconds.
+        self.is_validated = (self.trainer.global_step + 1) % (self.trainer.val_check_batch or 1) == 0
+
+    def add(self, weight: float, loss: Tensor, y: Tensor, y_hat: Tensor) -> None:
+        """Add a piece: its share of the batch's rows, its mean loss, its labels and probabilities, (n, 1) each."""
+        if self.loss.requires_grad:
+            self.loss.backward()
+        share = weight * self.trainer.world_size
+        self.loss = self.loss.detach() + share * loss
+        if self.is_validated:
+            self.accuracy += share * METRICS["accuracy"](y, y_hat.detach())
+
+    def outputs(self) -> dict[str, Tensor]:
+        """Return the loss for Lightning's backward, and the whole batch's loss and, if validated, accuracy."""
+        if not self.loss.requires_grad:  # This process has no row of the batch, and the others wait for its gradients.
+            self.loss = 0 * torch.stack([weights.sum() for weights in self.module.parameters()]).sum()
+        outputs = {"loss": self.loss, "batch_loss": self.trainer.strategy.reduce(self.loss.detach(), reduce_op="mean")}
+        if self.is_validated:
+            outputs["batch_accuracy"] = self.trainer.strategy.reduce(self.accuracy, reduce_op="mean")
+        return outputs

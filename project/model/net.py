@@ -1,27 +1,18 @@
-"""The two-layer network."""
+"""The two-layer network, and the scale on which it sees features."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
+from project.data.scales import warn_of_odd_scales
 from project.options import check, look_up
 
-ACTIVATIONS = {
-    "celu": nn.CELU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "identity": nn.Identity,
-    "leaky_relu": nn.LeakyReLU,
-    "mish": nn.Mish,
-    "relu": nn.ReLU,
-    "selu": nn.SELU,
-    "sigmoid": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "tanh": nn.Tanh,
-}
+RECTIFIERS = nn.CELU, nn.ELU, nn.GELU, nn.Mish, nn.ReLU, nn.SELU, nn.SiLU, nn.Softplus
+SIGMOIDS = nn.Sigmoid, nn.Softsign, nn.Tanh
+ACTIVATIONS: dict[str, type[nn.Module]] = {"identity": nn.Identity, "leaky_relu": nn.LeakyReLU}
+ACTIVATIONS |= {layer.__name__.lower(): layer for layer in (*RECTIFIERS, *SIGMOIDS)}
 
 
 class NNet(nn.Module):
@@ -49,6 +40,38 @@ class NNet(nn.Module):
 
 # Networks of one's own take the same arguments, and rows (N, in_features) to probabilities (N, 1).
 NETWORKS: dict[str, type[nn.Module]] = {"two_layer": NNet}
+
+
+class Standardization(nn.Module):
+    """Raw features to ``(x - mean) / deviation`` of the training rows, once ``take`` has got them; off, to themselves.
+
+    Shape: features of any float or integer type (N, num_features), to float32 (N, num_features).
+    """
+
+    mean: Tensor  # float64 (j,); in float32, the digits of a large mean would hide the rest
+    scale: Tensor  # float64 (j,), 1 / deviation; 0 of a constant feature, which becomes 0
+
+    def __init__(self, num_features: int, is_on: bool = True) -> None:
+        super().__init__()
+        self.is_on = is_on
+        self.register_buffer("mean", torch.zeros(num_features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(num_features, dtype=torch.float64))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return ((features - self.mean) * self.scale if self.is_on else features).to(torch.float32)
+
+    def check(self, features: Tensor) -> None:
+        """Refuse, by a ValueError, features of another shape; ``forward`` does not, because no trace could follow."""
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
+
+    def take(self, mean: Tensor, std: Tensor, names: Sequence[str] | None = None) -> None:
+        """Scale from now on by the mean and deviation of each feature, (j,) each; warn, by their names, of odd ones."""
+        self.check(mean[None])
+        warn_of_odd_scales(mean, std, self.is_on, names)
+        if self.is_on:
+            self.mean.copy_(mean)
+            self.scale.copy_(torch.where(std > 0, 1 / std, 0))
 
 
 @contextmanager

@@ -56,22 +56,25 @@ def test_scalars_reach_any_logger_under_the_iterations_number(data: NpyDataModul
             assert seen[name] == pytest.approx(curve, rel=1e-6)
 
 
-@pytest.mark.parametrize("monitor", ["val/loss", "train/loss"])
-def test_early_stopping_ends_the_run(monitor: str, data: NpyDataModule, tmp_path: Path) -> None:
+def test_early_stopping_ends_the_run(data: NpyDataModule, tmp_path: Path) -> None:
     """No validation after the first is better by a billion, and two may be no better."""
-    stopping = own.EarlyStopping(monitor, min_delta=1e9, patience=2)
-    assert len(fit(seeded(data), data, tmp_path, 1000, callbacks=[stopping]).losses) == 60
+    for monitor in "val/loss", "train/loss":
+        stopping = own.EarlyStopping(monitor, min_delta=1e9, patience=2)
+        assert len(fit(seeded(data), data, tmp_path, 1000, callbacks=[stopping]).losses) == 60
 
 
-def test_a_model_checkpoint_keeps_the_best_validation(data: NpyDataModule, tmp_path: Path) -> None:
-    """What load_from_checkpoint makes of it has the loss for which it was kept."""
+def test_a_model_checkpoint_keeps_the_best_validation(blobs: Path, data: NpyDataModule, tmp_path: Path) -> None:
+    """What load_from_checkpoint makes of it has the loss for which it was kept, and is not tested on another split."""
     keeper = own.ModelCheckpoint(tmp_path / "kept", monitor="val/loss")
     course = fit(seeded(data, lr=3), data, tmp_path, 100, callbacks=[keeper], enable_checkpointing=True)
     losses = [metrics["val/loss"] for metrics in course.metrics.values()]
     assert min(losses) < losses[-1]
     best = BinaryClassifier.load_from_checkpoint(keeper.best_model_path)
-    (metrics,) = new_trainer(tmp_path, logger=DummyLogger()).validate(best, datamodule=data, verbose=False)
+    trainer = new_trainer(tmp_path, logger=DummyLogger())
+    (metrics,) = trainer.validate(best, datamodule=data, verbose=False)
     assert [keeper.best_model_score, metrics["val/loss"]] == pytest.approx([min(losses)] * 2, rel=1e-6)
+    with pytest.raises(ValueError, match="the checkpoint was trained on split seed 0"):
+        trainer.test(best, NpyDataModule(blobs, seed=1), ckpt_path=keeper.best_model_path)
 
 
 class Decaying(BinaryClassifier):
@@ -103,9 +106,8 @@ def test_the_finder_of_a_learning_rate_sees_the_loss_of_the_whole_batch(blobs: P
         assert model.lr == finder.optimal_lr.suggestion() != 0.8
         theirs = by_hand(3, *prepared(data, 3, 20), lr=lambda _, lr=model.lr: lr)  # type: ignore[misc]
         loops.assert_same_course(course, theirs)
-        found.append(finder.optimal_lr.results)
-    assert len(found[0]["loss"]) >= 30
-    assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-5)
+        found.append(finder.optimal_lr.results["loss"])
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 def test_the_average_of_the_weights_is_validated_and_kept(
@@ -149,7 +151,6 @@ def test_takes_features_of_any_number_type(standardize: bool) -> None:
     """Tensors and numpy arrays of floats and integers of any width give the same float32 probabilities."""
     model, rows = BinaryClassifier(2, standardize=standardize), [[1, -2], [3, 4]]
     expected = model(torch.tensor(rows, dtype=torch.float32))
-    assert expected.dtype == torch.float32
     for kind in np.int8, np.int64, np.float16, np.float32, np.float64:
         values = np.array(rows, kind)
         assert torch.equal(model(values), expected)

@@ -1,4 +1,4 @@
-"""The network against matrix arithmetic in numpy and against the textbook formulas of the activations."""
+"""The network against matrix arithmetic in numpy and the textbook's activations, and standardization against numpy."""
 
 import math
 from collections.abc import Callable
@@ -9,13 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from lightning.pytorch import seed_everything
 from torch import nn
 
 from project.model import BinaryClassifier, NNet
-from project.model.net import ACTIVATIONS
+from project.model.net import ACTIVATIONS, Standardization
 
 Array = npt.NDArray[np.float64]
+numbers = arrays(np.float64, st.tuples(st.integers(2, 20), st.integers(1, 5)), elements=st.floats(-1e6, 1e6))
 
 ERF = np.vectorize(math.erf)
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. (2017)
@@ -77,3 +79,27 @@ def test_initial_weights_are_the_seeds(seed: int, monkeypatch: pytest.MonkeyPatc
     classifier = BinaryClassifier(num_features=2)
     torch.manual_seed(seed)
     assert all(map(torch.equal, classifier.net.parameters(), NNet().parameters()))
+
+
+@pytest.mark.filterwarnings("ignore::project.errors.InputWarning")
+@given(numbers)
+def test_training_rows_get_mean_zero_and_deviation_one_or_zero_if_constant(rows: np.ndarray) -> None:
+    """As numpy has it; rows whose deviation float64 can hardly tell from 0 are left out."""
+    mean, std = rows.mean(0), np.where(np.ptp(rows, 0) > 0, rows.std(0), 0)
+    on, off = Standardization(rows.shape[1]), Standardization(rows.shape[1], is_on=False)
+    for standardization in on, off:
+        standardization.take(torch.from_numpy(mean), torch.from_numpy(std))
+    with np.errstate(all="ignore"):
+        expected = np.where(std > 0, (rows - mean) / std, 0).astype(np.float32)
+    seen, kept = on(torch.from_numpy(rows)), (std == 0) | (std > 1e-300)
+    assert seen.dtype == torch.float32
+    np.testing.assert_allclose(seen.numpy()[:, kept], expected[:, kept], rtol=1e-6)
+    assert off(torch.from_numpy(rows)).tolist() == rows.astype(np.float32).tolist()
+
+
+def test_features_of_another_shape_are_refused() -> None:
+    standardization = Standardization(2)
+    standardization.check(torch.zeros(0, 2))
+    for features in torch.zeros(3), torch.zeros(2, 3), torch.zeros(1, 2, 2):
+        with pytest.raises(ValueError, match=r"features \(.*\); need \(N, 2\)"):
+            standardization.check(features)
