@@ -25,15 +25,15 @@ class Difference(NamedTuple):
     level: float
 
 
-def corrected(differences: Numbers, test_rows: int, train_rows: int, level: float = LEVEL) -> Difference:
+def corrected(differences: Numbers, test_rows: int, train_rows: int, comparisons: int = 1) -> Difference:
     """Estimate how much two options differ from the difference, (S,), in each of S random splits of the same rows.
 
     Nadeau and Bengio (2003), "Inference for the generalization error": splits share training rows, so the variance of
-    the mean is taken for (1/S + n_test/n_train) s^2, with S - 1 degrees of freedom. The naive t interval takes it for
-    s^2 / S, as if splits were independent, and is too narrow. Ends and p are NaN of fewer than two splits, or if a
-    difference is not finite; the interval of differences that are all the same is that point.
+    the mean is taken for (1/S + n_test/n_train) s^2, with S - 1 degrees of freedom, and not for s^2 / S as in the naive
+    t interval. By Bonferroni, the intervals of several comparisons all hold at once in 95 of 100 studies: one that
+    leaves out 0 has a p of Holm's below 0.05. Ends and p are NaN of fewer than two splits, or if one is not finite.
     """
-    splits, mean = len(differences), float(np.mean(differences))
+    splits, mean, level = len(differences), float(np.mean(differences)), 1 - (1 - LEVEL) / comparisons
     if splits < 2 or not math.isfinite(mean):
         return Difference(mean, math.nan, math.nan, math.nan, math.nan, math.nan, splits, level)
     if np.ptp(differences) == 0:
@@ -57,58 +57,37 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def simultaneous(comparisons: int) -> float:
-    """Return the level, by Bonferroni, of each of several intervals that all hold at once in 95 of 100 studies.
-
-    Holm's procedure has no simple two-sided intervals of its own. One of these that leaves out 0 always has an adjusted
-    p below 0.05; in rare cases one that holds 0 has, too.
-    """
-    return 1 - (1 - LEVEL) / comparisons
-
-
 def sentence(found: Difference, names: tuple[str, str], measure: str, p: float | None = None) -> str:
-    """Say whether two options by their names differ in a measure; ``p`` is Holm's, of one of several comparisons.
-
-    That no difference was shown does not say that there is none: the interval says how large it may be.
-    """
-    first, second = names
+    """Say whether two options by their names differ in a measure; ``p`` is Holm's, of one of several comparisons."""
+    difference = " - ".join(names)
     over = f"over {found.splits} split{'' if found.splits == 1 else 's'}"
     if not math.isfinite(found.mean):
-        return f"{over} {first} and {second} cannot be compared in {measure}: a network's is not finite"
+        return f"{over} {names[0]} and {names[1]} cannot be compared in {measure}: a network's is not finite"
     if found.splits < 2:
-        return f"{over} {first} - {second} = {found.mean:+.3f} in {measure}; an interval needs two splits or more"
+        return f"{over} {difference} = {found.mean:+.3f} in {measure}; an interval needs two splits or more"
     shown = (found.p if p is None else p) < 1 - LEVEL
-    verdict = f"{first} and {second} differ" if shown else f"no difference was shown between {first} and {second}"
+    verdict = f"{names[0]} and {names[1]} differ" if shown else f"no difference was shown between {' and '.join(names)}"
     numbers = format_interval(*found[:3], found.level) + ("" if p is None else f", Holm {format_p(p)}")
-    return f"{over} {verdict} in {measure}: {first} - {second} = {numbers}"
+    return f"{over} {verdict} in {measure}: {difference} = {numbers}"
 
 
-class Paired(NamedTuple):
-    """Two networks on the same rows: how many a alone and b alone gets right, a - b of their shares, and its test."""
-
-    only_a: int
-    only_b: int
-    difference: Estimate
-    test: str
-    p: float
-
-
-def compare_answers(right_a: Flags, right_b: Flags, groups: Groups | None = None) -> Paired:
-    """Compare two networks by which of the same rows, bool (N,), each gets right.
+def compare_answers(right_a: Flags, right_b: Flags, groups: Groups | None = None) -> tuple[Estimate, str, float]:
+    """Return by how much more of the same rows, bool (N,), a gets right than b, the test of that, and its p.
 
     The exact test is more cautious than the interval: its p can be above 0.05 where that leaves out 0. If ``groups``
     (N,) are given, whole ones are independent, and nothing is known from a single one.
     """
-    only_a, only_b, rows = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum()), len(right_a)
+    each = right_a.astype(np.float64) - right_b
     if groups is None:
-        return Paired(only_a, only_b, bonett_price(only_a, only_b, rows), "exact McNemar test", mcnemar(only_a, only_b))
-    each, freedom = right_a.astype(np.float64) - right_b, len(np.unique(groups)) - 1
-    value, low, high, p = float(each.mean()), -1.0, 1.0, 1.0
+        only_a, only_b = int((each > 0).sum()), int((each < 0).sum())
+        return bonett_price(only_a, only_b, len(each)), "exact McNemar test", mcnemar(only_a, only_b)
+    value, freedom = float(each.mean()), len(np.unique(groups)) - 1
+    low, high, p = -1.0, 1.0, 1.0
     if freedom:
-        error, quantile = clustered_error((each - value) / rows, groups)
+        error, quantile = clustered_error((each - value) / len(each), groups)
         low, high = ends(value, quantile * error, -1, 1)
         p = two_sided(value / error, freedom) if error else float(value == 0)
-    return Paired(only_a, only_b, Estimate(value, low, high, "t by group"), f"t test over {freedom + 1} groups", p)
+    return Estimate(value, low, high, "t by group"), f"t test over {freedom + 1} groups", p
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

@@ -23,18 +23,11 @@ class Estimate(NamedTuple):
     method: str
 
 
-def ends(middle: float, half: float, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
-    """Return the ends of an interval of so much to either side, cut off at the lowest and the highest value."""
-    low, high = np.clip([middle - half, middle + half], lowest, highest).tolist()
-    return low, high
-
-
 def to_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     """Return each number by its name and its interval by ``NAME_interval``; null is what is not a number."""
     pairs: dict[str, Any] = {}
     for name, (value, low, high, _) in estimates.items():
-        pairs[name] = finite(value)
-        pairs[f"{name}_interval"] = [finite(low), finite(high)]
+        pairs |= {name: finite(value), f"{name}_interval": [finite(low), finite(high)]}
     return pairs
 
 
@@ -58,5 +51,10 @@ def format_interval(value: float, low: float, high: float, level: float = LEVEL)
 
 
 def format_p(p: float) -> str:
-    """Return "p = 0.031", or "p < 0.001"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def ends(middle: float, half: float, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
+    """Return the ends of an interval of so much to either side, cut off at the lowest and the highest value."""
+    low, high = np.clip([middle - half, middle + half], lowest, highest).tolist()
+    return low, high

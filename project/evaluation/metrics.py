@@ -1,7 +1,4 @@
-"""The numbers of a test, each with its 95 % interval, from labels and probabilities.
-
-Rows are taken for independent draws of what the model will meet or, where they come in groups, whole groups are.
-"""
+"""The numbers of a test, each with its 95 % interval, from labels and probabilities."""
 
 import math
 from typing import NamedTuple
@@ -32,7 +29,7 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
     Args:
         labels: (N,) of 0 and 1, both of which occur.
         probabilities: (N,) in [0, 1] of class 1; a NaN is a wrong answer, and leaves AUC and losses NaN.
-        groups: (N,) the group of each row, where whole groups are new to the model, or None for single rows.
+        groups: (N,) the group of each row, where whole groups are new to the model, or None for independent rows.
     """
     correct = is_right(labels, probabilities)
     rows = torch.from_numpy(np.stack([labels, probabilities]))[..., None, None]
@@ -47,9 +44,8 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
 
 
 def is_right(labels: Numbers, probabilities: Numbers) -> Flags:
-    """Return which rows are classified correctly, bool (N,); one without an answer is not."""
-    rows: Flags = ((probabilities >= 0.5) == (labels == 1)) & np.isfinite(probabilities)
-    return rows
+    """Return which rows are classified correctly, bool (N,); one without an answer, NaN, is not."""
+    return np.where(labels == 1, probabilities >= 0.5, probabilities < 0.5)
 
 
 def groups_at(groups: Groups | None, rows: Flags) -> Groups | None:
@@ -64,11 +60,10 @@ def design_effect(correct: Flags, groups: Groups) -> float:
 
 
 def estimate_share(correct: Flags, groups: Groups | None = None) -> Estimate:
-    """Estimate a share of rows by Wilson's interval, of groups with as many rows as are worth as much if independent.
+    """Estimate a share of rows, bool (N,), by Wilson's interval of as many independent rows as they are worth.
 
-    These are N / design effect, times the square of normal over t quantile, but N at most: Korn and Graubard (1998),
-    "Confidence intervals for proportions with small expected number of positive counts estimated from survey data".
-    Dean and Pagano (2015) find Wilson's interval good. Of a share of 0 or 1 a group is worth a row.
+    These are N / design effect, at t quantiles and N at most, or one a group for a share of 0 or 1: Korn and Graubard
+    (1998), "Confidence intervals for proportions with small expected number of positive counts".
     """
     successes, rows = int(correct.sum()), len(correct)
     if groups is None:
@@ -93,19 +88,16 @@ def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None
     """Estimate how often a row of class 1 has a larger probability than one of class 0, a tie counting half.
 
     DeLong, DeLong and Clarke-Pearson (1988), by the ranks of Sun and Xu (2014), "Fast implementation of DeLong's
-    algorithm". What their rows add is summed by group, as Obuchowski (1997), "Nonparametric analysis of clustered ROC
-    curve data", does, but for her degrees of freedom. Where the classes do not overlap DeLong's error is 0, as if
-    nothing else could be seen: there the interval is Newcombe's. Of fewer than two rows a class there is none.
+    algorithm"; by group as Obuchowski (1997), "Nonparametric analysis of clustered ROC curve data", but for her degrees
+    of freedom; Newcombe's where the classes do not overlap, because DeLong's error is 0 there.
     """
     by = "" if groups is None else " by group"
-    if np.isnan(probabilities).any():
-        return Estimate(math.nan, math.nan, math.nan, f"DeLong{by}")
     ones, zeros = labels == 1, labels == 0
     m, n, ranks = int(ones.sum()), int(zeros.sum()), midranks(probabilities)
     below = (ranks[ones] - midranks(probabilities[ones])) / n  # for each row of class 1, the share of class 0 below it
     above = 1 - (ranks[zeros] - midranks(probabilities[zeros])) / m
-    value = float(below.mean())
-    if min(n, m) < 2:
+    value = math.nan if np.isnan(probabilities).any() else float(below.mean())
+    if min(n, m) < 2 or math.isnan(value):
         return Estimate(value, math.nan, math.nan, f"DeLong{by}")
     if groups is None:
         error, quantile = math.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n), Z
@@ -123,23 +115,22 @@ def newcombe(area: float, n: int, m: int) -> Estimate:
     """Estimate an area of 0 or 1 from so many independent draws of either class.
 
     Newcombe (2006), "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
-    method 5: as Wilson's for a share, it ends at the area that lies Z of its own standard errors from what was found.
-    Of fewer than five draws of either class it is too short: of 4, such an area shows as 1 in 3.3 % instead of 2.5 %.
+    method 5: it ends at the area that lies Z of its own standard errors from what was found. Of fewer than five draws
+    of either class it is too short: of 4, such an area shows as 1 in 3.3 % instead of 2.5 %.
     """
     others = (n + m) / 2 - 1
 
-    def is_too_far(end: float) -> bool:
-        # An area's variance is (1 - end) * share.
-        share = end / (n * m) * (1 + others * ((1 - end) / (2 - end) + end / (1 + end)))
-        return 1 - end > Z**2 * share
+    def variance(end: float) -> float:
+        """Return the variance at an area, divided by 1 - end."""
+        return end / (n * m) * (1 + others * ((1 - end) / (2 - end) + end / (1 + end)))
 
-    low = bisect(is_too_far, 0, 1)
+    low = bisect(lambda end: 1 - end > Z**2 * variance(end), 0, 1)
     # The interval of an area of 0 mirrors that of 1.
     return Estimate(area, low, 1.0, "Newcombe") if area == 1 else Estimate(area, 0.0, 1 - low, "Newcombe")
 
 
 def midranks(values: Numbers) -> Numbers:
-    """Return ranks from 1, equal values having the mean of theirs."""
+    """Return ranks from 1, (N,), equal values having the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Numbers = (np.cumsum(counts) - (counts - 1) / 2)[place]
     return ranks
@@ -187,6 +178,5 @@ def reliability(labels: Numbers, probabilities: Numbers, groups: Groups | None =
 def roc(labels: Numbers, probabilities: Numbers) -> tuple[Numbers, Numbers]:
     """Return the shares of class 0 and of class 1 whose probability reaches each threshold, as it falls from 1 to 0."""
     thresholds = MOST_DRAWN if len(labels) > MOST_DRAWN else None
-    rows = torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))
-    false, true, _ = binary_roc(*rows, thresholds=thresholds)
+    false, true, _ = binary_roc(torch.from_numpy(probabilities), torch.from_numpy(labels).long(), thresholds=thresholds)
     return false.numpy(), true.numpy()

@@ -26,11 +26,11 @@ def two_sided(statistic: float, freedom: float) -> float:
 
 
 def student_t(share: float, freedom: float) -> float:
-    """Return the quantile of Student's t at a share in (0, 1), by bisection of ``two_sided``."""
-    outside, low, high = 2 * min(share, 1 - share), 0.0, 1.0
+    """Return the quantile of Student's t at a share in (0.5, 1)."""
+    outside, low, high = 2 * (1 - share), 0.0, 1.0
     while two_sided(high, freedom) > outside:
         low, high = high, 2 * high
-    return math.copysign(bisect(lambda t: two_sided(t, freedom) >= outside, low, high), share - 0.5)
+    return bisect(lambda t: two_sided(t, freedom) >= outside, low, high)
 
 
 def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
@@ -43,12 +43,8 @@ def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
 def clustered_error(parts: Numbers, groups: Groups) -> tuple[float, float]:
     """Return the standard error of a sum over rows of independent groups, and Student's t at 97.5 %.
 
-    The squared error is G / (G - 1) times the sum over the G groups of the square of what each of them adds; there are
-    G - 1 degrees of freedom. Both are NaN of a single group.
-
-    Args:
-        parts: (N,) what each row adds, less its expectation; they sum to 0. Of a mean p of c they are (c - p) / N.
-        groups: (N,) the group of each row.
+    ``parts``, (N,), are what each row adds, less its expectation: of a mean p of c, (c - p) / N. The squared error is
+    G / (G - 1) times the sum over the G groups, (N,), of the square of what each adds. Both are NaN of a single group.
     """
     sums = np.bincount(np.unique(groups, return_inverse=True)[1], parts)
     if len(sums) < 2:

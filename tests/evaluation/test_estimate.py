@@ -6,14 +6,7 @@ from project.evaluation.estimate import Estimate, digits, format_interval, forma
 
 
 def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
-    shown = {
-        0.31006: "0.3101",
-        1.0: "1.0000",
-        0.0: "0.0000",
-        0.001: "0.0010",
-        -0.00032: "-0.00032",
-        8.8075e-07: "8.8e-07",
-    }
+    shown = {0.31006: "0.3101", 0.0: "0.0000", 0.001: "0.0010", -0.00032: "-0.00032", 8.8075e-07: "8.8e-07"}
     assert {value: digits(value) for value in shown} == shown
     assert (digits(None), digits(math.nan)) == ("unknown", "nan")
     assert (format_p(0.0312), format_p(0.0002)) == ("p = 0.031", "p < 0.001")
