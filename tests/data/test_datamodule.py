@@ -41,14 +41,11 @@ def test_the_sample_is_912_304_304(recwarn: pytest.WarningsRecorder, trainer: Tr
 
 
 def test_the_split_depends_on_its_own_seed_alone_and_is_made_once(blobs: Path) -> None:
-    before = torch.get_rng_state()
-    data = loaded(blobs)
+    before, data = torch.get_rng_state(), loaded(blobs)
     test = data.test
-    for stage in ("fit", "validate", "test"):
-        data.setup(stage)
+    data.setup("test")
     assert data.test is test
     assert torch.equal(torch.get_rng_state(), before), "the global seeds are left alone"
-    assert torch.equal(data.statistics[1], data.classes.moments.std)
     seed_everything(2, verbose=False)
     torch.set_default_dtype(torch.float64)
     try:
@@ -60,27 +57,27 @@ def test_the_split_depends_on_its_own_seed_alone_and_is_made_once(blobs: Path) -
     assert not torch.equal(loaded(blobs, seed=1).test.features, test.features)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
-    [
-        *[("batch_size", 0, "0; need at least 1"), ("batch_size", -1, "-1; need at least 1")],
-        *[("batch_size", 61, "61; need 1 to 60"), ("piece_rows", 0, "0; need at least 1")],
-        *[("seed", -1, "-1; need at least 0"), ("balance", "drop", "drop; need error or downsample")],
-        *[(f"{of}_names", ["x"] * n, f"{n} names given; need 2") for of in ("feature", "class") for n in (1, 3)],
+def test_an_option_out_of_range_is_named_with_its_range(blobs: Path) -> None:
+    for option, value, words in [
+        ("batch_size", 0, "0; need at least 1"),
+        ("batch_size", 61, "61; need 1 to 60"),
+        ("piece_rows", 0, "0; need at least 1"),
+        ("seed", -1, "-1; need at least 0"),
+        ("split", "files", "files; need rows or groups"),
+        ("balance", "drop", "drop; need error or downsample"),
+        ("feature_names", ["x"], "1 names given; need 2"),
+        ("class_names", ["x"] * 3, "3 names given; need 2"),
         ("predict", "rows.npy", r"rows\.npy has no effect here"),
-    ],
-)
-def test_an_option_out_of_range_is_named_with_its_range(blobs: Path, option: str, value: Any, words: str) -> None:
-    for stage in ("fit", "test"):  # What is refused once is refused again.
-        with pytest.raises(ValueError, match=rf"{option}: {words}"):
-            NpyDataModule(blobs, **{option: value}).setup(stage)
+    ]:
+        for stage in ("fit", "test"):  # What is refused once is refused again.
+            with pytest.raises(ValueError, match=rf"{option}: {words}"):
+                NpyDataModule(blobs, **{option: value}).setup(stage)
 
 
 def test_names_are_numbers_unless_given_and_columns_need_the_header_alone(blobs: Path) -> None:
-    data = NpyDataModule(blobs, feature_names=["x (m)", "y (m)"], class_names=["left", "right"])
-    assert (data.feature_names, data.class_names) == (["x (m)", "y (m)"], ["left", "right"])
     np.save(blobs / "class_0.npy", np.full((3, 3), np.nan))
-    data = NpyDataModule(blobs)
+    data, named = NpyDataModule(blobs), NpyDataModule(blobs, feature_names="x (m),y (m)", class_names=["left", "right"])
+    assert (named.feature_names, named.class_names) == (["x (m)", "y (m)"], ["left", "right"])
     assert (data.num_features, data.class_names) == (3, ["class 0", "class 1"])
     assert data.feature_names == ["feature 1", "feature 2", "feature 3"]
 
@@ -94,8 +91,6 @@ def test_prediction_goes_through_its_rows_in_order(blobs: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="first: inf at row 0, column 1"):
         data.setup("predict")
     np.save(file, rows.astype(">i2", order="F"))
-    with pytest.raises(InputError, match=r"^--data.class_names: 3 names given; need 2"):
-        NpyDataModule(blobs, predict=file, class_names="a,b,c").setup("predict")
     data.setup("predict")
     pieces = list(data.predict_dataloader())
     assert [(len(piece), piece.dtype) for piece in pieces] == [(n, torch.float32) for n in (4, 4, 2)]
@@ -106,23 +101,20 @@ def test_prediction_goes_through_its_rows_in_order(blobs: Path, tmp_path: Path) 
 
 
 def test_a_checkpoint_of_the_same_data_and_split_is_accepted_and_no_other(blobs: Path, tmp_path: Path) -> None:
-    trained_on = loaded(blobs).fingerprint
-    assert (trained_on["seed"], trained_on["rows"]) == (0, {"train": 60, "val": 20, "test": 20})
-    moved = Path(shutil.copytree(blobs, tmp_path / "moved"))
+    trained_on, moved = loaded(blobs).fingerprint, Path(shutil.copytree(blobs, tmp_path / "moved"))
     loaded(moved, batch_size=7, balance="downsample").check_fingerprint(trained_on)
     with pytest.raises(InputError, match=r"^--data.seed: the checkpoint was trained on split seed 0 .*not 1"):
         loaded(moved, seed=1).check_fingerprint(trained_on)
-    both = [np.load(moved / f"class_{label}.npy") for label in (0, 1)]
-    nearly = [np.concatenate([np.nextafter(table[:1], np.inf), table[1:]]) for table in both]
-    for class_0, class_1 in ([nearly[0], both[1]], [both[0], nearly[1]], both[::-1]):
-        np.save(moved / "class_0.npy", class_0)
-        np.save(moved / "class_1.npy", class_1)
+    for label in (0, 1):
+        rows = np.load(blobs / f"class_{label}.npy")
+        np.save(moved / f"class_{label}.npy", np.concatenate([np.nextafter(rows[:1], np.inf), rows[1:]]))
         with pytest.raises(InputError, match=f"was trained on other data .sha256 {trained_on['sha256'][0][:12]}"):
             loaded(moved).check_fingerprint(trained_on)
+        np.save(moved / f"class_{label}.npy", rows)
 
 
 @pytest.mark.parametrize("epochs", [-1, 2], ids=["steps", "epochs"])
-@pytest.mark.parametrize(("batch_size", "sizes"), [(None, [60]), (60, [60]), (25, [25, 25, 10])])
+@pytest.mark.parametrize(("batch_size", "sizes"), [(None, [60]), (25, [25, 25, 10])])
 def test_a_pass_is_the_run_or_an_epoch(blobs: Path, trainer: Trainer, batch_size: Any, sizes: Any, epochs: int) -> None:
     trainer.fit_loop.max_epochs = epochs
     data, orders = loaded(blobs, trainer, batch_size=batch_size), []
@@ -134,10 +126,9 @@ def test_a_pass_is_the_run_or_an_epoch(blobs: Path, trainer: Trainer, batch_size
     assert len(loader) == (7 if epochs == -1 else len(sizes))
     batches = [rows_of(batch) for batch in (*loader, *loader)]
     assert [len(batch) for batch in batches] == (sizes * 14)[: 2 * len(loader)]
-    assert len(torch.cat(batches[: len(sizes)]).unique(dim=0)) == 60
 
 
-@pytest.mark.parametrize(("piece_rows", "track_test"), [(3, True), (20, False), (1000, False)])
+@pytest.mark.parametrize(("piece_rows", "track_test"), [(3, True), (1000, False)])
 def test_evaluation_takes_subsets_whole(blobs: Path, trainer: Trainer, piece_rows: int, track_test: bool) -> None:
     data = loaded(blobs, trainer, piece_rows=piece_rows, track_test=track_test)
     loaders = [*data.val_dataloader(), data.test_dataloader()]

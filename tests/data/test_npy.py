@@ -20,9 +20,8 @@ from project.data.npy import CHUNK_ROWS, open_array
 from project.errors import InputError
 from tests.campaigns.class_files import assemble, header, run
 
-FLOATS = ["f2", "f4", "f8"]
-INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
-
+FLOATS, INTEGERS = ["f2", "f4", "f8"], ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+CHANGES = [lambda f: os.truncate(f, 300), lambda f: f.write_bytes(b"0"), lambda f: os.utime(f, (0, 0)), Path.unlink]
 shapes = st_np.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)
 dtypes = st.sampled_from([np.dtype(order + kind) for kind in FLOATS + INTEGERS for order in "<>"])
 tables = dtypes.flatmap(lambda dtype: st_np.arrays(dtype, shapes))
@@ -42,7 +41,7 @@ def memory_of(action: Callable[[], object]) -> int:
     """Return how many bytes are allocated at once at most."""
     tracemalloc.start()
     action()
-    _, most = tracemalloc.get_traced_memory()
+    most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return most
 
@@ -69,20 +68,20 @@ def test_a_header_costs_no_memory_and_a_stretch_only_its_own(path: Path) -> None
     os.truncate(path, path.stat().st_size + 2**24 * 8 * 8)
     assert memory_of(lambda: open_array(path)) < 2**20
     result = open_array(path)
-    assert result.shape == (2**24, 8)
     assert memory_of(lambda: next(result.stretches(2**24 - 5))) < 2**20
     assert memory_of(lambda: next(result.stretches())) < 2 * CHUNK_ROWS * 8 * 8
     path.unlink()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_file_that_shrinks_while_it_is_read_is_one_line(path: Path, order: str, monkeypatch: Any) -> None:
-    np.save(path, np.ones((100, 2), order=order))
+def test_a_file_that_changes_while_it_is_read_is_refused(path: Path, order: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(npy, "CHUNK_ROWS", 10)
-    rows = open_array(path).stretches()
-    next(rows)
-    os.truncate(path, 300)
-    assert_refused(path, "the file changed while it was read", lambda _: list(rows))
+    for change in CHANGES:
+        np.save(path, np.ones((100, 2), order=order))
+        rows = open_array(path).stretches()
+        next(rows)
+        change(path)
+        assert_refused(path, "the file changed while it was read", lambda _, rest=rows: list(rest))
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
@@ -101,25 +100,9 @@ def saved(values: Any, save: Callable[..., None] = np.save) -> bytes:
 WHOLE = saved(np.arange(200.0).reshape(100, 2))
 HOLDS = r"header says \(100, 2\) float64 = 1600 bytes of data, file has"
 DIGITS = "0x" + "f" * 900  # more digits than a message should hold
-MALFORMED = [
-    b"5",
-    b"{'descr': ",
-    b"{'descr': open('x')}",
-    b"(" * 1000,
-    b"-" * 1000 + b"1",
-    b"1+" * 500 + b"1",
-    b"{\0}",
-]
-MALFORMED += [
-    b"{'\\d': 1}",
-    b"{'descr': '<f8', 'shape': (5, 2)}",
-    header("<f8", 0, (5, 2)),
-    header("no" * 450, 0, (1, 2)),
-]
-MALFORMED += [header("<f8", False, (5, 2))[:-1] + b"'x': 1}", header("<f8\\n\\x1b[31merror", False, (1, 2))]
-MALFORMED += [header("<f8", False, shape) for shape in ("5", r"'\ud800'", (-5, 2), (True, 2), (2**63, 1), (1, 10**30))]
-MALFORMED += [header("<f8", False, f"({DIGITS}, 2)"), header("<f8", DIGITS, (1, 2)), header("<f8", False, "(10L, 2)")]
-NEED = "is not supported; need float16/32/64 or an integer type"
+MALFORMED = [b"{'descr': ", b"{'descr': open('x')}", b"(" * 1000, b"1+" * 500 + b"1", header("no" * 450, 0, (1, 2))]
+SHAPES = [r"'\ud800'", (-5, 2), (True, 2), (2**63, 1), f"({DIGITS}, 2)", "(10L, 2)"]
+MALFORMED += [header("<f8\\n\\x1b[31merror", False, (1, 2)), *(header("<f8", False, shape) for shape in SHAPES)]
 REFUSED = {
     "the file is empty": [b""],
     r"not an \.npy file": [b"1.0,2.0\n3.0,4.0\n", b"\x93NUM", pickle.dumps([[1.0, 2.0]])],
@@ -131,7 +114,6 @@ REFUSED = {
     "header too long .1025 bytes": [assemble(WHOLE[10:128].ljust(1025), WHOLE[128:])],
     "header too long .4294967295 bytes": [assemble(b"", version=(2, 0), length=2**32 - 1)],
     "header says": [assemble(header("<f8", False, shape), bytes(160)) for shape in [(2**40, 2), (2**62, 2**62)]],
-    r"0\.0 is not supported": [assemble(b"", version=(0, 0))],
     r"1\.1 is not supported": [assemble(b"", version=(1, 1))],
     r"shape \(\) is 0-D; need \(N, j\)": [saved(np.zeros(()))],
     r"shape \(100,\) is 1-D; need \(N, j\), e\.g\. reshape to \(100, 1\)": [saved(np.zeros(100))],
@@ -140,17 +122,17 @@ REFUSED = {
     r"shape \(0, 2\) has no rows": [saved(np.zeros((0, 2)))],
     r"shape \(5, 0\) has no columns": [saved(np.zeros((5, 0)))],
 }
-DTYPES = {"bool": "?", "complex64": "c8", "complex128": ">c16", "structured": "f8, i4", "str96": "U3", "bytes24": "S3"}
-DTYPES |= {r"datetime64\[s\]": "M8[s]", r"timedelta64\[ms\]": "m8[ms]", "void40": "V5"}
-DTYPES |= {np.dtype("g").name: "g"} if np.dtype("g") != np.float64 else {}
+DTYPES = {"bool": "?", "complex64": "c8", "structured": "f8, i4", "str96": "U3", r"datetime64\[s\]": "M8[s]"}
+DTYPES |= {"void40": "V5"} | ({np.dtype("g").name: "g"} if np.dtype("g") != np.float64 else {})
+NEED = "is not supported; need float16/32/64 or an integer type"
 REFUSED |= {f"dtype {name} {NEED}": [saved(np.zeros((5, 2), kind))] for name, kind in DTYPES.items()}
 
 
-@pytest.mark.parametrize("words", REFUSED)
-def test_what_is_no_table_of_numbers_is_refused_and_nothing_is_allocated(path: Path, words: str) -> None:
-    for data in REFUSED[words]:
-        path.write_bytes(data)
-        assert memory_of(lambda: assert_refused(path, words)) < 2**23
+def test_what_is_no_table_of_numbers_is_refused_and_nothing_is_allocated(path: Path) -> None:
+    for words, files in REFUSED.items():
+        for data in files:
+            path.write_bytes(data)
+            assert memory_of(lambda words=words: assert_refused(path, words)) < 2**23, words
 
 
 def test_damaged_files_are_read_as_numpy_reads_them_or_refused() -> None:
