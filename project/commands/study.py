@@ -5,18 +5,17 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import seed_everything
 
 from project.callbacks.checkpoints import Checkpoints
-from project.callbacks.interrupt import Interrupt
+from project.callbacks.ends import Interrupt
 from project.callbacks.progress import Progress
-from project.callbacks.threads import Threads
 from project.commands.failures import refusing
 from project.commands.network import train
 from project.commands.origin import parse_with_origin
 from project.commands.parsing import Parser, add_run_options, make_parser
-from project.commands.trainer import as_list, make_trainer
+from project.commands.trainer import Threads, as_list, make_trainer
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier
@@ -25,7 +24,7 @@ from project.runs.run import RunFolder
 from project.study.classifiers import Classifiers
 from project.study.networks import TRIED, Design
 from project.study.results import Study, write_study
-from project.study.splits import Splits
+from project.study.stack import Splits
 
 
 def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
@@ -37,7 +36,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
         data_options = dict(options.data.items())
         data = Splits(options.splits, **data_options)
         asked = options.compare, options.choose, options.splits, options.seeds
-        design = Design(complete(options.model, kind), *asked, options.data.seed, options.seed_everything)
+        design = Design(complete(options, kind), *asked, options.data.seed, options.seed_everything)
         model = saved(data.num_features, **asdict(design))
         given = dict(parser.instantiate_classes(options).trainer.items())
         own = [Threads(options.threads), Interrupt("study"), Progress(), Checkpoints(best=False)]
@@ -50,7 +49,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     # One that ended while it wrote down what it found goes on with just that.
     run = train(parser, options, origin, trainer, model, data, Study, least=0)
     if run:
-        write_study(Study(run.path), model, data, options.figures.plane)
+        write_study(run, model, data, options.figures.plane)
     return run
 
 
@@ -71,12 +70,16 @@ def make_study_parser() -> Parser:
     return parser
 
 
-def complete(given: dict[str, Any], kind: type[BinaryClassifier]) -> dict[str, Any]:
+def complete(options: Namespace, kind: type[BinaryClassifier]) -> dict[str, Any]:
     """Return all options of a model, of their own types; what is not given is what is tried, or the default."""
+    # What is tried of an option that is neither compared nor chosen gives way to the option's default.
+    studied = [name.removeprefix("model.") for name in (options.compare, options.choose)]
+    given = {name: values for name, values in TRIED.items() if name in studied}
+    given |= {name: value for name, value in options.model.items() if value != TRIED.get(name)}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "model", skip={"num_features"})
     values: dict[str, Any] = dict(parser.get_defaults().model.items())
-    for name, value in {**TRIED, **given}.items():
+    for name, value in given.items():
         typed = [
             parser.parse_object({"model": {name: each}}).model[name]
             for each in (value if isinstance(value, list) else [value])

@@ -1,49 +1,50 @@
 """The answer of a study: the best option for each compared value, and how the values then differ."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from project.evaluation.differences import Difference, corrected, holm, sentence, simultaneous
+from project.evaluation.differences import Difference, corrected, holm, sentence
+from project.evaluation.estimate import Numbers
 from project.figures.study import plain
 from project.model.loss import METRICS
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE, Network, Options
-from project.study.splits import Splits
-from project.study.stack import TEST, VAL
+from project.study.stack import TEST, VAL, Splits
 
-Numbers = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+ACCURACY = list(METRICS).index("accuracy")  # its number among the metrics
 WORDS = {"accuracy": "test accuracy", "bce": "log loss", "mse": "Brier score"}  # of metrics, on test rows
 
 
-class Compared(NamedTuple):
-    """One value of the compared option, at the option that was chosen for it."""
+class Compared:
+    """One value of the compared option, at the option that its validation loss after the last iteration chooses for it.
 
-    name: str  # the value
-    loss: str  # the criterion that its networks train on
-    options: list[Any]  # what was to be chosen from
-    losses: Numbers  # (S, R) validation loss of each split at each of those, the mean over seeds; NaN if one diverged
-    chosen: int  # number of the option of the lowest mean over splits
-    networks: Indices  # (S, K) numbers of its networks there
+    The options that were tried differ in the one to choose. Networks are in the order of splits and, in each, of seeds;
+    ``curves`` (V, 2, metrics, networks) hold what was measured on validation and on test rows, which no choice sees.
+    """
 
-    @property
-    def option(self) -> Any:
-        return self.options[self.chosen]
-
-    @property
-    def diverged(self) -> bool:
-        """Whether networks diverged at every option, so that none could be chosen."""
-        return bool(np.isnan(self.losses).any(0).all())
-
-    @property
-    def at_edge(self) -> bool:
-        """Whether a still better number may lie beyond those that were tried."""
-        last = len(self.options) - 1
-        return last > 0 and are_numbers(self.options) and self.chosen in (0, last) and not self.diverged
+    def __init__(self, name: str, tried: list[Options], choose: str, networks: list[Network], curves: Numbers) -> None:
+        are_numbers = all(isinstance(options[choose], (int, float)) for options in tried)
+        if are_numbers:
+            tried = sorted(tried, key=lambda options: options[choose])
+        splits = len({network.split for network in networks})
+        numbers = [[n for n, network in enumerate(networks) if network.options == options] for options in tried]
+        tables = [np.array(each).reshape(splits, -1) for each in numbers]  # (S, K) numbers of networks, for each
+        means = [curves[..., table].mean(-1) for table in tables]
+        self.name, self.loss = name, tried[0]["loss"]
+        self.options = [options[choose] for options in tried]  # R, of which one is chosen
+        # The validation loss of each split at each of these, the mean over seeds, (S, R); NaN if a network diverged.
+        self.losses: Numbers = np.stack([each[-1, VAL, list(METRICS).index(self.loss)] for each in means], 1)
+        self.chosen = best = int(np.argmin(np.nan_to_num(self.losses.mean(0), nan=np.inf)))
+        self.option, self.networks = self.options[best], tables[best]
+        self.curves: Numbers = means[best]  # (V, 2, metrics, S) at the chosen option, the mean over seeds
+        self.accuracy: Numbers = self.curves[-1, TEST, ACCURACY]  # (S,) at the end, on test rows
+        self.diverged = bool(np.isnan(self.losses[:, best]).any())  # at every option, or another one were chosen
+        # A still better number may lie beyond those that were tried.
+        self.at_edge = are_numbers and len(means) > 1 and best in (0, len(means) - 1) and not self.diverged
 
 
 class Comparison(NamedTuple):
@@ -57,51 +58,16 @@ class Comparison(NamedTuple):
     p: float | None  # Holm's, where it is one of several comparisons
 
 
-def are_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, (int, float)) for value in values)
-
-
-def average_seeds(measured: Numbers, networks: Indices) -> Numbers:
-    """Return the mean over seeds, (..., S), of what was measured, (..., networks), of the networks (S, K)."""
-    means: Numbers = measured[..., networks].mean(-1)
-    return means
-
-
-def choose_options(
-    networks: Sequence[Network], combined: Sequence[Options], measured: Numbers, compare: str, choose: str
-) -> dict[str, Compared]:
-    """Choose, among combined options, one for each compared value by the validation loss; return them by its name.
-
-    The networks are in the order of splits and, in each, of seeds. ``measured`` is (2, metrics, networks), on
-    validation and test rows; nothing here looks at the latter.
-    """
-    found = {}
-    splits = len({network.split for network in networks})
-    for name in dict.fromkeys(str(options[compare]) for options in combined):
-        candidates = [options for options in combined if str(options[compare]) == name]
-        if are_numbers([options[choose] for options in candidates]):
-            candidates.sort(key=lambda options: options[choose])
-        numbers = [[n for n, network in enumerate(networks) if network.options == options] for options in candidates]
-        tables = [np.array(each).reshape(splits, -1) for each in numbers]
-        loss = candidates[0]["loss"]
-        losses = np.stack([average_seeds(measured[VAL, list(METRICS).index(loss)], each) for each in tables], 1)
-        chosen = int(np.argmin(np.nan_to_num(losses.mean(0), nan=np.inf)))
-        found[name] = Compared(name, loss, [each[choose] for each in candidates], losses, chosen, tables[chosen])
-    return found
-
-
-def compare_with_first(values: Sequence[Compared], measured: Numbers, rows: tuple[int, int]) -> list[Comparison]:
+def compare_with_first(values: Sequence[Compared], rows: tuple[int, int]) -> list[Comparison]:
     """Compare each value with the first one in each metric; ``rows`` are how many a split tests and trains on."""
     first, *others = values
-    level = simultaneous(max(1, len(others)))
     comparisons = []
-    for metric, of_networks in zip(METRICS, measured[TEST], strict=True):
-        expected = average_seeds(of_networks, first.networks)
-        by_split = [average_seeds(of_networks, other.networks) - expected for other in others]
-        found = [corrected(each, *rows, level) for each in by_split]
+    for number, metric in enumerate(METRICS):
+        by_split = [other.curves[-1, TEST, number] - first.curves[-1, TEST, number] for other in others]
+        found = [corrected(each, *rows, len(others)) for each in by_split]
         adjusted = holm([each.p for each in found]) if len(found) > 1 else [None] * len(found)
-        for other, difference, each, p in zip(others, found, by_split, adjusted, strict=True):
-            comparisons.append(Comparison(other.name, first.name, metric, difference, each, p))
+        for other, *rest in zip(others, found, by_split, adjusted, strict=True):
+            comparisons.append(Comparison(other.name, first.name, metric, *rest))
     return comparisons
 
 
@@ -113,40 +79,36 @@ class Answer:
         self.compare, self.choose, self.rows = design.compare, design.choose, (rows["test"], rows["train"])
         self.steps = np.array(model.steps, np.float64)  # (V,) the validated iterations
         self.curves: Numbers = torch.stack(model.curves).numpy()  # (V, 2, metrics, networks) as measured then
-        self.values, without = (
-            choose_options(model.networks, combined, self.curves[-1], self.compare, self.choose)
-            for combined in (design.combined, design.baselines)
-        )
-        self.baseline = next(iter(without.values()), None)  # without a hidden layer, at its own best option
-        self.comparisons = compare_with_first(list(self.values.values()), self.curves[-1], self.rows)
+        values = defaultdict[str, list[Options]](list)
+        for options in design.combined:
+            values[str(options[self.compare])].append(options)
+        trained = self.choose, model.networks, self.curves
+        self.values = {name: Compared(name, candidates, *trained) for name, candidates in values.items()}
+        # The first value without a hidden layer, at its own best option.
+        self.baseline = Compared(BASELINE, design.baselines, *trained) if design.baselines else None
+        self.comparisons = compare_with_first(list(self.values.values()), self.rows)
+        found = [each for each in self.comparisons if each.metric == "accuracy"]
+        # Whether the values differ in test accuracy, a sentence for each comparison.
+        self.verdicts = [sentence(each.found, (each.value, each.against), WORDS["accuracy"], each.p) for each in found]
 
     @property
-    def verdicts(self) -> list[str]:
-        """Whether the values differ in test accuracy, a sentence for each comparison."""
-        found = [each for each in self.comparisons if each.metric == "accuracy"]
-        return [sentence(each.found, (each.value, each.against), WORDS["accuracy"], each.p) for each in found]
-
-    def accuracy(self, compared: Compared) -> Numbers:
-        """Return the test accuracy in each split after the last iteration, (S,)."""
-        return average_seeds(self.curves[-1, TEST, list(METRICS).index("accuracy")], compared.networks)
-
-
-def sentences(answer: Answer) -> list[str]:
-    """Say in words what a study found, the comparisons first."""
-    lines, values, name = answer.verdicts, list(answer.values.values()), answer.choose
-    for each in values:
-        chosen, accuracy = f"{each.name}: {name} {plain(each.option)}", answer.accuracy(each).mean()
-        tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""
-        if each.diverged:
-            lines.append(f"{each.name}: at every {name} that was tried a network diverged; try smaller ones")
-        else:
-            lines.append(f"{chosen} has the lowest validation loss{tried}; test accuracy {accuracy:.3f}")
-        if each.at_edge:
-            lines.append(f"{chosen} is at the edge of what was tried, and better ones may lie beyond: try more of them")
-    if answer.baseline is not None:
-        without = answer.accuracy(answer.baseline)
-        gain = corrected(answer.accuracy(values[0]) - without, *answer.rows)
-        words = f"without a hidden layer (activation {BASELINE}, {name} {plain(answer.baseline.option)})"
-        verdict = sentence(gain, (values[0].name, BASELINE), WORDS["accuracy"])
-        lines.append(f"{words}: test accuracy {without.mean():.3f}; {verdict}")
-    return [*lines, "guessing: test accuracy 0.500"]
+    def sentences(self) -> list[str]:
+        """What was found in words, the comparisons first."""
+        lines, values, name = [*self.verdicts], list(self.values.values()), self.choose
+        for each in values:
+            chosen = f"{each.name}: {name} {plain(each.option)}"
+            tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""
+            if each.diverged:
+                lines.append(f"{each.name}: at every {name} that was tried a network diverged; try smaller ones")
+            else:
+                accuracy = f"test accuracy {each.accuracy.mean():.3f}"
+                lines.append(f"{chosen} has the lowest validation loss{tried}; {accuracy}")
+            if each.at_edge:
+                lines.append(f"{chosen} is at the edge of what was tried; better ones may lie beyond: try more of them")
+        if self.baseline is not None:
+            without = self.baseline.accuracy
+            gain = corrected(values[0].accuracy - without, *self.rows)
+            words = f"without a hidden layer (activation {BASELINE}, {name} {plain(self.baseline.option)})"
+            verdict = sentence(gain, (values[0].name, BASELINE), WORDS["accuracy"])
+            lines.append(f"{words}: test accuracy {without.mean():.3f}; {verdict}")
+        return [*lines, "guessing: test accuracy 0.500"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from project.model import BinaryClassifier
 from project.model.loss import METRICS
-from project.study.networks import Design, Network, stacks_of
+from project.study.networks import Design, Network, group_alike
 from project.study.stack import EVALUATED, VAL, Stack
 
 
@@ -18,12 +18,8 @@ class Classifiers(LightningModule):
 
     A plain SGD step of rate r on a loss is one of rate 1 on r times the loss. So one optimizer serves all rates, and
     the networks' losses are added up, because none depends on another one's weights. Test rows are measured beside
-    validation rows; nothing here depends on what they say.
-
-    Args:
-        num_features: Number of features j.
-        kind: The class of the models.
-        design: The arguments of a Design. A ValueError says which option is out of its range.
+    validation rows; nothing here depends on what they say. The models are of a ``kind``, and ``design`` are the
+    arguments of a Design; a ValueError says which option is out of its range.
     """
 
     def __init__(self, num_features: int, kind: type[BinaryClassifier] = BinaryClassifier, **design: Any) -> None:
@@ -31,19 +27,16 @@ class Classifiers(LightningModule):
         self.save_hyperparameters(ignore=["kind"], logger=False)
         self.design = Design(**design)
         self.networks, self._stacks = list[Network](), list[Stack]()
-        for networks in stacks_of(self.design.networks):
+        for networks in group_alike(self.design.networks):
             models = [untrained(kind, num_features, network) for network in networks]
             self._stacks.append(Stack(networks, models, len(self.networks)))
             self.networks += networks
         self.stacks = nn.ModuleList(self._stacks)
         self.initial = {name: weights.detach().clone() for name, weights in self.named_parameters()}
+        # How many values a row takes at most in the hidden layers of a stack.
+        self.width = max(len(stack.networks) * stack.template.width for stack in self._stacks)
         self.steps: list[int] = []  # the iterations that were validated
         self.curves: list[Tensor] = []  # what was measured then: float64 (val and test, metrics, networks)
-
-    @property
-    def width(self) -> int:
-        """How many values a row takes in the hidden layers of networks that are computed together."""
-        return max(len(stack.networks) * stack.template.width for stack in self._stacks)
 
     @property
     def diverged(self) -> Tensor:
@@ -55,7 +48,6 @@ class Classifiers(LightningModule):
         rank, ranks, first = self.trainer.global_rank, self.trainer.world_size, self.design.first_split
         self._own = [stack for stack in self._stacks if (stack.split - first) % ranks == rank]
         for stack in self._own:
-            stack.template.trainer = self.trainer
             stack.load_rows(self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning attaches it.
         # Stacks share nothing that changes, so that threads need not wait for each other as they do inside a layer.
         threads = max(1, min(torch.get_num_threads(), len(self._own))) if self.device.type == "cpu" else 1
@@ -68,18 +60,10 @@ class Classifiers(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1.0)
 
     def training_step(self, batch: int, batch_idx: int) -> Tensor:
-        """Add up the gradients of this process's stacks, piece by piece; Lightning's own backward then adds nothing.
-
-        With several processes each gradient is one process's, times their number, because Lightning averages over them.
-        """
+        """Add up the gradients of this process's stacks; Lightning's own backward then adds nothing."""
         cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False)).zero_grad()
         ranks = self.trainer.world_size
-
-        def add_gradients(stack: Stack) -> None:
-            for loss in stack.weighted_losses(batch):
-                (ranks * loss).backward()  # type: ignore[no-untyped-call]
-
-        list(self._workers.map(add_gradients, self._own))
+        list(self._workers.map(lambda stack: stack.add_gradients(batch, ranks), self._own))
         # DDP waits for a gradient of every weight.
         weights = self.parameters() if ranks > 1 else [next(self.parameters())]
         return 0 * torch.stack([each.sum() for each in weights]).sum()
@@ -102,10 +86,9 @@ class Classifiers(LightningModule):
         measured.masked_fill_(self.diverged, torch.nan)
         self.steps.append(self.trainer.global_step)
         self.curves.append(measured.cpu())
-        means = torch.stack([torch.cat(own).nanmean(), *measured[VAL].nanmean(1)]).tolist()
-        named = {f"val/{name}": value for name, value in zip(("loss", *METRICS), means, strict=True)}
-        # Without a step Lightning numbers the validation after 20 as 19.
-        self.log_dict({**named, "step": float(self.trainer.global_step)}, sync_dist=True)
+        means = {f"val/{name}": mean for name, mean in zip(METRICS, measured[VAL].nanmean(1), strict=True)}
+        self.log_dict({"val/loss": torch.cat(own).nanmean(), **means}, sync_dist=True)
+        self.log("step", float(self.trainer.global_step), sync_dist=True)  # Lightning would number these 19, 39, ...
 
     def classifier(self, place: int) -> BinaryClassifier:
         """Return one of the networks as what ``fit`` would have made of it."""

@@ -1,24 +1,23 @@
 """The figures of what a study found."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from project.evaluation.differences import Difference
+from project.evaluation.estimate import Numbers
 from project.figures import study as pictures
 from project.figures.study import Tried, plain
-from project.model.loss import METRICS
 from project.model.net import evaluating
 from project.reports.view import ask_model, choose_plane, show_rows
-from project.study.answer import WORDS, Answer, Numbers, average_seeds
+from project.study.answer import ACCURACY, WORDS, Answer
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE
-from project.study.splits import Splits
-from project.study.stack import TEST, VAL
+from project.study.stack import TEST, VAL, Splits
 
-GRID_POINTS = 150  # an axis of a boundary
 SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}  # of splits
 
 
@@ -28,16 +27,14 @@ def find_band(values: Numbers) -> Numbers:
 
 
 def draw_curves(answer: Answer) -> Figure:
-    bands: dict[str, dict[str, Numbers]] = {}
-    for subset, title in (VAL, "validation accuracy"), (TEST, "test accuracy"):
-        measured = answer.curves[:, subset, list(METRICS).index("accuracy")]
-        bands[title] = {
-            f"{name} at {answer.choose} {plain(each.option)}": find_band(average_seeds(measured, each.networks))
-            for name, each in answer.values.items()
-        }
+    named = {f"{name} at {answer.choose} {plain(each.option)}": each.curves for name, each in answer.values.items()}
+    bands = {
+        title: {name: find_band(curves[:, subset, ACCURACY]) for name, curves in named.items()}
+        for title, subset in (("validation accuracy", VAL), ("test accuracy", TEST))
+    }
     lines = {"guessing": 0.5}
     if answer.baseline is not None:
-        lines[f"no hidden layer ({BASELINE})"] = float(answer.accuracy(answer.baseline).mean())
+        lines[f"no hidden layer ({BASELINE})"] = float(answer.baseline.accuracy.mean())
     return pictures.curves_figure(answer.steps, bands, lines)
 
 
@@ -62,7 +59,7 @@ def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str)
     train = np.concatenate(data.classes.dots["train"])
     with torch.no_grad(), evaluating(models):
         plane = choose_plane(wanted, models[0], train, data.feature_names)
-        scene = show_rows(data, plane, ("train",), GRID_POINTS)
+        scene = show_rows(data, plane, ("train",), 150)  # places an axis
         answers = np.stack([ask_model(each, plane, scene.places()) for each in models])
     networks = "1 network" if len(models) == 1 else f"{len(models)} networks"
     note = f"{first.name} at {answer.choose} {plain(first.option)}: {networks} of split {data.seed}"
@@ -72,12 +69,12 @@ def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str)
 def figure_drawers(answer: Answer, model: Classifiers, data: Splits, plane: str) -> Mapping[str, Callable[[], Figure]]:
     """Return the functions that draw the figures that a study has, by name."""
     drawers: dict[str, Callable[[], Figure]] = {
-        "curves": lambda: draw_curves(answer),
-        "choice": lambda: draw_choice(answer),
-        "boundary": lambda: draw_boundary(answer, model, data, plane),
+        "curves": partial(draw_curves, answer),
+        "choice": partial(draw_choice, answer),
+        "boundary": partial(draw_boundary, answer, model, data, plane),
     }
     if answer.comparisons:
-        drawers["differences"] = lambda: draw_differences(answer)
+        drawers["differences"] = partial(draw_differences, answer)
     if {"bce", "mse"} <= answer.values.keys():
         drawers["slopes"] = pictures.slopes_figure
     return drawers

@@ -1,11 +1,10 @@
 """The networks of a study: each combination of options, in each split, from each seed."""
 
-import inspect
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from project.model import BinaryClassifier
 from project.model.loss import CRITERIA
 from project.options import check
 
@@ -14,7 +13,6 @@ Options = dict[str, Any]
 RATE = "lr"  # the one option whose values train in one stack: a rate is a weight of the network's loss
 MOST_TOGETHER = 32  # networks: their overhead is that of one by then, and other threads train more of them
 BASELINE = "identity"  # the activation that makes the hidden layer none: the network is a logistic regression
-
 # What is compared and chosen unless lists are given.
 TRIED: dict[str, list[Any]] = {"loss": list(CRITERIA), RATE: [0.25, 1.0, 4.0, 16.0]}
 
@@ -31,18 +29,8 @@ class Network(NamedTuple):
 class Design:
     """What a study is asked: which networks to train, and which of their options to compare and to choose.
 
-    Args:
-        values: All of the model's options, of which the one to compare and the one to choose may be lists of values. A
-            list in TRIED of another option becomes that option's default.
-        compare: The option whose values are compared, as in "loss" or "model.loss".
-        choose: The option of which the best value is chosen for each of them.
-        splits: Splits of the data, at least 1.
-        seeds: Seeds of the initial weights and of the order of rows in each split, at least 1.
-        first_split: The seed of the first split; the others follow one by one.
-        first_seed: The first of all seeds, likewise.
-
-    Raises:
-        ValueError: if one of these is not what it should be; the model's options are not looked at closer.
+    ``values`` are all of the model's options, of which those to compare and to choose, named as "loss" or "model.loss",
+    may be lists. The seeds of splits, and of networks in each, follow the first one. A ValueError tells what is wrong.
     """
 
     values: Options
@@ -55,22 +43,18 @@ class Design:
 
     def __post_init__(self) -> None:
         check(splits=self.splits, seeds=self.seeds)
-        for role, option in (("compare", self.compare), ("choose", self.choose)):
-            name = option.removeprefix("model.")
+        for role in "compare", "choose":
+            name = getattr(self, role).removeprefix("model.")
             if name not in self.values:
-                raise ValueError(f"{role}: {option}; need one of {', '.join(f'model.{each}' for each in self.values)}")
-            values = self.values[name]
-            if isinstance(values, list) and (not values or len(set(map(str, values))) < len(values)):
-                raise ValueError(f"model.{name}: {values}; need different values")
+                raise ValueError(f"{role}: {name}; need one of {', '.join(f'model.{each}' for each in self.values)}")
             setattr(self, role, name)
         if self.compare == self.choose:
             raise ValueError(f"choose: model.{self.choose}; it is compared already, need another option")
-        self.values = dict(self.values)
         for name, values in self.values.items():
             if isinstance(values, list) and name not in (self.compare, self.choose):
-                if values != TRIED.get(name):
-                    raise ValueError(f"model.{name}: {values}; a list is for the option to --compare or to --choose")
-                self.values[name] = inspect.signature(BinaryClassifier).parameters[name].default
+                raise ValueError(f"model.{name}: {values}; a list is for the option to --compare or to --choose")
+            if isinstance(values, list) and not 0 < len(values) == len(set(map(str, values))):
+                raise ValueError(f"model.{name}: {values}; need different values")
 
     @property
     def combined(self) -> list[Options]:
@@ -80,21 +64,18 @@ class Design:
 
     @property
     def baselines(self) -> list[Options]:
-        """The first compared value without a hidden layer, unless such networks are studied anyway."""
-        combined, first = self.combined, self.combined[0][self.compare]
-        if self.compare == "activation" or any(options["activation"] == BASELINE for options in combined):
+        """The first compared value without a hidden layer, unless activations are studied or there is none anyway."""
+        if "activation" in (self.compare, self.choose) or self.values["activation"] == BASELINE:
             return []
-        return [{**options, "activation": BASELINE} for options in combined if options[self.compare] == first]
+        first = self.combined[0][self.compare]
+        return [{**options, "activation": BASELINE} for options in self.combined if options[self.compare] == first]
 
     @property
     def networks(self) -> list[Network]:
-        """All networks; a baseline is trained once a split, because its end hardly depends on the seed.
-
-        Each split has seeds of its own. Those of another split would make what is special about their initial weights
-        look like what splits agree on.
-        """
+        """All networks; a baseline is trained once a split, because its end hardly depends on the seed."""
         networks = []
         for number in range(self.splits):
+            # With the seeds of another split, what is special about them would look like what splits agree on.
             first = self.first_seed + number * self.seeds
             drawn = [*itertools.product(self.combined, range(first, first + self.seeds))]
             drawn += [(options, first) for options in self.baselines]
@@ -102,11 +83,9 @@ class Design:
         return networks
 
 
-def stacks_of(networks: list[Network]) -> list[list[Network]]:
+def group_alike(networks: list[Network]) -> list[list[Network]]:
     """Group networks by what can train together: a few of one split whose options are equal, but for the rate."""
-    alike: dict[Any, list[Network]] = {}
+    alike: dict[Any, list[Network]] = defaultdict(list)
     for network in networks:
-        shape = tuple((name, value) for name, value in network.options.items() if name != RATE)
-        alike.setdefault((network.split, shape), []).append(network)
-    starts = [(each, start) for each in alike.values() for start in range(0, len(each), MOST_TOGETHER)]
-    return [each[start : start + MOST_TOGETHER] for each, start in starts]
+        alike[network.split, str({**network.options, RATE: None})].append(network)
+    return [group[i : i + MOST_TOGETHER] for group in alike.values() for i in range(0, len(group), MOST_TOGETHER)]

@@ -1,7 +1,6 @@
 """The tables, study.json, figures and report of a study."""
 
 import json
-from collections.abc import Sequence
 from shlex import quote
 from typing import Any
 
@@ -14,12 +13,11 @@ from project.model.loss import METRICS
 from project.reports.report import Section, options_section, pictures, render
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder
-from project.study.answer import Answer, Comparison, average_seeds, sentences
+from project.study.answer import Answer
 from project.study.classifiers import Classifiers
 from project.study.figures import SHARES, figure_drawers, find_band
 from project.study.networks import BASELINE
-from project.study.splits import Splits
-from project.study.stack import EVALUATED
+from project.study.stack import EVALUATED, Splits
 
 # What the figures show, for those who cannot see them.
 WORDS = {
@@ -43,8 +41,14 @@ def study_facts(answer: Answer, model: Classifiers) -> dict[str, Any]:
     """Return what study.json holds."""
     baselines: dict[str, Any] = {"majority": {"test_accuracy": 0.5}}
     if (baseline := answer.baseline) is not None:
-        accuracy = finite(answer.accuracy(baseline).mean())
-        baselines[BASELINE] = {answer.choose: baseline.option, "test_accuracy": accuracy}
+        baselines[BASELINE] = {answer.choose: baseline.option, "test_accuracy": finite(baseline.accuracy.mean())}
+    differences = []
+    for value, against, metric, found, _, holm_p in answer.comparisons:
+        row: dict[str, Any] = {"value": value, "against": against, "metric": metric, "mean": finite(found.mean)}
+        row["interval"] = [finite(found.low), finite(found.high)]
+        row["naive_interval"] = [finite(found.naive_low), finite(found.naive_high)]
+        row |= {"level": found.level, "p": finite(found.p), "holm_p": holm_p and finite(holm_p)}
+        differences.append({**row, "splits": found.splits})
     return {
         "compare": f"model.{answer.compare}",
         "choose": f"model.{answer.choose}",
@@ -54,30 +58,14 @@ def study_facts(answer: Answer, model: Classifiers) -> dict[str, Any]:
         "chosen": {name: each.option for name, each in answer.values.items()},
         "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
         "diverged": int(model.diverged.sum()),
-        "test_accuracy": {name: finite(answer.accuracy(each).mean()) for name, each in answer.values.items()},
+        "test_accuracy": {name: finite(each.accuracy.mean()) for name, each in answer.values.items()},
         "baselines": baselines,
-        "differences": [comparison_facts(each) for each in answer.comparisons],
+        "differences": differences,
         "sentence": "; ".join(answer.verdicts),
     }
 
 
-def comparison_facts(comparison: Comparison) -> dict[str, Any]:
-    found = comparison.found
-    return {
-        "value": comparison.value,
-        "against": comparison.against,
-        "metric": comparison.metric,
-        "mean": finite(found.mean),
-        "interval": [finite(found.low), finite(found.high)],
-        "naive_interval": [finite(found.naive_low), finite(found.naive_high)],
-        "level": found.level,
-        "p": finite(found.p),
-        "holm_p": None if comparison.p is None else finite(comparison.p),
-        "splits": found.splits,
-    }
-
-
-def networks_csv(answer: Answer, model: Classifiers) -> str:
+def networks_table(answer: Answer, model: Classifiers) -> list[list[str]]:
     """Return a row a network: what it is, and what was measured of it after the last iteration."""
     options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *model.networks[0].options)))
     columns = [f"{subset}_{metric}" for subset in EVALUATED for metric in ("loss", *METRICS)]
@@ -89,48 +77,43 @@ def networks_csv(answer: Answer, model: Classifiers) -> str:
             loss = measured[list(METRICS).index(network.options["loss"])]
             row += [f"{value:.9g}" for value in (loss, *measured)]
         rows.append(row)
-    return "".join(",".join(row) + "\n" for row in rows)
+    return rows
 
 
-def curves_csv(answer: Answer) -> str:
+def curves_table(answer: Answer) -> list[list[str]]:
     """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
-    parts = ["mean", *SHARES]
-    columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in parts]
+    columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in ("mean", *SHARES)]
     rows = [["step", answer.compare, *columns]]
     for name, each in answer.values.items():
-        spread = np.moveaxis(find_band(average_seeds(answer.curves, each.networks)), 0, -1)
-        for step, measured in zip(answer.steps, spread, strict=True):
+        for step, measured in zip(answer.steps, np.moveaxis(find_band(each.curves), 0, -1), strict=True):
             rows.append([f"{step:.0f}", name, *(f"{value:.9g}" for value in measured.flat)])
-    return "".join(",".join(row) + "\n" for row in rows)
+    return rows
 
 
 def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) -> None:
     """Print what was found, and write tables, study.json, figures and report into the study's folder."""
     answer = Answer(model, data)
-    facts, said = study_facts(answer, model), sentences(answer)
+    facts, said = study_facts(answer, model), answer.sentences
     if lost := facts["diverged"]:
         said.append(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
-    drawers = figure_drawers(answer, model, data, plane)
-    texts = {"networks.csv": networks_csv(answer, model), "curves.csv": curves_csv(answer)}
+    tables = {"networks.csv": networks_table(answer, model), "curves.csv": curves_table(answer)}
+    texts = {name: "".join(",".join(row) + "\n" for row in rows) for name, rows in tables.items()}
     texts["study.json"] = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     for name, text in texts.items():
         write_whole(study.path / name, text.encode())
     print("\n".join(said))
+    drawers = figure_drawers(answer, model, data, plane)
     for name, draw in drawers.items():
         with own_style():
             write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
-    write_report(study, facts, said)
-    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {study.path}")
-
-
-def write_report(study: RunFolder, facts: dict[str, Any], said: Sequence[str]) -> None:
-    """Write report.html from what is in study.json, and what was printed."""
-    header = ("", "against", "in", "difference", "from", "to", "splits")
     rows = [
         (row["value"], row["against"], row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
         for row in facts["differences"]
     ]
-    answer = Section("Answer", said, header if rows else (), rows, figures=pictures(study.figures, WORDS))
-    again = Section("Again", commands=[f"python -m project study --config {quote(str(study.config))}"])
+    header = ("", "against", "in", "difference", "from", "to", "splits") if rows else ()
+    found = Section(said, header, rows, figures=pictures(study.figures, WORDS))
+    sections = {"Answer": found, "Options": options_section(study)}
+    sections["Again"] = Section(commands=[f"study --config {quote(str(study.config))}"])
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
-    render(study.path, f"Study {study.path.name}", subtitle, [answer, options_section(study), again])
+    render(study.path, f"Study {study.path.name}", subtitle, sections)
+    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {study.path}")

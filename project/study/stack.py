@@ -1,51 +1,81 @@
-"""Networks of one shape that learn from the same rows, trained at once by ``torch.func``."""
+"""Stacks of networks that train at once by ``torch.func``, and the rows of several splits that they learn from."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from project.data.batches import TrainingBatches
+from project.data import NpyDataModule
+from project.data.batches import Iterations, Loader, Subset, TrainingBatches
 from project.model import BinaryClassifier
 from project.model.loss import METRICS, Metric
 from project.study.networks import RATE, Network
-from project.study.splits import Splits
 
 CELLS = 2**20  # values of a hidden layer that are computed together: they stay in the cache
 EVALUATED = ("val", "test")  # the subsets that are measured
 VAL, TEST = range(len(EVALUATED))
 
 
+class Splits(NpyDataModule):
+    """The data of one split, by the options of an NpyDataModule, and of others whose seeds follow its own."""
+
+    def __init__(self, splits: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.by_seed: dict[int, NpyDataModule] = {self.seed: self}
+        for seed in range(self.seed + 1, self.seed + splits):
+            self.by_seed[seed] = NpyDataModule(**{**options, "seed": seed})
+        self._rows: dict[tuple[int, str, bool], Subset] = {}
+
+    def setup(self, stage: str) -> None:
+        for data in self.by_seed.values():
+            NpyDataModule.setup(data, stage)
+
+    def rows(self, split: int, subset: str, model: BinaryClassifier, device: torch.device) -> Subset:
+        """Return the rows of train, val or test of one split as a model sees them, once for all that see the same."""
+        key = (split, subset, model.standardize)
+        if key not in self._rows:
+            rows = self.by_seed[split].classes.gather(subset, prepare=model.standardized)
+            self._rows[key] = rows._replace(features=rows.features.to(device), labels=rows.labels.to(device))
+        return self._rows[key]
+
+    @property
+    def largest_piece(self) -> int:
+        return self.batch_size or self.classes.rows["train"]
+
+    def describe(self, trainer: Trainer) -> str:
+        return f"{self.root}: splits {len(self.by_seed)}, each {self._counts()}"
+
+    def train_dataloader(self) -> Iterations:  # type: ignore[override]  # It gives numbers of iterations, not rows.
+        trainer = self.trainer
+        assert trainer is not None
+        return Iterations(torch.initial_seed(), trainer.max_steps, trainer.global_step)
+
+    def val_dataloader(self) -> list[Loader]:
+        return [Loader([0])]  # The networks have the rows already.
+
+
 class Stack(nn.Module):
-    """The weights of K networks, each a parameter (K, ...), the rows that they learn from, and how they learn.
+    """The weights, each a parameter (K, ...), of K networks of a split whose options differ in the rate alone."""
 
-    Args:
-        networks: what they are, all of one split; their options differ in the rate alone.
-        models: their untrained classifiers, the first of which is this stack's from now on.
-        first: how many networks the study has before these.
-    """
-
+    template: BinaryClassifier  # of the same options: its criterion and its standardization are those of all
     rates: Tensor
     diverged: Tensor
 
     def __init__(self, networks: Sequence[Network], models: Sequence[BinaryClassifier], first: int) -> None:
         super().__init__()
-        self.networks, self.split = list(networks), networks[0].split
+        self.networks, self.split = networks, networks[0].split
         self.places = slice(first, first + len(networks))  # among all of the study
         self.own_metric = list(METRICS).index(networks[0].options["loss"])  # number of what they train on
-        self._template = [models[0]]  # In a list, its own weights are none of this module's.
+        object.__setattr__(self, "template", models[0])  # So its own weights are none of this module's.
         weights, _ = stack_module_state([model.net for model in models])
         self._names = list(weights)
         self.weights = nn.ParameterList([weights[name].detach() for name in self._names])
         self.register_buffer("rates", torch.tensor([each.options[RATE] for each in networks]), persistent=False)
         self.register_buffer("diverged", torch.zeros(len(networks), dtype=torch.bool))
-
-    @property
-    def template(self) -> BinaryClassifier:
-        """A classifier of the same options: its criterion and its standardization are those of all."""
-        return self._template[0]
 
     def load_rows(self, data: Splits) -> None:
         """Get and standardize the rows of the split."""
@@ -53,15 +83,11 @@ class Stack(nn.Module):
         subsets = ("train", *EVALUATED)
         self.rows = {name: data.rows(self.split, name, self.template, self.rates.device) for name in subsets}
         train = self.rows["train"]
-        self.batch_size = data.batch_size or train.rows
-        seeds = {each.seed for each in self.networks}
-        self._orders = {seed: TrainingBatches(train, self.batch_size, train.rows, seed, 1) for seed in seeds}
+        size = self.batch_size = data.batch_size or train.rows
+        self._orders = {each.seed: TrainingBatches(train, size, train.rows, each.seed, 1) for each in self.networks}
 
     def batch(self, iteration: int, piece: slice) -> tuple[Tensor, Tensor]:
-        """Return features and labels of an iteration, (N, j) and (N, 1), or for each network its own, (k, n, ...).
-
-        These are in the order that ``fit`` takes them in, which depends on the seed.
-        """
+        """Return features and labels, (N, j) and (N, 1), or for each network those of its seed, (k, n, ...)."""
         train = self.rows["train"]
         if self.batch_size == train.rows:
             return train.features, train.labels
@@ -73,11 +99,12 @@ class Stack(nn.Module):
         size = max(1, CELLS // (rows * self.template.width))
         return [slice(start, start + size) for start in range(0, len(self.networks), size)]
 
-    def weighted_losses(self, iteration: int) -> Iterator[Tensor]:
-        """Yield, piece by piece, the sum of the networks' losses in an iteration, each times its network's rate."""
+    def add_gradients(self, iteration: int, ranks: int) -> None:
+        """Add, piece by piece, the gradients of the networks' losses in an iteration, each times its network's rate."""
         for piece in self.pieces(self.batch_size):
             losses = self.apply_each(self.template.criterion, piece, *self.batch(iteration, piece))
-            yield (self.rates[piece] * ~self.diverged[piece] * losses).sum()
+            # Lightning averages over the processes, of which one alone has this gradient.
+            (ranks * (self.rates[piece] * ~self.diverged[piece] * losses).sum()).backward()  # type: ignore[no-untyped-call]
 
     def apply_each(self, measure: Metric, piece: slice, features: Tensor, labels: Tensor) -> Tensor:
         """Return a measure of labels and answers, (...), for each network of a piece, (k, ...), on such a batch."""
@@ -97,16 +124,13 @@ class Stack(nn.Module):
 
     @torch.no_grad()
     def freeze_diverged(self, losses: Tensor) -> None:
-        """Note the networks whose weights or losses, (K,), are not finite, and set their weights to 0, where they stay.
-
-        On some processors weights that have overflowed stay finite, and only their answers are NaN.
-        """
-        finite = losses.isfinite()
+        """Note the networks whose weights or losses, (K,), are not finite, and keep their weights at 0 from now on."""
+        finite = losses.isfinite()  # On some processors weights that have overflowed stay finite, and losses do not.
         for weights in self.weights:
             finite &= weights.flatten(1).isfinite().all(1)
         self.diverged |= ~finite
         for weights in self.weights:
-            weights.masked_fill_(~finite.view(-1, *[1] * (weights.ndim - 1)), 0)
+            weights[~finite] = 0
 
     @torch.no_grad()  # A thread of its own does not know that the trainer wants none.
     def measure(self) -> Tensor:

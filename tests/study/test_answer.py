@@ -1,89 +1,82 @@
 """What is chosen and how values differ: with numbers worked out by hand, and test rows that no choice may look at."""
 
 import numpy as np
-import pytest
+import numpy.typing as npt
 
 from project.evaluation.differences import corrected
 from project.model.loss import METRICS
-from project.study.answer import Compared, choose_options, compare_with_first
-from project.study.networks import Design, Network, Options
+from project.study.answer import Compared, compare_with_first
+from project.study.networks import Design, Network
 from project.study.stack import TEST, VAL
 
 LOSS = {name: list(METRICS).index(name) for name in ("bce", "mse")}
 RATES = [4.0, 1.0, 2.0]  # in no order
+DESIGN = Design({"loss": ["bce", "mse"], "lr": RATES, "activation": "tanh"}, "loss", "lr", splits=3, seeds=2)
+NETWORKS = DESIGN.networks
+BCE = np.array([network.options["loss"] == "bce" for network in NETWORKS])
+RATE = np.array([network.options["lr"] for network in NETWORKS])
 
 
-def made(losses: list[str]) -> tuple[list[Network], np.ndarray]:
-    """Return networks of 3 splits and 2 seeds, and numbers measured of them, (2, metrics, networks)."""
-    networks = Design({"loss": losses, "lr": RATES, "activation": "tanh"}, "loss", "lr", 3, 2).networks
-    measured = np.random.default_rng(0).uniform(1, 2, (2, len(METRICS), len(networks)))
-    return networks, measured
+def draw_curves(seed: int) -> npt.NDArray[np.float64]:
+    """Return what was measured after one iteration, (1, 2, metrics, networks)."""
+    return np.random.default_rng(seed).uniform(1, 2, (1, 2, len(METRICS), len(NETWORKS)))
 
 
-def chosen(networks: list[Network], measured: np.ndarray) -> dict[str, Compared]:
-    combined = list[Options]()
-    for network in networks:
-        if network.options not in combined and network.options["activation"] == "tanh":
-            combined.append(network.options)
-    return choose_options(networks, combined, measured, "loss", "lr")
+def compared(curves: npt.NDArray[np.float64], loss: str = "bce") -> Compared:
+    tried = [options for options in DESIGN.combined if options["loss"] == loss]
+    return Compared(loss, tried, "lr", NETWORKS, curves)
 
 
-def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen() -> None:
-    networks, measured = made(["bce", "mse"])
-    for place, network in enumerate(networks):
-        if network.options == {"loss": "mse", "lr": 2.0, "activation": "tanh"}:
-            measured[VAL, LOSS["mse"], place] = 0.5
-        if network.options["lr"] == 4.0 and network.options["activation"] == "tanh":
-            measured[VAL, LOSS["bce"], place] = 0.1 * network.split + 0.01 * (network.seed % 2)
-    found = chosen(networks, measured)
-    assert {name: each.option for name, each in found.items()} == {"bce": 4.0, "mse": 2.0}
+def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen_and_test_rows_are_not_looked_at() -> None:
+    curves = draw_curves(0)
+    curves[0, VAL, LOSS["mse"], ~BCE & (RATE == 2.0)] = 0.5
+    for place, network in enumerate(NETWORKS):
+        if network.options["lr"] == 4.0:
+            curves[0, VAL, LOSS["bce"], place] = 0.1 * network.split + 0.01 * (network.seed % 2)
+    for other in draw_curves(0), draw_curves(1):
+        curves[0, TEST] = other[0, TEST]
+        found = {loss: compared(curves, loss) for loss in LOSS}
+        assert {loss: (each.option, each.at_edge) for loss, each in found.items()} == {
+            "bce": (4.0, True),
+            "mse": (2.0, False),
+        }
     assert found["bce"].options == sorted(RATES)
     np.testing.assert_allclose(found["bce"].losses[:, 2], [0.005, 0.105, 0.205])
-    assert [found[name].at_edge for name in ("bce", "mse")] == [True, False]
-    for each in found.values():
-        rows = [[networks[place] for place in of_split] for of_split in each.networks]
-        assert [[(n.split, n.seed) for n in row] for row in rows] == [
-            [(split, 2 * split + seed) for seed in (0, 1)] for split in range(3)
-        ]
-        assert {(n.options["loss"], n.options["lr"]) for row in rows for n in row} == {(each.name, each.option)}
-
-
-def test_the_choice_does_not_look_at_test_rows() -> None:
-    networks, measured = made(["bce", "mse"])
-    other = measured.copy()
-    other[TEST] = np.random.default_rng(1).uniform(-9, 9, other[TEST].shape)
-    one, two = chosen(networks, measured), chosen(networks, other)
-    assert {name: each.option for name, each in one.items()} == {name: each.option for name, each in two.items()}
+    for loss, each in found.items():
+        options = {"loss": loss, "lr": each.option, "activation": "tanh"}
+        expected = [[Network(split, 2 * split + seed, options) for seed in (0, 1)] for split in range(3)]
+        assert [[NETWORKS[place] for place in of_split] for of_split in each.networks] == expected
 
 
 def test_an_option_at_which_a_network_diverged_is_not_chosen_unless_all_did() -> None:
-    networks, measured = made(["bce"])
-    rates = np.array([network.options["lr"] for network in networks])
-    measured[VAL, LOSS["bce"]] = rates
-    assert chosen(networks, measured)["bce"].option == 1.0
-    measured[:, :, np.flatnonzero(rates == 1.0)[1]] = np.nan
-    assert chosen(networks, measured)["bce"].option == 2.0
-    measured[:] = np.nan
-    lost = chosen(networks, measured)["bce"]
-    assert lost.diverged
-    assert not lost.at_edge
+    curves = draw_curves(0)
+    curves[0, VAL, LOSS["bce"]] = RATE
+    assert compared(curves).option == 1.0
+    curves[..., np.flatnonzero(RATE == 1.0)[1]] = np.nan
+    assert (compared(curves).option, compared(curves).diverged) == (2.0, False)
+    lost = compared(np.full_like(curves, np.nan))
+    assert (lost.diverged, lost.at_edge) == (True, False)
 
 
-@pytest.mark.parametrize("values", [1, 2, 4])
-def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_averaged(values: int) -> None:
-    measured = np.random.default_rng(2).normal(size=(2, len(METRICS), values * 6))
-    places = np.arange(values * 6).reshape(values, 3, 2)
-    compared = [Compared(f"v{i}", "bce", [1.0], np.zeros((3, 1)), 0, places[i]) for i in range(values)]
-    found = compare_with_first(compared, measured, (20, 60))
-    assert [(each.metric, each.value, each.against) for each in found] == [
-        (metric, f"v{i}", "v0") for metric in METRICS for i in range(1, values)
-    ]
-    for each in found:
-        of_value, of_first = (
-            measured[TEST, list(METRICS).index(each.metric), places[i]].mean(1) for i in (int(each.value[1:]), 0)
+def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_averaged() -> None:
+    for values in 1, 2, 4:
+        design = Design(
+            {"loss": "bce", "lr": 1.0, "width": list(range(values)), "activation": "identity"}, "width", "lr", 3, 2
         )
-        expected = corrected(of_value - of_first, 20, 60, 1 - 0.05 / max(1, values - 1))
-        np.testing.assert_allclose(each.found, expected)
-        np.testing.assert_allclose(each.by_split, of_value - of_first)
-        assert (each.p is None) == (values == 2)
-        assert each.p is None or each.p >= each.found.p
+        curves = np.random.default_rng(2).normal(size=(2, 2, len(METRICS), len(design.networks)))
+        each_value = [
+            Compared(f"v{options['width']}", [options], "lr", design.networks, curves) for options in design.combined
+        ]
+        found = compare_with_first(each_value, (20, 60))
+        names = [f"v{i}" for i in range(1, values)]
+        assert [(each.metric, each.value, each.against) for each in found] == [
+            (metric, name, "v0") for metric in METRICS for name in names
+        ]
+        for each in found:
+            # Networks are in the order of splits, values and seeds.
+            measured = curves[-1, TEST, list(METRICS).index(each.metric)].reshape(3, values, 2).mean(-1)
+            difference = measured[:, int(each.value[1:])] - measured[:, 0]
+            np.testing.assert_allclose(each.by_split, difference)
+            np.testing.assert_allclose(each.found, corrected(difference, 20, 60, max(1, values - 1)))
+            assert (each.p is None) == (values == 2)
+            assert each.p is None or each.p >= each.found.p
