@@ -1,20 +1,24 @@
-"""Checkpoints: last.ckpt after every validation, best.ckpt when the validation loss is its lowest."""
+"""Checkpoints: last.ckpt after every validation, best.ckpt at the lowest validation loss, and snapshots in both."""
 
+import math
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
 from project.errors import InterruptedRunError
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
+MOST = 2**16  # parameters of a network that is kept in snapshots: a checkpoint holds many times as many numbers
+
 
 class Checkpoints(Checkpoint):
     """Keeps the newest and the best state of a run, and no paths, as ModelCheckpoint does: the folder can be moved.
 
-    Lightning calls checkpoint callbacks after all others, so what a checkpoint has seen is in the history too. A run
-    that is killed between best.ckpt and last.ckpt repeats the validation and writes the same best.ckpt again.
+    Lightning calls it after all other callbacks, so what a checkpoint has seen is in the history too.
     """
 
     best_loss = float("inf")
@@ -32,8 +36,7 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run, self._saved_step = RunFolder.from_trainer(trainer), trainer.global_step or -1
         if trainer.global_step == 0:  # Saving now proves before the first iteration that checkpoints can be written.
-            self.best_loss = float("inf")
-            self._save_last(trainer)
+            self._save(trainer, "last")
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Have the last iteration validated, whatever the interval: what a fit reports is what it has saved."""
@@ -45,20 +48,44 @@ class Checkpoints(Checkpoint):
         loss = trainer.callback_metrics["val/loss"].item()
         if self.keeps_best and loss < self.best_loss:
             self.best_loss = loss
-            trainer.save_checkpoint(self.run.best, weights_only=False)
-            if trainer.is_global_zero:
+            self._save(trainer, "best")
+            if trainer.is_global_zero:  # A run that is killed before this repeats the validation.
                 write_whole(self.run.last, self.run.best.read_bytes())
-            self._saved_step = trainer.global_step
-        self._save_last(trainer)
+        self._save(trainer, "last")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._save_last(trainer)
+        self._save(trainer, "last")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, InterruptedRunError):
-            self._save_last(trainer)
+            self._save(trainer, "last")
 
-    def _save_last(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Trainer, name: str) -> None:
         if trainer.global_step > self._saved_step:
-            trainer.save_checkpoint(self.run.last, weights_only=False)
+            trainer.save_checkpoint(self.run.last.with_name(f"{name}.ckpt"), weights_only=False)
             self._saved_step = trainer.global_step
+
+
+class Snapshots(Callback):
+    """Keeps in each checkpoint the parameters after the 1st, 2nd, 4th, 8th, ... validation, for boundary.gif."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.weights: dict[str, Tensor] = {}  # by the parameter's name, (S, *its shape)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.
+        validation = trainer.global_step / (trainer.val_check_batch or 1)
+        size = sum(weights.numel() for weights in pl_module.parameters())
+        if validation < 1 or not math.log2(validation).is_integer() or size > MOST:
+            return
+        self.steps.append(trainer.global_step)
+        for name, weights in pl_module.named_parameters():
+            now = weights.detach().cpu()[None]
+            self.weights[name] = torch.cat([self.weights.get(name, now[:0]), now])
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["snapshot_steps"], checkpoint["snapshots"] = list(self.steps), dict(self.weights)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.steps, self.weights = list(checkpoint.get("snapshot_steps", [])), dict(checkpoint.get("snapshots", {}))

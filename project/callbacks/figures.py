@@ -13,9 +13,7 @@ from project.reports.plot import FIGURES, draw, draw_film, figure_drawers
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 
-AT_START = ("scatter",)
 FILM = "boundary during training"
-MOST_SHOWN = 10  # of the pictures that TensorBoard is given under one name
 
 
 class Figures(Callback):
@@ -25,7 +23,6 @@ class Figures(Callback):
     """
 
     run: RunFolder | None = None  # once training has started
-    _told = -1  # the last iteration of which TensorBoard has the pictures
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = RunFolder.from_trainer(trainer)
@@ -33,43 +30,39 @@ class Figures(Callback):
             return
         with self._tolerant("what figures show"):
             self.run.data().classes.dots  # noqa: B018 (read now, the class files may change while the run trains)
-        if self.run.film.exists():  # It was drawn when the run ended before.
-            self._told = trainer.global_step
         if trainer.global_step == 0:
-            for name in AT_START:
-                self._draw(trainer, self.run, name)
+            self._draw(trainer, self.run, "scatter")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw what the folder holds once training has ended, and with it all that others write at its end."""
+        """Draw what the folder holds once the others have written all that they write at the end of training."""
         if not (trainer.is_global_zero and self.run):
             return
         for name in figure_drawers(self.run):
-            if name in FIGURES and name not in AT_START:
+            if name in FIGURES and name != "scatter":
                 self._draw(trainer, self.run, name)
         with self._tolerant(FILM):
             pictures = draw_film(self.run)
             steps = list(pictures)
-            for step in [steps[place] for place in pick_evenly(len(steps), MOST_SHOWN)]:
-                for logger in run_loggers(trainer) if step > self._told else ():
+            for step in [steps[place] for place in pick_evenly(len(steps), 10)]:  # TensorBoard shows no more.
+                for logger in run_loggers(trainer):
                     logger.log_picture(FILM, pictures[step], step)
             if pictures:
-                with tolerated(self.run.path):
-                    write_whole(self.run.film, encode_gif(list(pictures.values())))
+                write_whole(self.run.film, encode_gif(list(pictures.values())))
 
     def _draw(self, trainer: Trainer, run: RunFolder, name: str) -> None:
         with self._tolerant(name):
             picture = to_picture(draw(run, name))
             for logger in run_loggers(trainer):
                 logger.log_picture(name, picture, trainer.global_step)
-            with tolerated(run.path):
-                write_whole(run.figures / f"{name}.png", encode_png(picture))
+            write_whole(run.figures / f"{name}.png", encode_png(picture))
 
     @contextmanager
     def _tolerant(self, name: str) -> Iterator[None]:
-        """Turn a picture that cannot be drawn into a warning: none is worth a training."""
+        """Turn a picture that cannot be drawn or written into a warning: none is worth a training."""
+        assert self.run is not None
         try:
-            yield
+            with tolerated(self.run.path):
+                yield
         except Exception as error:  # On odd names and values, matplotlib and its fonts raise anything.
-            assert self.run is not None
             advice = f"try again later with: python -m project plot {self.run.path}"
             warnings.warn(f"{name} was not drawn ({error}); {advice}", InputWarning, stacklevel=2)

@@ -16,9 +16,8 @@ from project.runs.run import RunFolder
 class History(Callback):
     """Records the loss of every iteration and the metrics of every validation.
 
-    Rows reach the disk at each validation, before the checkpoint of the same iteration; what a full disk refuses is
-    tried again at the next one. Resuming drops the rows after the checkpoint, and what an uninterrupted run would not
-    have: the validation of an iteration that was the last one, and is no longer.
+    Rows reach the disk before the checkpoint of the same validation. Resuming drops those after the checkpoint, and
+    the validation of its iteration if that was the last one then, and is not of the grid.
     """
 
     def __init__(self) -> None:
@@ -30,20 +29,18 @@ class History(Callback):
         datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
         subsets = ["val", "test"] if getattr(datamodule, "track_test", False) else ["val"]
         self.metrics = [f"{subset}/{name}" for subset in subsets for name in ("loss", *METRICS)]
-        self._losses.clear()
         if not trainer.is_global_zero:
             return
-        table, step, grid = self.run.table, trainer.global_step, trainer.val_check_batch or 1
+        table, accuracies, step = self.run.table, self.run.accuracies, trainer.global_step
+        off_grid = step % int(trainer.val_check_batch or 1) > 0
         if step == 0:
             table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
             with tolerated(self.run.path):
-                self.run.accuracies.create(["step", "train_accuracy"])
+                accuracies.create(["step", "train_accuracy"])
         elif table.path.exists():
-            table.truncate(step)
-            if step % grid:  # It was the last iteration then, and is none of the grid's now.
-                table.forget_last(columns=2)
-        if step and self.run.accuracies.path.exists():
-            self.run.accuracies.truncate(step - (step % grid > 0))
+            table.truncate(step, columns=2 if off_grid else None)
+        if step and accuracies.path.exists():
+            accuracies.truncate(step - 1 if off_grid else step)
         if table.rows != step:
             found = f"has {table.rows} rows, the checkpoint {step}" if table.path.exists() else "missing"
             raise InputError(f"{table.path}: {found}; a run resumes only with its history beside it")

@@ -11,10 +11,10 @@ from tqdm import tqdm
 class Progress(ProgressBar):
     """Counts iterations. Lightning's own bar writes to stdout, also into files and pipes."""
 
+    bar: "tqdm[Any]" = tqdm(disable=True)  # until training starts
     _off: bool | None = None  # tqdm then shows a bar only on a terminal.
 
-    def disable(self) -> None:
-        """Be silent, because another process shows a bar: Lightning says when."""
+    def disable(self) -> None:  # Lightning calls it where another process shows a bar.
         self._off = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -28,9 +28,7 @@ class Progress(ProgressBar):
         metrics = trainer.callback_metrics
         self.bar.set_postfix_str(f"val {metrics['val/loss']:.3f} / {metrics['val/accuracy']:.3f}", refresh=False)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
         self.bar.close()
 
-    def on_exception(self, *_: Any) -> None:
-        if hasattr(self, "bar"):
-            self.bar.close()
+    on_exception = on_train_end

@@ -8,11 +8,10 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from project.callbacks.threads import Threads
 from project.commands.failures import refusing
 from project.commands.origin import parse_with_origin
 from project.commands.parsing import Parser, add_run_options, make_parser
-from project.commands.trainer import make_trainer
+from project.commands.trainer import Threads, make_trainer
 from project.data import NpyDataModule
 from project.model import BinaryClassifier
 

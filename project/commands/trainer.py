@@ -1,11 +1,11 @@
-"""Lightning's trainer with the options that make sense here."""
+"""Lightning's trainer with the options that make sense here, and its number of threads."""
 
 import os
 from typing import Any, Literal
 
 import torch
 from lightning.fabric.plugins import ClusterEnvironment
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import Precision
@@ -17,6 +17,21 @@ from project.errors import InputError
 from project.options import check
 
 PRECISIONS = ("32-true", "bf16-mixed")
+PARALLEL_ELEMENTS = 2**17  # Layers with fewer lose more by waiting than they gain by several threads.
+
+
+class Threads(Callback):
+    """Sets the number of threads, which large sums depend on in their last bits; None suits the largest piece."""
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        # Lightning sets a number of its own before, when it has started several processes.
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
+        several = max(1, torch.get_num_threads() // trainer.num_devices)
+        is_large = datamodule.largest_piece * pl_module.width >= PARALLEL_ELEMENTS
+        torch.set_num_threads(self.threads or (several if is_large else 1))
 
 
 def make_trainer(

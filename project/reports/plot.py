@@ -22,7 +22,6 @@ from project.model import BinaryClassifier
 from project.reports.view import ask_models
 from project.runs.checkpoint import load, rebuild, snapshots
 from project.runs.disk import write_whole
-from project.runs.predictions import tested_checkpoint
 from project.runs.run import RunFolder
 
 
@@ -45,13 +44,8 @@ def draw_accuracy(run: RunFolder) -> Figure:
 
 
 def data_name(run: RunFolder) -> str:
-    """Return the name of the folder that a run's data lie in."""
     root = (run.options().get("data") or {}).get("root")
     return Path(root).name if root else "the shipped sample"
-
-
-def draw_boundary(run: RunFolder) -> Figure:
-    return boundary_figure(*ask_models(run, initial_and_final(run)))
 
 
 def initial_and_final(run: RunFolder) -> dict[str, BinaryClassifier]:
@@ -61,8 +55,11 @@ def initial_and_final(run: RunFolder) -> dict[str, BinaryClassifier]:
     return {"before training": before, f"after {contents['global_step']} iterations": after}
 
 
+def draw_boundary(run: RunFolder) -> Figure:
+    return boundary_figure(*ask_models(run, initial_and_final(run)))
+
+
 def draw_hidden(run: RunFolder) -> Figure:
-    """Draw, over the boundary, the line where each hidden unit's sum is 0, the darker the more its answer weighs."""
     models = {f"hidden units {title}": model for title, model in initial_and_final(run).items()}
     figure = boundary_figure(*ask_models(run, models, ("train",)))
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -75,7 +72,6 @@ def draw_hidden(run: RunFolder) -> Figure:
 
 
 def draw_test(run: RunFolder, name: str) -> Figure:
-    """Draw what test found of last.ckpt, or of best or another one by its name."""
     tested = run.tested(name)
     title = f"{len(tested.labels):,} test rows, {name}.ckpt after {tested.step} iterations"
     return evaluation_figure(tested.labels, tested.probabilities, tested.groups, run.data().class_names, title)
@@ -88,10 +84,8 @@ def draw_test_boundary(run: RunFolder, name: str) -> Figure:
 
 
 class Recipe(NamedTuple):
-    """How a figure is drawn of a run, or of its test by the checkpoint's name, and what it shows in words."""
-
-    draw: Callable[..., Figure]
-    words: str
+    draw: Callable[..., Figure]  # of a run or, of its test, of a run and the checkpoint's name
+    words: str  # what it shows
 
 
 PLANE = "the probability of class 1 over a plane of the features"
@@ -112,26 +106,19 @@ TEST_FIGURES = {
 
 
 def figure_drawers(run: RunFolder) -> dict[str, Callable[[], Figure]]:
-    """Return the functions that draw the figures that a run has, by name, those of its tests among them.
-
-    There are lines of hidden units if two features reach them, and they alone make the output.
-    """
-    try:
-        weights = run.checkpoint()["state_dict"]
-    except InputError:
-        weights = {}
-    hidden, output = (weights.get(f"net.{name}.weight", torch.empty(0)).shape for name in ("hidden", "output"))
+    """Return the functions that draw the figures that a run has, by name, those of its tests among them."""
     drawers: dict[str, Callable[[], Figure]] = {name: partial(recipe.draw, run) for name, recipe in FIGURES.items()}
-    if hidden[1:] != (2,) or output != (1, hidden[0]):
+    weights = run.checkpoint()["state_dict"] if run.last.exists() else {}
+    hidden, output = (weights.get(f"net.{name}.weight", torch.empty(0)).shape for name in ("hidden", "output"))
+    if hidden[1:] != (2,) or output != (1, hidden[0]):  # Units have lines if two features reach them.
         del drawers["hidden"]
-    for test in run.tests:
+    for test, checkpoint in run.tests.items():
         for name, recipe in TEST_FIGURES.items():
-            drawers[test + name] = partial(recipe.draw, run, tested_checkpoint(test))
+            drawers[test + name] = partial(recipe.draw, run, checkpoint)
     return drawers
 
 
 def draw(run: RunFolder, name: str) -> Figure:
-    """Draw one of a run's figures by its name, from what its folder holds."""
     if name not in (drawers := figure_drawers(run)):
         raise InputError(f"{name}: no such figure; need one of {', '.join(drawers)}")
     with own_style():
@@ -139,10 +126,7 @@ def draw(run: RunFolder, name: str) -> Figure:
 
 
 def draw_film(run: RunFolder) -> dict[int, Image.Image]:
-    """Draw the boundary beside the losses, as it was before training, after some validations and at the end.
-
-    Return the pictures, of few colours, by iteration, or none if the run's checkpoint has no snapshots.
-    """
+    """Draw the boundary beside the losses after some validations, by iteration; return none without snapshots."""
     contents = run.checkpoint()
     if not contents.get("snapshots"):
         return {}
@@ -150,15 +134,15 @@ def draw_film(run: RunFolder) -> dict[int, Image.Image]:
     titled = {f"after {step} iterations" if step else "before training": model for step, model in models.items()}
     panels, scene = ask_models(run, titled)
     criterion = contents["hyper_parameters"]["loss"]
-    pictures = film_pictures(panels, scene, list(models), run.history(), criterion, data_name(run))
+    with own_style():
+        pictures = film_pictures(panels, scene, list(models), run.history(), criterion, data_name(run))
     return dict(zip(models, pictures, strict=True))
 
 
 def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
-    """Draw figures of a run again, also of an interrupted one, into files of its folder; return their paths.
+    """Draw figures of a run into files of its folder, png, svg or pdf, all and boundary.gif if none is named.
 
-    All are drawn unless some are named, and boundary.gif with them. The form of the others is png, svg or pdf; a width
-    of None is 6.4 inches a panel; what is missing raises an InputError.
+    Return their paths. A width of None is 6.4 inches a panel; what is missing raises an InputError.
     """
     paths = []
     for name in figure_drawers(run) if names is None else names:
@@ -169,6 +153,6 @@ def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequen
         paths.append(run.figures / f"{name}.{form}")
         write_whole(paths[-1], to_file(figure, form))
     if names is None and (pictures := draw_film(run)):
-        write_whole(run.film, encode_gif(list(pictures.values())))
         paths.append(run.film)
+        write_whole(run.film, encode_gif(list(pictures.values())))
     return paths

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from project.figures.curves import SUBSETS
 from project.reports.plot import TEST_FIGURES, plot
 from project.reports.report import write_report
 from project.runs.disk import tolerated, write_whole
-from project.runs.predictions import Tested, predictions_csv, tested_name
 from project.runs.run import RunFolder
+from project.runs.table import Tested, predictions_csv, tested_name
 
 WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (mse)"}
 
@@ -26,15 +26,19 @@ WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (
 def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Any]:
     """Print a table of how right the answers for val or test are, and return its numbers as JSON can hold them."""
     rows, names, groups = len(labels), data.class_names, data.classes.groups_of(subset)
-    in_groups = data.split == "groups"
-    estimates, facts = evaluate(labels, probabilities, groups if in_groups else None), dict[str, Any]()
-    counted = {"accuracy": rows, "sensitivity": rows // 2, "specificity": rows // 2}
-    classes = {"sensitivity": f" of {names[1]}", "specificity": f" of {names[0]}"}
+    in_groups, half = data.split == "groups", rows // 2
+    estimates = evaluate(labels, probabilities, groups if in_groups else None)
+    facts = to_json(estimates)
+    counted = {
+        "accuracy": (rows, ""),
+        "sensitivity": (half, f" of {names[1]}"),
+        "specificity": (half, f" of {names[0]}"),
+    }
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     print(f"{'':<18}  value   95% interval")
     for name, (value, low, high, method) in estimates.items():
-        count = counted.get(name, 0)
-        counts = f"; {round(value * count)} of {count}{classes.get(name, '')}" if count else ""
+        count, of_class = counted.get(name, (0, ""))
+        counts = f"; {round(value * count)} of {count}{of_class}" if count else ""
         print(f"{WORDS.get(name, name):<18} {digits(value)}  {digits(low)} to {digits(high)} ({method}){counts}")
     if groups is not None:
         name = sample.GROUP_NAME if data.is_sample else "groups"
@@ -48,19 +52,15 @@ def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabiliti
     if lost := int((~np.isfinite(probabilities)).sum()):
         message = f"no answer for {lost} {subset} rows, which count as wrong: too far from the training rows"
         warnings.warn(f"{data.root}: {message}", InputWarning, stacklevel=2)
-    return {**to_json(estimates), **facts}
+    return facts
 
 
 def write_test(
-    run: RunFolder | None,
-    checkpoint: Path,
-    contents: Mapping[str, Any],
-    data: NpyDataModule,
-    labels: Numbers,
-    answers: Numbers,
+    run: RunFolder | None, checkpoint: Path, contents: dict[str, Any], data: NpyDataModule, answers: Sequence[Numbers]
 ) -> None:
-    """Print how right the answers for the test rows are; leave numbers, answers and figures in the run folder."""
-    numbers = print_metrics(data, "test", labels, answers)
+    """Print how right the answers are, which are labels and probabilities of the test rows; leave them in the run."""
+    labels, probabilities = answers
+    numbers = print_metrics(data, "test", labels, probabilities)
     name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
@@ -71,7 +71,7 @@ def write_test(
     write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     groups = data.classes.groups_of("test") if data.split == "groups" else None
     rows = np.concatenate(data.classes.row_numbers("test")).tolist()
-    write_result(run, f"{name}_predictions.csv", predictions_csv(rows, Tested(step, labels, answers, groups)))
+    write_result(run, f"{name}_predictions.csv", predictions_csv(rows, Tested(step, labels, probabilities, groups)))
     if run:
         add_to_events(run, name, facts)
         # Its figures are of these data, wherever they were when it was trained.

@@ -1,11 +1,9 @@
 """Checkpoints, written whole and believed only if they rebuild.
 
-A checkpoint's bytes match their digest, hold nothing but numbers, text and tensors, and the classifier that its options
-describe wants tensors of just these names, shapes and types. The digest tells damage, not authorship: who made a
-checkpoint with a true digest has chosen its weights and what an optimizer remembers, though not its options, which are
-compared with yours. Of a run folder that you received, commands take numbers and names, and never a class or a path to
-write to; URLs are not fetched. ``fit --config FILE`` executes what the file names, from torch, lightning, project and
-what ``--allow-import PACKAGE`` adds, and refuses any other package before it is imported.
+Its bytes match their digest, hold nothing but numbers, text and tensors, and the classifier that its options describe
+wants tensors of just these names, shapes and types. The digest tells damage, not authorship: who made a checkpoint has
+chosen its weights and what an optimizer remembers, though not its options, which are compared with yours. Of a run
+folder that you received, commands take numbers and names, and never a class or a path to write to.
 """
 
 import hashlib
@@ -28,14 +26,14 @@ from project.runs.disk import write_whole
 DIGEST_BYTES = 64
 NEEDED = {"state_dict", "hyper_parameters", "initial", "fingerprint", "loops", "optimizer_states", "global_step"}
 PLAIN = (type(None), bool, int, float, str, bytes)  # Nothing else can be loaded without running a program.
+Contents = Mapping[str, Any]
 
 
 class DigestCheckpointIO(TorchCheckpointIO):
     """Checkpoints of one class of models that are written whole or not at all, and carry a digest of their bytes.
 
-    Lightning's own writer moves a file from $TMPDIR over the target, which a kill can tear where that is another file
-    system, and ``torch.load`` checks no CRC: a changed byte can load as another weight. The digest is the comment of
-    the zip archive that ``torch.save`` writes, so plain ``torch.load`` reads the file too.
+    A kill can tear what Lightning's own writer moves from $TMPDIR, and ``torch.load`` checks no CRC: a changed byte can
+    load as another weight. The digest is the comment of ``torch.save``'s zip archive, so ``torch.load`` reads it too.
     """
 
     def __init__(self, kind: Callable[..., LightningModule] = BinaryClassifier) -> None:
@@ -43,13 +41,7 @@ class DigestCheckpointIO(TorchCheckpointIO):
         self._believable = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint that ``load`` will believe.
-
-        Raises:
-            DivergedError: if a weight is not finite.
-            TypeError, ValueError: if it holds what ``load`` would refuse.
-            OSError: if the disk is full or read-only.
-        """
+        """Write a checkpoint; what ``load`` would refuse raises DivergedError, TypeError or ValueError."""
         contents = canonical(checkpoint)
         for name, tensor in contents["state_dict"].items():
             if not tensor.isfinite().all():
@@ -57,10 +49,9 @@ class DigestCheckpointIO(TorchCheckpointIO):
         if not self._believable:  # Later ones differ in their numbers alone.
             check_rebuilds(contents, self.kind)
             self._believable = True
-        buffer = io.BytesIO()
-        torch.save(contents, buffer)
+        torch.save(contents, buffer := io.BytesIO())
         body = buffer.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
-        write_whole(Path(path), body + digest(body))
+        write_whole(Path(path), body + hashlib.sha256(body).hexdigest().encode())
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         return load(Path(path), self.kind)
@@ -76,10 +67,6 @@ def diverged(what: str, step: int, last: Path) -> DivergedError:
     return DivergedError(f"training diverged: {what}; {good}try a smaller --model.lr")
 
 
-def digest(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest().encode()
-
-
 def canonical(value: Any) -> Any:
     """Copy nested contents so that equal contents become equal bytes: pickle writes an object once, not a value."""
     if isinstance(value, str):
@@ -89,23 +76,18 @@ def canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(canonical(item) for item in value)
     if type(value) not in PLAIN and not isinstance(value, Tensor):  # A numpy number is a float, and no plain one.
-        need = "cannot be kept in a checkpoint; need plain numbers, text or tensors"
-        raise TypeError(f"{value!r} of {type(value)} {need}")
+        raise TypeError(f"{value!r} cannot be kept in a checkpoint; need plain numbers, text or tensors")
     return value
 
 
 def load(path: Path, kind: Callable[..., LightningModule] = BinaryClassifier) -> dict[str, Any]:
-    """Read a checkpoint that this project wrote, of a model of a class; nothing in it is executed.
-
-    Raises:
-        InputError: if it is missing, damaged, or not one of ours.
-    """
+    """Read a checkpoint of a class of models, and execute nothing in it; one that is not ours is an InputError."""
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; name a file with --ckpt_path, or run fit first")
     others = [path.with_name(name) for name in ("best.ckpt", "last.ckpt") if name != path.name]
     remedy = next((f"use {other}" for other in others if other.exists()), "use another one")
     data = path.read_bytes()
-    if digest(data[:-DIGEST_BYTES]) != data[-DIGEST_BYTES:]:
+    if hashlib.sha256(data[:-DIGEST_BYTES]).hexdigest().encode() != data[-DIGEST_BYTES:]:
         raise InputError(f"{path}: damaged, or not a checkpoint of this project; {remedy}")
     try:
         with warnings.catch_warnings():
@@ -118,41 +100,36 @@ def load(path: Path, kind: Callable[..., LightningModule] = BinaryClassifier) ->
     return dict(contents)
 
 
-def check_rebuilds(contents: Mapping[str, Any], kind: Callable[..., LightningModule]) -> None:
-    """Refuse, by a ValueError or TypeError, contents that the classifier of their options does not fit."""
+def check_rebuilds(contents: Contents, kind: Callable[..., LightningModule]) -> None:
+    """Raise an error if the classifier that the options describe would have other entries."""
     if missing := NEEDED - contents.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     with torch.device("meta"):
         model = kind(**contents["hyper_parameters"])
-    if different := model.hparams.keys() ^ contents["hyper_parameters"].keys():
-        raise ValueError(f"hyper_parameters is of another version: {', '.join(sorted(different))}")
-    parameters, steps = dict(model.named_parameters()), len(contents.get("snapshot_steps", []))
-    taken = {name: weights.expand(steps, *weights.shape) for name, weights in parameters.items() if steps}
-    for name, wanted in ("state_dict", model.state_dict()), ("initial", parameters), ("snapshots", taken):
-        tensors = contents.get(name, {})
-        if different := tensors.keys() ^ wanted.keys():
+    initial, steps = dict(model.named_parameters()), len(contents.get("snapshot_steps", []))
+    taken = {name: weights.expand(steps, *weights.shape) for name, weights in initial.items() if steps}
+    tensors = {"state_dict": model.state_dict(), "initial": initial, "snapshots": taken}
+    for name, wanted in {"hyper_parameters": model.hparams, **tensors}.items():
+        found = contents.get(name, {})
+        if different := found.keys() ^ wanted.keys():
             raise ValueError(f"{name} is of another version: {', '.join(sorted(different))}")
-        for key, tensor in tensors.items():
+        for key, tensor in found.items() if name in tensors else ():
             # A tensor that is not contiguous can claim more numbers than the file holds.
             plain = type(tensor) is Tensor and tensor.is_contiguous() and tensor.dtype == wanted[key].dtype
             if not plain or tensor.shape != wanted[key].shape or not tensor.isfinite().all():
                 raise ValueError(f"{name} has a {key} that the options do not fit")
 
 
-def rebuild(
-    contents: Mapping[str, Any], kind: type[BinaryClassifier], parameters: Mapping[str, Tensor] | None = None
-) -> BinaryClassifier:
-    """Return the model of a checkpoint, ready to predict, as it was saved, or with other parameters in it."""
+def rebuild(contents: Contents, kind: type[BinaryClassifier], others: Mapping[str, Tensor] = {}) -> BinaryClassifier:
+    """Return the model of a checkpoint, ready to predict, as it was saved or with other parameters."""
     model = kind(**contents["hyper_parameters"])
-    model.load_state_dict({**contents["state_dict"], **(parameters or {})})
+    model.load_state_dict({**contents["state_dict"], **others})
     return model.eval()
 
 
-def snapshots(contents: Mapping[str, Any], kind: type[BinaryClassifier]) -> dict[int, BinaryClassifier]:
+def snapshots(contents: Contents, kind: type[BinaryClassifier]) -> dict[int, BinaryClassifier]:
     """Return by iteration the model before training, where snapshots were taken, and as it was saved."""
-    taken = {
-        step: {name: weights[place] for name, weights in contents["snapshots"].items()}
-        for place, step in enumerate(contents["snapshot_steps"])
-    }
-    course = {0: contents["initial"], **taken, contents["global_step"]: None}
-    return {step: rebuild(contents, kind, parameters) for step, parameters in course.items()}
+    models = {0: rebuild(contents, kind, contents["initial"])}
+    for place, step in enumerate(contents["snapshot_steps"]):
+        models[step] = rebuild(contents, kind, {name: each[place] for name, each in contents["snapshots"].items()})
+    return {**models, contents["global_step"]: rebuild(contents, kind)}

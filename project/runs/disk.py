@@ -1,6 +1,5 @@
 """Files written whole, folders that one process at a time writes, and warnings instead of errors for logs."""
 
-import contextlib
 import errno
 import glob
 import os
@@ -14,30 +13,21 @@ from filelock import FileLock, Timeout
 
 from project.errors import InputError, InputWarning
 
-LOCK = ".lock"  # a file in each folder that was held
 HELD: dict[Path, FileLock] = {}  # by the folders that this process holds
 
 
 def hold(folder: Path) -> bool:
-    """Keep other processes from writing a folder until it is released or this process ends, however it ends.
-
-    What a killed process has left half-written in it goes. Return False if this process holds the folder already.
-
-    Raises:
-        InputError: if another process holds it.
-        OSError: if it cannot be locked.
-    """
+    """Keep other processes from writing a folder until it is released or this process ends, and say if that is new."""
     path = folder.absolute()
     if path in HELD:
         return False
-    lock = FileLock(path / LOCK, timeout=0, thread_local=False)
+    lock = FileLock(path / ".lock", timeout=0, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:
         raise InputError(f"{folder}: another process is writing this run; wait for it or stop it") from error
     except OSError as error:
-        reason = f"{error.strerror}, so that two processes could write one run; use another --trainer.default_root_dir"
-        raise OSError(error.errno, reason, str(folder)) from error
+        raise OSError(error.errno, f"{error.strerror}; use another --trainer.default_root_dir", str(folder)) from error
     HELD[path] = lock
     sweep(folder.rglob(".*.tmp"))
     return True
@@ -50,11 +40,7 @@ def release(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that at any moment its old or its new content is there, also after a power failure.
-
-    Raises:
-        OSError: if the disk is full or read-only, or if something else than a file has that name.
-    """
+    """Write a file so that at any moment its old or its new content is there, also after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         raise OSError(errno.EEXIST, "is no regular file, and is not replaced; give another name", str(path))
@@ -70,12 +56,9 @@ def write_whole(path: Path, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    if os.name == "nt":  # Windows does not open folders, and keeps its names in order itself.
-        return
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
+    if os.name != "nt":  # Windows does not open folders, and keeps its names in order itself.
+        descriptor = os.open(path.parent, os.O_RDONLY)
         os.fsync(descriptor)
-    finally:
         os.close(descriptor)
 
 
@@ -84,8 +67,7 @@ def sweep(unfinished: Iterable[Path]) -> None:
     for path in unfinished:
         process = path.stem.rpartition(".")[2]
         if process.isdecimal() and int(process) not in psutil.pids():
-            with contextlib.suppress(OSError):
-                path.unlink()
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Run folders: claimed, read, and found again by name or as the newest."""
 
+import csv
 import json
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,10 @@ from project.errors import InputError, InputWarning, join_words
 from project.model import BinaryClassifier
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import hold, release
-from project.runs.predictions import Tested, read_predictions, tested_name
-from project.runs.table import Columns, Table
+from project.runs.table import Columns, Table, Tested, tested_name
 
 LOGS = "lightning_logs"
 STUDIES = "studies.txt"  # in LOGS: the names of the studies, which are no runs
-GROUPS = ("data", "model", "trainer", "figures")  # of options
 
 
 class RunFolder:
@@ -30,9 +30,9 @@ class RunFolder:
     and is missing, damaged or not what it was raises an InputError.
     """
 
-    command = "fit"  # It makes such a folder,
-    prefix = "version"  # which is called so, with a number, unless it is named,
-    order = "runs.txt"  # and adds its name to this file beside it each time that it begins or goes on.
+    command = "fit"  # which makes such folders
+    prefix = "version"  # of the folder's name, before its number, unless it is named
+    order = "runs.txt"  # beside the folders: their names, each time that one begins or goes on
 
     def __init__(
         self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
@@ -62,11 +62,9 @@ class RunFolder:
         """Return config.yaml as nested plain values; nothing that it names is imported."""
         try:
             options = yaml.safe_load(self.config.read_text(encoding="utf-8-sig"))
-            if not all(isinstance(options.get(group) or {}, dict) for group in GROUPS):
+            if not all(isinstance(options.get(group) or {}, dict) for group in ("data", "model", "trainer", "figures")):
                 raise ValueError("a group of options is none")
-        except FileNotFoundError as error:
-            raise InputError(f"{self.config}: missing; fit writes it") from error
-        except (AttributeError, ValueError, yaml.YAMLError) as error:
+        except (AttributeError, FileNotFoundError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
         return dict(options)
 
@@ -86,9 +84,9 @@ class RunFolder:
         return load(self.last, self.kind)
 
     def model(self, initial: bool = False) -> BinaryClassifier:
-        """Return the model of last.ckpt, ready to predict; or as it was before the first iteration."""
+        """Return the model of last.ckpt, ready to predict, or as it was before the first iteration."""
         contents = self.checkpoint()
-        return rebuild(contents, self.kind, contents["initial"] if initial else None)
+        return rebuild(contents, self.kind, contents["initial"] if initial else {})
 
     def data(self, contents: dict[str, Any] | None = None) -> NpyDataModule:
         """Return the data that the run was trained on, set up; ``contents`` are last.ckpt's, if at hand already."""
@@ -100,17 +98,18 @@ class RunFolder:
         return self._data
 
     def tested(self, name: str = "last", wanted: int | None = None) -> Tested:
-        """Return what ``test`` found of last.ckpt, or of best or another by its name, after a wanted iteration."""
-        rows = self.path / f"{tested_name(name)}_predictions.csv"
+        """Return what ``test`` found of last.ckpt or another, which has to be that of a wanted iteration."""
+        path = self.path / f"{tested_name(name)}_predictions.csv"
         try:
-            found = read_predictions(rows, int(self.numbers(name)["step"]))
-        except FileNotFoundError as error:
-            raise InputError(f"{error.filename}: missing; python -m project test writes it") from error
-        except (ValueError, LookupError, TypeError) as error:
-            raise InputError(f"{rows}: no table of predictions ({error}); run test again") from error
-        if wanted not in (None, found.step):
-            raise InputError(f"{self.path}: its test is of iteration {found.step}; test the checkpoint of {wanted}")
-        return found
+            step = int(self.numbers(name)["step"])
+            rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+            labels, answers = (np.array([float(row[key] or "nan") for row in rows]) for key in ("class", "probability"))
+            groups = np.array([int(row["group"]) for row in rows]) if "group" in rows[0] else None
+        except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{path}: not a table of predictions ({error}); run test") from error
+        if wanted not in (None, step):
+            raise InputError(f"{self.path}: its test is of iteration {step}; test the checkpoint of {wanted}")
+        return Tested(step, labels, answers, groups)
 
     def final(self) -> dict[str, float]:
         """Return the last value of each column of history.csv."""
@@ -118,20 +117,20 @@ class RunFolder:
         return {name: float(values[-1]) for name, values in columns.items() if values.size}
 
     def numbers(self, name: str = "last") -> dict[str, Any]:
-        """Return what ``test`` wrote of last.ckpt, or of best or another by its name, as JSON holds it."""
+        """Return what test.json, or that of another checkpoint, holds."""
         return dict(json.loads((self.path / f"{tested_name(name)}.json").read_text(encoding="utf-8")))
 
     @property
-    def tests(self) -> list[str]:
-        """The names of the tests that there were, "test" of last.ckpt and "test-best" of best.ckpt."""
-        return sorted(path.stem for path in self.path.glob("test*.json"))
+    def tests(self) -> dict[str, str]:
+        """The names of the tested checkpoints by those of the tests' files: test of last, test-best of best."""
+        names = sorted(path.stem for path in self.path.glob("test*.json"))
+        return {name: name.removeprefix("test").removeprefix("-") or "last" for name in names}
 
     @classmethod
     def from_trainer(cls, trainer: Trainer) -> "RunFolder":
         """Return the run that a trainer is training."""
-        assert trainer.log_dir is not None
         kind: Any = type(trainer.lightning_module)
-        return cls(Path(trainer.log_dir), kind, getattr(trainer, "datamodule", None))
+        return cls(Path(trainer.log_dir or ""), kind, getattr(trainer, "datamodule", None))
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "RunFolder | None":
@@ -142,19 +141,15 @@ class RunFolder:
 
     @classmethod
     def claim(cls, logs: Path, name: str | None) -> "RunFolder":
-        """Make a run folder that no other process has or gets: the next version_N, or a NAME that has no checkpoint.
-
-        A run that ended before its first checkpoint begins again under its name.
-        """
+        """Make a folder that no other process has or gets: the next version_N, or a NAME that has no checkpoint yet."""
         logs.mkdir(parents=True, exist_ok=True)
         numbers = [path.name.removeprefix(f"{cls.prefix}_") for path in logs.glob(f"{cls.prefix}_*")]
-        number = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
+        number = max((int(each) for each in numbers if each.isdecimal()), default=-1)
         while name is None:
-            try:
+            number += 1
+            with suppress(FileExistsError):
                 (logs / f"{cls.prefix}_{number}").mkdir()
                 name = f"{cls.prefix}_{number}"
-            except FileExistsError:
-                number += 1
         run = cls(logs / name)
         taken = f"--name: {run.path} exists; choose another, or resume it with --ckpt_path {run.last}"
         if run.last.exists() or run.path.is_file():
@@ -206,8 +201,7 @@ def find_checkpoint(logs: Path, name: str | None, wanted: str, folders: type[Run
     if run and folders.order != STUDIES and name in names_in(logs / STUDIES):
         raise InputError(f"--name: {run.path} is a study of many networks; name a run{alternatives(logs)}")
     if wanted in ("last", "best"):
-        run = run or newest(logs, folders)
-        return run.last if wanted == "last" else run.best
+        return (run or newest(logs, folders)).last.with_name(f"{wanted}.ckpt")
     if run and run.path.absolute() != Path(wanted).absolute().parent.parent:
         raise InputError(f"--name: {name}; {wanted} is of another run, leave the name out")
     return Path(wanted)

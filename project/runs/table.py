@@ -1,17 +1,21 @@
-"""CSV files that grow row by row, are cut where a run resumes, and are read."""
+"""CSV files of a run folder: tables that grow by iterations, and one of what ``test`` found of each row."""
 
 import csv
 import os
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from project.data.split import Groups
 from project.errors import InputError
 from project.runs.disk import write_whole
 
-Columns = dict[str, npt.NDArray[np.float64]]
+Numbers = npt.NDArray[np.float64]
+Columns = dict[str, Numbers]
 
 
 class Table:
@@ -27,40 +31,26 @@ class Table:
         return max(0, self.path.read_bytes().count(b"\n") - 1) if self.path.exists() else 0
 
     def create(self, columns: Sequence[str]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(",".join(columns) + "\n", newline="\n")
 
-    def truncate(self, step: int) -> None:
-        """Drop the rows after an iteration, and one that was not written to its end."""
-        with self.path.open("r+b") as file:
-            kept = len(file.readline())
-            for line in file:
-                try:
-                    ends = not line.endswith(b"\n") or float(line.partition(b",")[0]) > step
-                except ValueError as error:
-                    raise InputError(f"{self.path}: not a table of numbers ({error}); restore it") from error
-                if ends:
-                    break
-                kept += len(line)
-            file.truncate(kept)
-
-    def forget_last(self, columns: int) -> None:
-        """Empty the cells of the last row, but for the first so many columns."""
-        *rows, last = self.path.read_bytes().splitlines(keepends=True)
-        cells = last.rstrip(b"\n").split(b",")
-        cells[columns:] = [b""] * (len(cells) - columns)
-        write_whole(self.path, b"".join([*rows, b",".join(cells), b"\n"]))
+    def truncate(self, step: int, columns: int | None = None) -> None:
+        """Drop rows after an iteration or not written to their end, and all cells of the last but the first columns."""
+        try:
+            header, *lines = self.path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith(b"\n") and float(line.partition(b",")[0]) <= step]
+        except ValueError as error:
+            raise InputError(f"{self.path}: not a table of numbers ({error}); restore it") from error
+        if columns and kept:
+            cells = kept[-1].rstrip(b"\r\n").split(b",")
+            kept[-1] = b",".join(cells[:columns] + [b""] * (len(cells) - columns)) + b"\n"
+        write_whole(self.path, header + b"".join(kept))
 
     def append(self, rows: Iterable[Sequence[float | None]]) -> None:
-        """Add rows and wait until they are on the disk; None is an empty cell.
-
-        If that fails, none of them is there, and the next call tries again.
-        """
+        """Add rows, None as an empty cell, and wait for the disk; if it fails, none is there, the next call retries."""
         for row in rows:
             self._unwritten.append(",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n")
         with self.path.open("ab", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            data = memoryview("".join(self._unwritten).encode())
+            size, data = file.tell(), memoryview("".join(self._unwritten).encode())
             try:
                 while data:  # A disk that gets full takes a part first, and says so only of the rest.
                     data = data[file.write(data) :]
@@ -71,15 +61,36 @@ class Table:
         self._unwritten.clear()
 
     def read(self) -> Columns:
-        """Return the columns by name, NaN where a cell is empty; a file that is no such table is an InputError."""
+        """Return the columns by name, float64 (rows,), NaN where a cell is empty."""
         try:
             with self.path.open(newline="", encoding="utf-8-sig") as file:  # A spreadsheet writes a BOM.
                 header, *rows = csv.reader(file)
             if header[0] != "step":
                 raise ValueError("its first line names no step")
             values = np.array([[float(cell or "nan") for cell in row] for row in rows]).reshape(-1, len(header))
-        except FileNotFoundError as error:
-            raise InputError(f"{self.path}: missing; the run's losses were recorded there") from error
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:
             raise InputError(f"{self.path}: not a table of numbers ({error}); restore it") from error
         return dict(zip(header, values.T, strict=True))
+
+
+class Tested(NamedTuple):
+    """What ``test`` found after so many iterations: labels and probabilities of class 1, (N,) each, and groups."""
+
+    step: int
+    labels: Numbers
+    probabilities: Numbers
+    groups: Groups | None = None  # int64 (N,), of a split by groups: which rows are not independent
+
+
+def predictions_csv(rows: Sequence[int], found: Tested) -> str:
+    """Return a line a row: its number in its class file, its label, its probability and, if there is one, its group."""
+    cells = [f"{p:.9g}" if isfinite(p) else "" for p in found.probabilities.tolist()]
+    columns: dict[str, Iterable[Any]] = {"row": rows, "class": found.labels.astype(int).tolist(), "probability": cells}
+    if found.groups is not None:
+        columns["group"] = found.groups.tolist()
+    return "".join(",".join(map(str, row)) + "\n" for row in [columns, *zip(*columns.values(), strict=True)])
+
+
+def tested_name(checkpoint: str) -> str:
+    """Return what the files of a test are called: "test" for last.ckpt, and "test-best" for best.ckpt."""
+    return "test" if checkpoint == "last" else f"test-{checkpoint}"

@@ -68,7 +68,7 @@ def test_the_film_shows_the_models_of_shorter_runs() -> None:
 
 
 def test_a_network_of_very_many_parameters_has_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("project.callbacks.snapshots.MOST", 128)
+    monkeypatch.setattr("project.callbacks.checkpoints.MOST", 128)
     assert main(["fit", "--name", "run", "--trainer.max_steps", "20"]) == 0
     assert Run("run").checkpoint()["snapshots"] == {}
     assert main(["plot", "run"]) == 0
