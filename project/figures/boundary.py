@@ -1,6 +1,6 @@
 """A network's probability over a plane of the features, and the line where it is one half."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from project.figures.style import PROBABILITY_MAP, Classes, Numbers, dot_scale, draw_dots, least_width, new_figure, wrap
+from project.figures.style import PROBABILITY_MAP, Classes, Names, Numbers, draw_dots, least_width, new_figure, wrap
 
 MARGIN = 0.05  # of each axis' own range
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
@@ -25,18 +25,13 @@ class Scene(NamedTuple):
     axes: Numbers  # places along the one feature, (1, n), or across and upwards, (2, n)
     opacity: Numbers  # of colours, (n, n) in [0, 1]: the farther from training rows, the paler; (0, 0) of one feature
     shown: Mapping[str, Classes]  # by the name of a subset; the first one's rows are filled dots, others' hollow
-    axis_names: Sequence[str]  # across, and upwards
-    class_names: Sequence[str]
+    axis_names: Names  # across, and upwards
+    class_names: Names
     note: str  # stands above
 
     @property
     def is_plane(self) -> bool:
         return len(self.axes) == 2
-
-    @property
-    def ends(self) -> list[tuple[float, float]]:
-        """The first and the last place of each axis."""
-        return [(axis[0], axis[-1]) for axis in self.axes]
 
     @property
     def probability(self) -> str:
@@ -48,12 +43,7 @@ class Scene(NamedTuple):
 
 
 def lay_scene(
-    train: Numbers,
-    shown: Mapping[str, Classes],
-    n: int,
-    axis_names: Sequence[str],
-    class_names: Sequence[str],
-    note: str,
+    train: Numbers, shown: Mapping[str, Classes], n: int, axis_names: Names, class_names: Names, note: str
 ) -> Scene:
     """Lay a grid of n places an axis around the training rows, seen at (N, 1) or (N, 2), and those that are shown."""
     rows = np.concatenate([train, *(rows for classes in shown.values() for rows in classes)])
@@ -65,9 +55,9 @@ def lay_scene(
 
 
 def weigh_colours(axes: Numbers, train: Numbers) -> Numbers:
-    """Return how much training rows, seen at (N, 2), vouch for the colour of each cell, (n, n) in [PALEST, 1].
+    """Return how near each cell is to training rows, seen at (N, 2), as an opacity, (n, n) in [PALEST, 1].
 
-    Each spreads a bell of deviation NEAR around it; the colour is full up to one deviation from a single row.
+    Each row spreads a bell of deviation NEAR; the colour is full up to one deviation from a single row.
     """
     n = axes.shape[1]
     bins = [np.linspace(axis[0], axis[-1], n + 1) for axis in axes[::-1]]
@@ -92,21 +82,19 @@ def boundary_figure(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
 
 def draw_scene(ax: Axes, scene: Scene) -> None:
     """Draw rows, axes and the entries of the legend; of one feature, class 0 is below and class 1 above the curve."""
-    upwards, limits = scene.probability, (-0.12, 1.12)
+    ax.set(xlabel=wrap(scene.axis_names[0], 70), xlim=scene.axes[0, [0, -1]])
+    ax.plot([], [], color="black", lw=2, label=LINE if scene.is_plane else "probability")
     if scene.is_plane:
-        upwards, limits = scene.axis_names[1], scene.ends[1]
-        ax.plot([], [], color="black", lw=2, label=LINE)
+        ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
     else:
-        ax.plot([], [], color="black", lw=2, label="probability")
+        ax.set(ylabel=wrap(scene.probability, 60), ylim=(-0.12, 1.12))
         ax.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
-    ax.set(xlabel=wrap(scene.axis_names[0], 70), ylabel=wrap(upwards, 60), xlim=scene.ends[0], ylim=limits)
-    scale = dot_scale(sum(len(places) for classes in scene.shown.values() for places in classes))
+    rows = sum(len(places) for classes in scene.shown.values() for places in classes)
     for hollow, (subset, classes) in enumerate(scene.shown.items()):
         far, size = 0.58 if hollow else 0.53, 22 if hollow and scene.is_plane else 18
         edge = "white" if scene.is_plane and not hollow else ""
-        for label, places in enumerate(classes):
-            name, height = f"{wrap(scene.class_names[label], 20)}, {subset}", 0.5 + (-far, far)[label]
-            draw_dots(ax, places, label, name, height, size, scale, edge, not hollow)
+        names = [f"{wrap(name, 20)}, {subset}" for name in scene.class_names]
+        draw_dots(ax, classes, names, (0.5 - far, 0.5 + far), size, rows, edge, not hollow)
 
 
 def draw_answers(ax: Axes, scene: Scene, values: Numbers) -> list[Artist]:
@@ -116,7 +104,6 @@ def draw_answers(ax: Axes, scene: Scene, values: Numbers) -> list[Artist]:
     colours = PROBABILITY_MAP(values.reshape(scene.opacity.shape))
     colours[..., :3] = 1 - scene.opacity[..., None] * (1 - colours[..., :3])
     image = draw_cells(ax, scene, colours, interpolation="nearest")
-    ax.set(xlim=scene.ends[0], ylim=scene.ends[1])  # imshow has set the limits of its cells.
     return [image, *draw_line(ax, scene, values, "black", 2)]
 
 
@@ -135,30 +122,25 @@ def draw_line(ax: Axes, scene: Scene, values: Numbers, colour: str, width: float
 
 
 def add_key(figure: Figure, axes: list[Axes], scene: Scene) -> None:
-    """Add what stands around the panels of a scene: the bar of colours, the note and the legend."""
+    """Add the bar of colours, the note and the legend that stand around the panels of a scene."""
     if scene.is_plane:
-        add_bar(figure, axes, scene.probability)
+        add_bar(figure, axes, scene)
     if scene.note:
         figure.suptitle(wrap(scene.note, 60 * len(axes)), fontsize="medium")
     columns = 5 if scene.is_plane and len(axes) > 1 else 1 + len(axes)
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
-def add_bar(figure: Figure, axes: list[Axes], probability: str) -> None:
-    words = f"{wrap(probability, 50)}\n(pale where no training row is near)"
-    bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
-    figure.colorbar(bar, ax=axes, label=words, ticks=[0, 0.25, 0.5, 0.75, 1])
+def add_bar(figure: Figure, axes: list[Axes], scene: Scene) -> None:
+    bar, words = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP), "(pale where no training row is near)"
+    figure.colorbar(bar, ax=axes, label=f"{wrap(scene.probability, 50)}\n{words}", ticks=[0, 0.25, 0.5, 0.75, 1])
 
 
 def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) -> None:
-    """Draw over a plane where offset + slopes * place is 0, for offsets (H,), slopes (H, 2) and weights (H,) in [0, 1].
-
-    What of a line lies in the panel is shown; a unit whose slopes are 0 has none.
-    """
+    """Draw over a plane where offset + slopes * place is 0, for offsets (H,), slopes (H, 2), weights (H,) in [0, 1]."""
     for offset, slope, weight in zip(offsets, slopes, weights, strict=True):
-        steep = float(slope @ slope)
-        if steep > 0:
+        if (steep := float(slope @ slope)) > 0:  # What looks at nothing has no line.
             nearest = -offset * slope / steep  # the line's point that is nearest to the origin
-            ends = nearest, nearest + np.array([-slope[1], slope[0]]) / np.sqrt(steep)
-            line = ax.axline(*map(tuple, ends), color="black", lw=1, alpha=float(weight))
+            other = nearest + np.array([-slope[1], slope[0]]) / np.sqrt(steep)
+            line = ax.axline(tuple(nearest), tuple(other), color="black", lw=1, alpha=float(weight))
             line.set_in_layout(False)  # It has no end, and takes no room beside the panel.

@@ -14,18 +14,13 @@ History = Mapping[str, Column]  # history.csv's columns
 # By the title of a panel: the iterations with a value, and the values
 Curves = Mapping[str, tuple[Column, Column]]
 
-WINDOWS = 50  # means of training losses that a chart shows
-BATCHES = 5  # validated iterations whose batches a chart takes a mean of
-NOISY = 5  # times their range that values go up and down in all, from which on a mean is drawn over them
 LEGEND_WIDTH = 60  # characters a panel of several runs
-LOGARITHMIC = 100  # times the smallest loss, from which on the axis is logarithmic
-
 SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the beginning of a column's name
 
 
 def window(iterations: int) -> int:
-    """Return over how many training losses a chart of so many iterations takes a mean."""
-    return max(1, iterations // WINDOWS)
+    """Return over how many training losses a chart of so many iterations takes a mean: 50 of these fit in."""
+    return max(1, iterations // 50)
 
 
 def running_mean(values: Column, most: int) -> Column:
@@ -43,16 +38,13 @@ def loss_figure(history: History, criterion: str, title: str = "") -> Figure:
 
 
 def draw_loss(ax: Axes, history: History, criterion: str, title: str) -> None:
-    """Draw the loss of every iteration and of every validation, and mark the lowest of these.
-
-    Where single batches make the training loss jump, it is pale under its running mean.
-    """
+    """Draw the loss of every iteration, pale under its mean where it jumps, and validations' with the lowest marked."""
     train, val = history["train_loss"], history["val_loss"]
     _draw_subsets(ax, history, "loss")
-    _smooth(ax, history["step"], train, window(len(train)))
-    _mark_lowest(ax, history, "loss")
+    _draw_mean(ax, history["step"], train, window(len(train)))
+    _mark_lowest(ax, history, "loss", "lowest validation loss, {:.3g} after {:.0f}")
     shown = np.concatenate([train, val[~np.isnan(val)]])
-    if shown.min() > 0 and shown.max() > LOGARITHMIC * shown.min():
+    if 0 < 100 * shown.min() < shown.max():
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
     ax.set(xlabel="iteration", ylabel=f"loss ({criterion.upper()})", title=wrap(title, 60))
@@ -67,64 +59,58 @@ def accuracy_figure(history: History, batches: History | None = None, title: str
     figure, (ax,) = new_figure()
     if batches is not None:
         _draw_subsets(ax, batches, "accuracy")
-        _smooth(ax, batches["step"], batches["train_accuracy"], BATCHES)
+        _draw_mean(ax, batches["step"], batches["train_accuracy"], 5)
     _draw_subsets(ax, history, "accuracy")
-    _mark_lowest(ax, history, "accuracy")
+    _mark_lowest(ax, history, "accuracy", "at the lowest validation loss: {:.3g}")
     ax.axhline(0.5, color="grey", ls=":", lw=1, label="guessing")
     ax.set(xlabel="iteration", ylabel="accuracy", title=wrap(title, 60))
     ax.legend()
     return figure
 
 
-def _smooth(ax: Axes, steps: Column, values: Column, most: int) -> None:
-    """Where the first line's values, (N,), jump, draw it pale, and over it the mean of the last so many."""
-    if len(values) > 1 < most and np.abs(np.diff(values)).sum() > NOISY * np.ptp(values):
+def _draw_subsets(ax: Axes, history: History, metric: str) -> None:
+    for (subset, label), place in zip(SUBSETS.items(), (5, 1, 2), strict=True):
+        if (values := history.get(f"{subset}_{metric}")) is not None:
+            there = ~np.isnan(values)
+            marker = "" if there.all() and len(there) > 1 else "."
+            ax.plot(history["step"][there], values[there], marker=marker, color=LINE_COLOURS[place], label=label)
+    ax.grid(alpha=0.3)
+
+
+def _draw_mean(ax: Axes, steps: Column, values: Column, most: int) -> None:
+    """Where the first line's values, (N,), go up and down by 5 times their range, draw their mean over them."""
+    if len(values) > 1 < most and np.abs(np.diff(values)).sum() > 5 * np.ptp(values):
         ax.lines[0].set_alpha(0.3)
         ax.plot(steps, running_mean(values, most), color=LINE_COLOURS[0], label=f"training, mean of the last {most}")
 
 
-def _mark_lowest(ax: Axes, history: History, metric: str) -> None:
-    """Mark the iteration of the lowest validation loss."""
+def _mark_lowest(ax: Axes, history: History, metric: str, label: str) -> None:
+    """Mark a validation metric where validation's loss is lowest."""
     steps, losses, values = history["step"], history["val_loss"], history[f"val_{metric}"]
     if not np.isnan(losses).all():
         lowest = int(np.nanargmin(losses))
-        label = f"at the lowest validation loss: {values[lowest]:.3g}"
-        if metric == "loss":
-            label = f"lowest validation loss, {values[lowest]:.3g} after {steps[lowest]:.0f}"
-        ax.plot(steps[lowest], values[lowest], "D", mfc="none", mec="black", ms=8, label=label)
-
-
-def _draw_subsets(ax: Axes, history: History, metric: str) -> None:
-    for (subset, label), colour in zip(SUBSETS.items(), (LINE_COLOURS[i] for i in (5, 1, 2)), strict=True):
-        if (values := history.get(f"{subset}_{metric}")) is not None:
-            there = ~np.isnan(values)
-            marker = "" if there.all() and len(there) > 1 else "."
-            ax.plot(history["step"][there], values[there], marker=marker, color=colour, label=label)
-    ax.grid(alpha=0.3)
+        x, y = steps[lowest], values[lowest]
+        ax.plot(x, y, "D", mfc="none", mec="black", ms=8, label=label.format(y, x))
 
 
 def comparison_figure(runs: Mapping[str, Curves]) -> Figure:
-    """Draw each metric that any run has in a panel of its own, a line per run, against the iteration number.
-
-    The first lines are the widest, so that of equal ones each is seen.
-    """
+    """Draw a panel of each metric that any run has, a line a run; the first ones are wide, so that all are seen."""
     titles = list(dict.fromkeys(title for curves in runs.values() for title in curves))
     columns = min(len(titles), 2 if len(titles) < 5 else 3)
     figure, axes = new_figure(-(-len(titles) // columns), columns)
-    legend = {}
+    lines = {}
     for ax, title in zip(axes, titles, strict=False):
         for i, (name, curves) in enumerate(runs.items()):
             if title in curves:
-                (legend[name],) = ax.plot(*curves[title], lw=1 + 2.5 * (1 - (i + 1) / len(runs)), **line_style(i))
+                (lines[name],) = ax.plot(*curves[title], lw=1 + 2.5 * (1 - (i + 1) / len(runs)), **line_style(i))
         ax.set(title=title, xlabel="iteration")
         ax.grid(alpha=0.3)
     for ax in axes[len(titles) :]:
         ax.axis("off")
-    names = [wrap(name, LEGEND_WIDTH, 1) for name in runs]
-    lines = [legend[name] for name in runs]
+    names, handles = [wrap(name, LEGEND_WIDTH, 1) for name in runs], [lines[name] for name in runs]
     if len(titles) < len(axes):
-        axes[-1].legend(lines, names, loc="center")
+        axes[-1].legend(handles, names, loc="center")
     else:
         fitting = LEGEND_WIDTH * columns // (max(map(len, names)) + 6)
-        figure.legend(lines, names, loc="outside lower center", ncols=max(1, min(fitting, len(names))))
+        figure.legend(handles, names, loc="outside lower center", ncols=max(1, min(fitting, len(names))))
     return figure

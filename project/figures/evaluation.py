@@ -1,7 +1,5 @@
 """A model's answers for test rows: which it confuses, at which threshold, and how far they can be believed."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -11,17 +9,11 @@ from project.evaluation.estimate import Estimate, Numbers
 from project.evaluation.metrics import Reliability, estimate_area, groups_at, reliability, roc
 from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, Names, new_figure, wrap
 
-HISTOGRAM_BINS = 20
-
 
 def evaluation_figure(
     labels: Numbers, probabilities: Numbers, groups: npt.NDArray[np.int64] | None, class_names: Names, title: str
 ) -> Figure:
-    """Draw confusion matrix, ROC curve, reliability and the probabilities of either class.
-
-    Of each row, (N,), there are its label, the probability of class 1, NaN without an answer, and, where whole groups
-    are new to the model, its group.
-    """
+    """Draw confusion matrix, ROC curve, reliability and the probabilities, NaN without an answer, of rows (N,)."""
     figure, axes = new_figure(2, 2)
     _draw_confusion(axes[0], labels, probabilities, class_names)
     area, there = estimate_area(labels, probabilities, groups), ~np.isnan(probabilities)
@@ -55,8 +47,8 @@ def _draw_roc(ax: Axes, labels: Numbers, probabilities: Numbers, area: Estimate,
     found = "unknown" if np.isnan(area.value) else f"{area.value:.3f}"
     known = "" if np.isnan(area.low) else f" [{area.low:.3f}, {area.high:.3f}]"
     both = len(np.unique(labels)) == 2
-    curve: Iterable[Numbers] = roc(labels, probabilities) if both else np.empty((2, 0))
-    ax.plot(*curve, color="black", lw=2, label=f"area {found}{known}")
+    across, upwards = roc(labels, probabilities) if both else (labels[:0], labels[:0])
+    ax.plot(across, upwards, color="black", lw=2, label=f"area {found}{known}")
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="guessing")
     if both:
         at_half = [(probabilities[labels == label] >= 0.5).mean() for label in (0, 1)]
@@ -81,7 +73,7 @@ def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
 
 
 def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
-    bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    bins = np.linspace(0, 1, 21)
     for label, (colour, marker) in enumerate(zip(CLASS_COLOURS, CLASS_MARKERS, strict=True)):
         counts, _ = np.histogram(probabilities[labels == label], bins)
         ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=wrap(class_names[label], 30))

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.lines import Line2D
 from PIL import Image
 
 from project.figures.boundary import Scene, add_key, draw_answers, draw_scene
 from project.figures.curves import History, draw_loss
-from project.figures.style import LINE_COLOURS, Numbers, new_figure, own_style, reduce_colours, wrap
+from project.figures.style import LINE_COLOURS, Numbers, new_figure, reduce_colours, wrap
 
 
 def film_pictures(
@@ -20,27 +19,25 @@ def film_pictures(
 
     What is the same in all pictures, as texts and ticks, is drawn once; it takes nine tenths of a picture's time.
     """
-    pictures = []
-    with own_style():
-        figure, (ax, other) = new_figure(1, 2)
-        draw_scene(ax, scene)
-        draw_loss(other, history, criterion, title)
-        add_key(figure, [ax], scene)
-        ax.set_title(wrap(next(iter(panels)), 60))  # The layout makes room for it.
-        over: list[Artist] = [*ax.collections, *ax.spines.values(), ax.title]
-        for artist in over:
-            artist.set_animated(True)  # It is left out until it is drawn over a plane.
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        steady = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
-        for step, (name, values) in zip(steps, panels.items(), strict=True):
-            canvas.restore_region(steady)  # type: ignore[no-untyped-call]
-            answers = draw_answers(ax, scene, values)
-            ax.set_title(wrap(name, 60))
-            line = Line2D([step, step], [0, 1], color=LINE_COLOURS[3], lw=2, transform=other.get_xaxis_transform())
-            for artist in sorted([*answers, *over, figure.add_artist(line)], key=Artist.get_zorder):
-                figure.draw_artist(artist)
-            pictures.append(reduce_colours(Image.fromarray(np.array(canvas.buffer_rgba()))))  # type: ignore[no-untyped-call]
-            for artist in [*answers, line]:
-                artist.remove()
+    pictures, (figure, (ax, losses)) = [], new_figure(1, 2)
+    draw_scene(ax, scene)
+    draw_loss(losses, history, criterion, title)
+    add_key(figure, [ax], scene)
+    ax.set_title(wrap(next(iter(panels)), 60))  # The layout makes room for it.
+    over: list[Artist] = [*ax.collections, *ax.spines.values(), ax.title]
+    for artist in over:
+        artist.set_animated(True)  # It is left out until it is drawn over a plane.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    steady = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
+    for step, (name, values) in zip(steps, panels.items(), strict=True):
+        canvas.restore_region(steady)  # type: ignore[no-untyped-call]
+        line = losses.axvline(step, color=LINE_COLOURS[3], lw=2, clip_on=False)
+        moving = [*draw_answers(ax, scene, values), line]
+        ax.set_title(wrap(name, 60))
+        for artist in sorted([*moving, *over], key=Artist.get_zorder):
+            figure.draw_artist(artist)
+        pictures.append(reduce_colours(Image.fromarray(np.array(canvas.buffer_rgba()))))  # type: ignore[no-untyped-call]
+        for artist in moving:
+            artist.remove()
     return pictures

@@ -7,14 +7,12 @@ import numpy as np
 from project.figures.style import Names, Numbers
 
 MOST_SQUARE = 1000  # rows or columns of the matrix whose eigenvectors are the components
-HEAVIEST = 3  # features that an axis is named by
 
 
 class Plane(NamedTuple):
-    """A plane in the space of j features.
+    """A plane in the space of j features or, of one feature, a line, with one direction and reader.
 
-    The point (a, b) of it is ``origin + a * directions[0] + b * directions[1]``, and a row x is seen at
-    ``(x - centre) @ readers.T``. Of one feature there is a line, and of each of these one.
+    The point (a, b) of it is ``origin + a * directions[0] + b * directions[1]``.
     """
 
     origin: Numbers  # (j,)
@@ -43,8 +41,8 @@ def feature_plane(mean: Numbers, names: Names) -> Plane:
 def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -> Plane:
     """Return the plane of the two principal components of standardized rows (N, j), which has most of their variance.
 
-    If a first direction (j,) is given, by what it adds to a model's answer for each standard deviation of a feature, it
-    is the first axis, and the second is the first component of what is orthogonal to it.
+    A first direction (j,), of what a standard deviation of a feature adds to a model's answer, is the first axis if it
+    is given, and the second is the first component of what is orthogonal to it.
     """
     mean = rows.mean(0, dtype=np.float64)
     # In float64, that of equal values need not be exactly 0.
@@ -58,10 +56,8 @@ def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -
         axes = np.concatenate([axes, principal_axes(standard - (standard @ axes.T) @ axes, 1)])
     total = np.square(standard).sum()
     shares = np.square(standard @ axes.T).sum(0) / (total if total else 1)
-    described = [
-        f"{name}, {share:.0%} of the variance\n{name_heaviest(axis, names)}"
-        for name, share, axis in zip(kind, shares, axes, strict=True)
-    ]
+    words = [f"{name}, {share:.0%} of the variance\n" for name, share in zip(kind, shares, strict=True)]
+    described = [text + name_heaviest(axis, names) for text, axis in zip(words, axes, strict=True)]
     return Plane(mean, axes * deviation, mean, axes * scale, described)
 
 
@@ -80,7 +76,7 @@ def principal_axes(standard: Numbers, count: int) -> Numbers:
 
 
 def name_heaviest(axis: Numbers, names: Names) -> str:
-    """Name the features that an axis (j,) is mostly made of, each with its sign."""
-    order = np.abs(axis).argsort(kind="stable")[::-1][:HEAVIEST]
+    """Name the three features that an axis (j,) is mostly made of, each with its sign."""
+    order = np.abs(axis).argsort(kind="stable")[:-4:-1]
     named = [f"{'−' if axis[i] < 0 else '+'}\N{NO-BREAK SPACE}{names[i]}" for i in order]  # noqa: RUF001
-    return ", ".join([*named, "..."] if len(names) > HEAVIEST else named)
+    return ", ".join([*named, "..."] if len(names) > len(named) else named)

@@ -12,10 +12,7 @@ def sample_note(shown: int, rows: int) -> str:
 
 
 def scatter_figure(classes: Classes, rows: int, axis_names: Names, class_names: Names, num_features: int) -> Figure:
-    """Draw where datapoints are seen, across and upwards; of one feature, a histogram of each class over equal bins.
-
-    The title says so if there are more rows, or more features than axes.
-    """
+    """Draw datapoints, of how many rows, where they are seen, or of one feature a histogram of each class."""
     figure, (ax,) = new_figure()
     j, shown = len(axis_names), sum(map(len, classes))
     which = sample_note(shown, rows) or "All datapoints"

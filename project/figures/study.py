@@ -10,12 +10,10 @@ from matplotlib.ticker import LogLocator
 
 from project.evaluation.differences import Difference
 from project.figures.boundary import LINE, Scene, add_bar, draw_answers, draw_cells, draw_line
-from project.figures.style import LINE_COLOURS, Numbers, dot_scale, draw_dots, line_style, new_figure, wrap
+from project.figures.style import LINE_COLOURS, Numbers, draw_dots, line_style, new_figure, wrap
 
 SPREAD = "mean over splits, and the middle 80 % of them"
-DECADE = 10  # Values that span more are drawn on a logarithmic axis.
 CAUTION = "agreement far from the dots is no evidence: there, networks are as sure and as much of one mind as near them"
-SMALLEST_SCALE = 0.05  # of the deviation: less would make a drama of nothing
 LOGITS = np.linspace(-6, 6, 481)
 
 
@@ -35,10 +33,9 @@ def plain(option: Any) -> str:
 
 
 def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], lines: Mapping[str, float]) -> Figure:
-    """Draw what was measured after some iterations, (V,), with a band over splits, and lines at levels by their names.
+    """Draw what was measured after some iterations, (V,), and lines at levels by their names.
 
-    The bands are, by the panel's title, by the name of what is compared, the mean and the 10, 50 and 90 % points of
-    splits, (4, V).
+    The bands are, by title and by the name of what is compared, mean, 10, 50 and 90 % points of splits, (4, V).
     """
     figure, axes = new_figure(1, len(bands), sharey=True)
     for ax, (title, compared) in zip(axes, bands.items(), strict=True):
@@ -60,9 +57,8 @@ def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
     figure, axes = new_figure(1, len(values))
     first: dict[str, Axes] = {}
     for number, (ax, (value, tried)) in enumerate(zip(axes, values.items(), strict=True)):
-        if tried.criterion in first:
-            ax.sharey(first[tried.criterion])
-        first.setdefault(tried.criterion, ax)
+        if (other := first.setdefault(tried.criterion, ax)) is not ax:
+            ax.sharey(other)
         _draw_choice(ax, tried, line_style(number))
         ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({tried.criterion.upper()})")
         ax.grid(alpha=0.3)
@@ -74,19 +70,17 @@ def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
     options, losses, best = np.asarray(tried.options), tried.losses, tried.chosen
     numeric = options.dtype.kind in "iuf"
     places = options if numeric else np.arange(len(options))
-    lost = np.isnan(losses).any(0)
-    means = np.where(lost, np.nan, losses.mean(0))
-    low, high = np.quantile(losses, (0.1, 0.9), axis=0)
-    ax.fill_between(places, low, high, color=style["color"], alpha=0.18, lw=0)
+    lost, means = np.isnan(losses).any(0), losses.mean(0)
+    ax.fill_between(places, *np.quantile(losses, (0.1, 0.9), axis=0), color=style["color"], alpha=0.18, lw=0)
     ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
     label = f"chosen: {plain(tried.options[best])}{' (at the edge of what was tried)' if tried.at_edge else ''}"
     ax.plot(places[best], means[best], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
     if lost.any():
-        where: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-        ax.plot(places[lost], np.full(lost.sum(), 0.98), "x", color="black", label="a network diverged", **where)
-    if numeric and options.min() > 0 and options.max() > DECADE * options.min():
+        height, across = np.full(lost.sum(), 0.98), ax.get_xaxis_transform()
+        ax.plot(places[lost], height, "kx", label="a network diverged", transform=across, clip_on=False)
+    if numeric and options.min() > 0 and options.max() > 10 * options.min():
         ax.set_xscale("log")
-    if np.nanmax(means, initial=0) > DECADE * np.nanmin(means, initial=np.inf) > 0:
+    if np.nanmax(means, initial=0) > 10 * np.nanmin(means, initial=np.inf) > 0:
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
@@ -96,10 +90,7 @@ def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
 
 
 def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Difference]]]) -> Figure:
-    """Draw how compared values differ: a dot a split, and both intervals of the mean.
-
-    The panels hold, by the name of a metric, by what is compared, the difference in each split, (S,), and its mean's.
-    """
+    """Draw, by metric and by what is compared, the difference in each split, (S,), and both intervals of its mean."""
     figure, axes = new_figure(1, len(panels))
     for ax, (metric, rows) in zip(axes, panels.items(), strict=True):
         ax.axvline(0, color="0.4", lw=1, ls=":")
@@ -115,8 +106,8 @@ def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Differen
             labels = [""] * 3  # Only the first row's have entries in the legend.
         ax.set_yticks([-number for number in range(len(rows))], [wrap(name, 20) for name in rows])
         ax.set_ylim(-len(rows) + 0.4, 0.6)
-        better = ("the first", "the second") if "accuracy" in metric else ("the second", "the first")
-        ax.set(title=metric, xlabel=f"difference (right: {better[0]} is better, left: {better[1]})")
+        right, left = ("first", "second") if "accuracy" in metric else ("second", "first")
+        ax.set(title=metric, xlabel=f"difference (right: the {right} is better, left: the {left})")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -140,18 +131,15 @@ def slopes_figure() -> Figure:
             label = f"its maximum {values[top]:.2f} at z = {z:.2f}, p = {1 / (1 + np.exp(-z)):.2f}"
             ax.plot(z, values[top], "D", mfc="none", mec="black", ms=8, label=label)
     ax.axhline(1, color="0.4", lw=1, ls=":", label="the limit of BCE")
-    across, upwards = "logit z of a row of class 0 (the farther right, the more wrong)", "|dL/dz|, pull on the logit"
-    ax.set(xlabel=across, ylabel=upwards)
+    ax.set(xlabel="logit z of a row of class 0 (the farther right, the more wrong)")
+    ax.set(ylabel="|dL/dz|, pull on the logit")
     ax.grid(alpha=0.3)
     ax.legend()
     return figure
 
 
 def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
-    """Draw the mean probability with every network's 0.5 line, and beside it the deviation over networks.
-
-    The probabilities of class 1, (M, n) along the one feature or (M, n * n), are those at the places of the scene.
-    """
+    """Draw mean probability and every network's 0.5 line, and the deviation, of (M, n) or (M, n * n) in a scene."""
     figure, (left, right) = new_figure(1, 2, sharex=True, sharey=scene.is_plane)
     mean, deviation, x = probabilities.mean(0), probabilities.std(0), scene.axes[0]
     if scene.is_plane:
@@ -160,11 +148,11 @@ def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
         left.plot([], [], color="0.35", lw=0.7, label="of each network")
         left.plot([], [], color="black", lw=2, label=LINE)
         draw_answers(left, scene, mean)
-        add_bar(figure, [left], scene.probability)
-        most = max(SMALLEST_SCALE, float(deviation.max()))
+        add_bar(figure, [left], scene)
+        most = max(0.05, float(deviation.max()))  # Less would make a drama of nothing.
         cells = draw_cells(right, scene, deviation.reshape(scene.opacity.shape), cmap="viridis", vmin=0, vmax=most)
         figure.colorbar(cells, ax=right, label="standard deviation of the probability")
-        left.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.ends[1])
+        left.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
     else:
         left.plot(x, probabilities.T, color="0.4", lw=0.7)
         left.plot([], [], color="0.4", lw=0.7, label="each network")
@@ -173,13 +161,10 @@ def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
         left.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
         right.plot(x, deviation, color="black", lw=2, label="deviation over networks")
         right.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))
-    classes = scene.shown["training"]
-    scale, size = dot_scale(sum(map(len, classes))), 12 if scene.is_plane else 18
+    classes, names = scene.shown["training"], [wrap(name, 30) for name in scene.class_names]
     for ax, heights in (left, (-0.05, 1.05)), (right, (-0.005, 0.505)):
-        ax.set(xlabel=wrap(scene.axis_names[0], 60), xlim=scene.ends[0])
-        for label, places in enumerate(classes):
-            name = wrap(scene.class_names[label], 30)
-            draw_dots(ax, places, label, name, heights[label], size, scale, "white", True)
+        ax.set(xlabel=wrap(scene.axis_names[0], 60), xlim=scene.axes[0, [0, -1]])
+        draw_dots(ax, classes, names, heights, 12 if scene.is_plane else 18, sum(map(len, classes)), "white", True)
     left.set_title("mean over networks")
     right.set_title("disagreement of networks")
     figure.suptitle(f"{wrap(scene.note, 110)}\n{CAUTION}", fontsize="medium")

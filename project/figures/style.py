@@ -15,13 +15,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
-# From ColorBrewer's RdBu, which colour-blind eyes tell apart: its strong ends for the points of each class, its pale
-# middle for the probability behind them, white at 0.5.
+# ColorBrewer's RdBu, which colour-blind eyes tell apart: strong for the classes, pale for the probability behind them.
 CLASS_COLOURS = ("#2166ac", "#b2182b")
 CLASS_MARKERS = ("o", "^")
 PROBABILITY_MAP = LinearSegmentedColormap.from_list("probability", ["#85badb", "#f7f7f7", "#f2a385"])
-# Okabe and Ito (2008), "Color universal design", for lines that stand for no class. They repeat after 7 lines; then
-# dashes tell them apart.
+# Okabe and Ito (2008), "Color universal design", for lines that stand for no class
 LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", "-.")
 Numbers = npt.NDArray[np.float32 | np.float64]
@@ -38,11 +36,9 @@ class Drawing(Figure):
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """Draw as matplotlib does by default, whatever the user's matplotlibrc says; a $ in a name is a dollar.
-
-    Where a title stands is said, because matplotlib would measure all ticks again and again to find the same place.
-    """
+    """Draw as matplotlib does by default, whatever the user's matplotlibrc says; a $ in a name is a dollar."""
     defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
+    # If it is not told where titles stand, matplotlib measures all ticks again and again to find the same place.
     with mpl.rc_context({**defaults, "text.parse_math": False, "axes.titley": 1.0}):
         yield
 
@@ -57,23 +53,25 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure,
 
 
 def line_style(number: int) -> dict[str, Any]:
-    """Return how the n-th of several lines is drawn, from 0: no two of 21 look alike."""
+    """Return how the n-th of several lines is drawn, from 0: after 7 colours, dashes tell lines apart, 21 in all."""
     repeats, place = divmod(number, len(LINE_COLOURS))
     return {"color": LINE_COLOURS[place], "ls": DASHES[repeats % len(DASHES)]}
 
 
 def dot_scale(rows: int) -> float:
-    """Return by how much the area of so many dots shrinks: where there are many, they would hide each other."""
+    """Return the factor by which the area of so many dots shrinks, that they do not hide each other."""
     return min(1.0, max(0.1, 2000 / max(rows, 1)))
 
 
 def draw_dots(
-    ax: Axes, places: Numbers, label: int, name: str, height: float, size: float, scale: float, edge: str, fill: bool
+    ax: Axes, classes: Classes, names: Names, heights: Sequence[float], size: float, rows: int, edge: str, fill: bool
 ) -> None:
-    """Draw rows of a class over a plane, where they are seen at (N, 2), or at a height, of one feature, (N, 1)."""
-    y, width = places[:, 1] if places.shape[1] == 2 else np.full(len(places), height), 0.4 if edge else 1.5
-    looks: dict[str, Any] = {"fc": CLASS_COLOURS[label] if fill else "none", "ec": edge or CLASS_COLOURS[label]}
-    ax.scatter(places[:, 0], y, size * scale, lw=width * scale, marker=CLASS_MARKERS[label], label=name, **looks)
+    """Draw each class where its rows are seen, (N, 2), or at a height of its own, (N, 1); of many rows, smaller."""
+    scale, width = dot_scale(rows), 0.4 if edge else 1.5
+    for places, colour, marker, name, height in zip(classes, CLASS_COLOURS, CLASS_MARKERS, names, heights, strict=True):
+        x, y = places.T if places.shape[1] == 2 else (places[:, 0], np.full(len(places), height))
+        face = colour if fill else "none"
+        ax.scatter(x, y, size * scale, marker=marker, fc=face, ec=edge or colour, lw=width * scale, label=name)
 
 
 def least_width(constant: Numbers) -> Numbers:
@@ -82,16 +80,12 @@ def least_width(constant: Numbers) -> Numbers:
 
 
 def wrap(text: str, width: int, lines: int = 3) -> str:
-    """Break each line of a text into as many lines at most, of so many characters, and cut at words what is over.
-
-    A text that begins with _ gets a space before it: matplotlib would leave it out of a legend.
-    """
+    """Break each line of a text into as many lines at most, of so many characters, and cut at words what is over."""
     broken = "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
-    return f" {broken}" if broken.startswith("_") else broken
+    return f" {broken}" if broken.startswith("_") else broken  # Legends leave out what begins with _.
 
 
 def to_picture(figure: Figure) -> Image.Image:
-    """Draw a figure as a picture of red, green and blue."""
     with own_style():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
@@ -118,7 +112,7 @@ def encode_gif(pictures: Sequence[Image.Image]) -> bytes:
 
 
 def to_file(figure: Figure, kind: str) -> bytes:
-    """Draw a figure as the bytes of a file: png, svg or pdf."""
+    """Return the bytes of a file: png, svg or pdf."""
     if kind == "png":
         return encode_png(to_picture(figure))
     buffer = io.BytesIO()
@@ -128,5 +122,5 @@ def to_file(figure: Figure, kind: str) -> bytes:
 
 
 def pick_evenly(count: int, most: int) -> list[int]:
-    """Return the places of so many of a count of things at most, the first and the last among them."""
+    """Return places from 0 to count - 1, so many at most, the first and the last among them."""
     return [round(place) for place in np.linspace(0, count - 1, min(most, count)).tolist()]

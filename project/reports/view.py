@@ -27,8 +27,8 @@ def ask_models(
 ) -> tuple[dict[str, Numbers], Scene]:
     """Return by their panels' titles what models answer in one plane, and their scene, with rows of some subsets.
 
-    Of more than two features the plane is what the group ``figures`` in the run's config says; the best one is that of
-    the last model. Then a title says at which share of the training dots the colour is the model's answer.
+    Of more than two features the run's config says which plane, the best one being the last model's, and a title says
+    at which share of the training dots the colour is the model's answer.
     """
     data, final, panels = run.data(), list(models.values())[-1], dict[str, Numbers]()
     train, names = np.concatenate(data.classes.dots["train"]), data.feature_names
@@ -61,16 +61,13 @@ def ask_model(model: BinaryClassifier, plane: Plane, places: Numbers) -> Numbers
 
 
 def agreement(model: BinaryClassifier, plane: Plane, rows: Numbers) -> float:
-    """Return at which share of rows (N, j) a model's answer is that of the point of the plane where the row is seen."""
+    """Return the share of rows (N, j) for which a model answers as where they are seen in the plane."""
     in_plane, answers = ask_model(model, plane, plane.locate(rows)), model(rows)[:, 0].cpu().numpy()
     return float(((answers >= 0.5) == (in_plane >= 0.5)).mean())
 
 
 def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Sequence[str]) -> Plane:
-    """Return the plane of the first two features, of the principal components, of the model's direction, or the best.
-
-    The best is where the colours are the model's answer at most of the training dots, (N, j).
-    """
+    """Return the plane of a kind; the best one has the model's answer at most of the training dots, (N, j)."""
     mean = train.mean(0, dtype=np.float64)
     if len(names) <= 2:
         return feature_plane(mean, names)
@@ -79,11 +76,10 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
         "components": lambda: component_plane(train, names),
         "model": lambda: component_plane(train, names, direction(model, train)),
     }
-    if wanted in makers:
-        return makers[wanted]()
-    if wanted != "best":
+    planes = [make() for name, make in makers.items() if wanted in ("best", name)]
+    if not planes:
         raise InputError(f"figures.plane: {wanted}; need one of best, {', '.join(makers)}")
-    return max((make() for make in makers.values()), key=lambda plane: agreement(model, plane, train))
+    return max(planes, key=lambda plane: agreement(model, plane, train))
 
 
 def direction(model: BinaryClassifier, rows: Numbers) -> Numbers:
@@ -93,5 +89,4 @@ def direction(model: BinaryClassifier, rows: Numbers) -> Numbers:
         (slopes,) = torch.autograd.grad(torch.logit(model(features), eps=1e-6).sum(), features)
     slope = slopes.mean(0).cpu().numpy() * rows.std(0, dtype=np.float64)
     # A model whose answer is the same everywhere has no direction; any one shows that.
-    result: Numbers = slope if np.isfinite(slope).all() and slope.any() else np.eye(1, len(slope))[0]
-    return result
+    return np.asarray(slope) if np.isfinite(slope).all() and slope.any() else np.eye(1, len(slope))[0]

@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
-from project.figures.style import own_style, to_picture
+from project.figures.style import CLASS_MARKERS, own_style, to_picture
 
 Array = npt.NDArray[np.float32]
 Artist = TypeVar("Artist")
@@ -36,8 +36,10 @@ def artists(ax: Axes, kind: type[Artist]) -> list[Artist]:
     return [artist for artist in ax.collections if isinstance(artist, kind)]
 
 
-def assert_marker(dots: PathCollection, marker: str) -> None:
-    style = MarkerStyle(marker)
+def assert_dots(dots: PathCollection, rows: Array, label: int) -> None:
+    """Dots are where the rows (N, j) are seen, with the marker of their class."""
+    np.testing.assert_array_equal(np.asarray(dots.get_offsets())[:, : rows.shape[1]], rows)
+    style = MarkerStyle(CLASS_MARKERS[label])
     shape = style.get_path().transformed(style.get_transform())
     np.testing.assert_allclose(dots.get_paths()[0].vertices, shape.vertices)
 

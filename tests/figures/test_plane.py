@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from project.figures import plane as module
-from project.figures.plane import component_plane, feature_plane, name_heaviest, principal_axes
+from project.figures.plane import component_plane, feature_plane, name_heaviest
 
 Array = npt.NDArray[np.float64]
 NAMES = [f"f{i}" for i in range(60)]
@@ -29,8 +29,9 @@ def svd(centred: Array) -> tuple[Array, Array]:
     return sizes**2 / (sizes**2).sum(), axes * np.sign(np.take_along_axis(axes, abs(axes).argmax(1)[:, None], 1))
 
 
-@pytest.mark.parametrize(("j", "rows", "most"), [(5, 60, 1000), (30, 20, 1000), (30, 20, 20)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("j", "rows", "most", "dtype"), [(5, 60, 1000, np.float32), (30, 20, 1000, np.float64), (30, 20, 20, np.float64)]
+)
 def test_components_are_those_of_the_svd(
     j: int, rows: int, most: int, dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +39,6 @@ def test_components_are_those_of_the_svd(
     monkeypatch.setattr(module, "MOST_SQUARE", most)
     values = cloud(j, rows).astype(dtype)
     shares, axes = svd(centred := standardized(values.astype(np.float64)))
-    np.testing.assert_allclose(principal_axes(centred, 2), axes[:2], atol=1e-7)
     plane = component_plane(values, NAMES[:j])
     np.testing.assert_allclose(plane.locate(values), centred @ axes[:2].T, atol=1e-6)
     assert [name.split(" of")[0] for name in plane.names] == [f"component {i + 1}, {shares[i]:.0%}" for i in (0, 1)]
@@ -65,8 +65,8 @@ def test_a_place_is_where_its_point_is_seen(j: int) -> None:
     for plane in [features, *more]:
         np.testing.assert_allclose(plane.locate(plane.points(places)), places, rtol=1e-9, atol=1e-6)
     np.testing.assert_array_equal(features.locate(rows), rows[:, :2])
-    np.testing.assert_array_equal(features.points(places)[:, :2], places)
-    np.testing.assert_array_equal(features.points(places)[:, 2:], np.broadcast_to(rows.mean(0)[2:], (4, max(0, j - 2))))
+    means = np.broadcast_to(rows.mean(0)[2:], (4, max(0, j - 2)))
+    np.testing.assert_array_equal(features.points(places), np.hstack([places, means]))
 
 
 def test_an_axis_is_named_after_its_heaviest_features() -> None:
@@ -77,14 +77,13 @@ def test_an_axis_is_named_after_its_heaviest_features() -> None:
         assert name_heaviest(np.array(axis), names).replace("\xa0", " ") == words
 
 
-@pytest.mark.parametrize("value", [0.1, -1e6, 0.0])
 @pytest.mark.parametrize("first", [None, np.array([1.0, -2, 0, 3])])
-def test_a_constant_column_changes_nothing(value: float, first: Array | None) -> None:
+def test_a_constant_column_changes_nothing(first: Array | None) -> None:
     """Although in float64 the deviation of equal values need not be 0; every point has that value."""
     rows = cloud(4, 101)
+    rows[:, 2] = 0.1
     others, direction = np.delete(rows, 2, 1), None if first is None else np.delete(first, 2)
-    rows[:, 2] = value
     with_it, without = component_plane(rows, NAMES[:4], first), component_plane(others, ["f0", "f1", "f3"], direction)
     np.testing.assert_allclose(with_it.locate(rows), without.locate(others), atol=1e-9)
-    assert with_it.points(np.ones((1, 2)))[0, 2] == pytest.approx(value, rel=1e-12)
+    assert with_it.points(np.ones((1, 2)))[0, 2] == pytest.approx(0.1, rel=1e-12)
     assert (component_plane(np.ones((9, 4)), NAMES[:4]).locate(np.ones((9, 4))) == 0).all()
