@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, distributed
 
 from project.data.batches import Piece
-from project.data.scales import moments_of
+from project.data.checks import moments_of
 from project.model.loss import CRITERIA, METRICS, BatchMean
 from project.model.net import NETWORKS, Standardization, evaluating
 from project.options import check, look_up

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from project.data.scales import warn_of_odd_scales
+from project.data.checks import warn_of_odd_scales
 from project.options import check, look_up
 
 RECTIFIERS = nn.CELU, nn.ELU, nn.GELU, nn.Mish, nn.ReLU, nn.SELU, nn.SiLU, nn.Softplus

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
 from project.data import checks, npy
-from project.data.checks import Features, Overlap, checked_rows, fingerprint, hash_rows, survey
+from project.data.checks import Features, Moments, Overlap, checked_rows, fingerprint, hash_rows, survey
 from project.data.npy import open_array
-from project.data.scales import Moments
 from project.data.split import TEST, TRAIN, Assignment, split
 from tests.data.test_npy import FLOATS, assert_refused, shapes, tables
 
