@@ -3,9 +3,9 @@
 python -m tests.campaigns.claims --rounds 50 --processes 8 --trainings 5 --seconds 300
 """
 
-import os
+import multiprocessing
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,27 +13,24 @@ from project.__main__ import load_commands
 from project.__main__ import main as project_main
 from project.errors import InputError
 from project.runs.run import LOGS, RunFolder
-from tests.campaigns.summary import main
+from tests.campaigns.summary import Summary, main, redirect
 
 
 def together(processes: int, work: Callable[[int], int]) -> list[int]:
     """Fork processes that wait for each other and then do the same work; return their exit statuses, in order."""
-    gate, opening = os.pipe()
-    children = []
-    for number in range(processes):
-        child = os.fork()
-        if child == 0:
-            status = 70
-            try:
-                os.close(opening)
-                os.read(gate, 1)  # returns when the parent closes the other end, for all at the same moment
-                status = work(number)
-            finally:
-                os._exit(status)
-        children.append(child)
-    os.close(gate)
-    os.close(opening)
-    return sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(processes)
+
+    def wait_and_work(number: int) -> None:
+        barrier.wait()
+        sys.exit(work(number))
+
+    children = [context.Process(target=wait_and_work, args=[number]) for number in range(processes)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    return sorted(child.exitcode for child in children)
 
 
 def claim_together(folder: Path, processes: int, name: str | None) -> None:
@@ -57,39 +54,34 @@ def claim_together(folder: Path, processes: int, name: str | None) -> None:
 
 def train_together(folder: Path, processes: int) -> None:
     """Run ``fit`` in processes that start at once, in one working directory: each trains in a folder of its own."""
-    folder.mkdir()
 
     def work(number: int) -> int:
-        os.chdir(folder)
-        output = os.open(f"output{number}.txt", os.O_WRONLY | os.O_CREAT)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        redirect(folder, f"output{number}.txt")
         options = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "1"]
         return project_main(["fit", "--seed_everything", str(number), *options])
 
     statuses = together(processes, work)
     assert statuses == [0] * processes, "\n".join(path.read_text() for path in folder.glob("output*.txt"))
-    runs = [RunFolder(path) for path in (folder / LOGS).iterdir() if path.is_dir()]
-    assert sorted(run.path.name for run in runs) == [f"version_{number}" for number in range(processes)]
-    assert all(run.table.rows == 2 for run in runs)
-    assert len({run.table.path.read_bytes() for run in runs}) == processes, "a seed trained twice, and another not"
+    tables = [RunFolder(folder / LOGS / f"version_{number}").table for number in range(processes)]
+    assert [table.rows for table in tables] == [2] * processes
+    assert len({table.path.read_bytes() for table in tables}) == processes, "a seed trained twice, and another not"
 
 
-def run(rounds: int, processes: int, trainings: int, seconds: float) -> str:
-    """Return the summary line; raise AssertionError if a folder was shared."""
+def run(rounds: int, processes: int, trainings: int, seconds: float) -> Summary:
+    """Claim and train so many times, or as often as there is time; raise AssertionError if a folder was shared."""
     load_commands()  # once here, so that a fork starts at once
-    begin, claimed, trained = time.monotonic(), 0, 0
+    summary = Summary(f"run folders, {processes} processes at once")
     with tempfile.TemporaryDirectory() as name:
-        while claimed < rounds and time.monotonic() - begin < seconds:
-            claim_together(Path(name) / f"claim{claimed}", processes, None if claimed % 5 else "the same")
-            claimed += 1
-        while trained < trainings and time.monotonic() - begin < seconds:
-            train_together(Path(name) / f"training{trained}", processes)
-            trained += 1
-    return (
-        f"run folders: {processes} processes at once, {claimed} times claiming and {trained} times training, "
-        f"no folder shared ({time.monotonic() - begin:.0f} s)"
-    )
+        for turn in range(rounds + trainings):
+            if summary.seconds > seconds:
+                break
+            (folder := Path(name) / str(turn)).mkdir()
+            if turn < rounds:
+                claim_together(folder, processes, None if turn % 5 else "the same")
+            else:
+                train_together(folder, processes)
+            summary.counts["times claiming" if turn < rounds else "times training"] += 1
+    return summary
 
 
 if __name__ == "__main__":
