@@ -22,7 +22,6 @@ from project.errors import InputError, InputWarning
 CLASS_FILES = ("class_0.npy", "class_1.npy")
 MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
-
 MEMORY = Store(torch.device("cpu"))
 
 

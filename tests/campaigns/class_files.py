@@ -85,8 +85,7 @@ def class_file(seed: int, number: int) -> tuple[bytes, bool]:
     """Return one file, and whether it is certainly valid: as numpy writes any supported dtype, order and version."""
     rng = random.Random(seed << 40 | number)  # noqa: S311 - nothing to keep secret
     dtype, shape = np.dtype(rng.choice(DTYPES)), (rng.randint(1, 12), rng.randint(1, 4))
-    cells = shape[0] * shape[1]
-    whole = np.array([rng.randint(0, 99) for _ in range(cells)]).astype(dtype)
+    whole = np.array(rng.choices(range(100), k=shape[0] * shape[1])).astype(dtype)
     values = (whole if rng.random() < 0.5 else np.frombuffer(rng.randbytes(whole.nbytes), dtype)).reshape(shape)
     version, file = rng.choice([(1, 0), (2, 0), (3, 0)]), io.BytesIO()
     np.lib.format.write_array(file, values if rng.random() < 0.5 else np.asfortranarray(values), version)
@@ -112,7 +111,7 @@ def class_file(seed: int, number: int) -> tuple[bytes, bool]:
 
 
 def examine(path: Path, valid: bool) -> tuple[bool, float, int]:
-    """Return whether a file was read, and the seconds and bytes that it took, or raise an error: it was read wrongly."""
+    """Return whether a file was read, and the seconds and bytes it took; an error says what was wrong about that."""
     refusal = array = None
     tracemalloc.start()
     start = time.thread_time()

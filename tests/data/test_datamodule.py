@@ -11,7 +11,6 @@ from lightning.pytorch import Trainer, seed_everything
 
 from project.__main__ import main
 from project.data import NpyDataModule, store
-from project.data.batches import Batch
 from project.errors import InputError
 from tests.data.test_classes import distinct
 
@@ -21,10 +20,6 @@ def loaded(root: Path | None, trainer: Trainer | None = None, **options: Any) ->
     data.trainer = trainer
     data.setup("fit")
     return data
-
-
-def rows_of(batch: Batch) -> torch.Tensor:
-    return torch.cat([torch.cat([piece.features, piece.labels], 1) for piece in batch])
 
 
 @pytest.fixture
@@ -124,20 +119,8 @@ def test_a_pass_is_the_run_or_an_epoch(blobs: Path, trainer: Trainer, batch_size
         orders.append(loader.rows(1).tolist())
     assert orders[0] == orders[1] != orders[2]
     assert len(loader) == (7 if epochs == -1 else len(sizes))
-    batches = [rows_of(batch) for batch in (*loader, *loader)]
-    assert [len(batch) for batch in batches] == (sizes * 14)[: 2 * len(loader)]
-
-
-@pytest.mark.parametrize(("piece_rows", "track_test"), [(3, True), (1000, False)])
-def test_evaluation_takes_subsets_whole(blobs: Path, trainer: Trainer, piece_rows: int, track_test: bool) -> None:
-    data = loaded(blobs, trainer, piece_rows=piece_rows, track_test=track_test)
-    loaders = [*data.val_dataloader(), data.test_dataloader()]
-    subsets = [data.val, data.test, data.test] if track_test else [data.val, data.test]
-    for loader, subset in zip(loaders, subsets, strict=True):
-        (batch,) = loader
-        assert ([batch], 1) == (list(loader), len(loader)), "it can be read again"
-        assert max(len(piece.labels) for piece in batch) <= piece_rows
-        assert torch.equal(rows_of(batch), torch.cat([subset.features, subset.labels], 1))
+    taken = [sum(len(piece.labels) for piece in batch) for batch in (*loader, *loader)]
+    assert taken == (sizes * 14)[: 2 * len(loader)]
 
 
 def test_training_from_scratch_files_gives_the_very_history_of_training_in_memory(
