@@ -125,24 +125,19 @@ def test_the_average_of_the_weights_is_validated_and_kept(
     assert "20/20" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("standardize", [True, False])
-def test_ordinary_loaders_train_and_predict(standardize: bool, data: NpyDataModule, tmp_path: Path) -> None:
+def test_ordinary_loaders_train_and_predict(data: NpyDataModule, tmp_path: Path) -> None:
     """A DataLoader of a TensorDataset: statistics are numpy's of its rows, and the rest is a loop written by hand."""
-    x, y = 3 * data.train.features + 2 if standardize else data.train.features, data.train.labels
+    x, y = 3 * data.train.features + 2, data.train.labels
     train, val = DataLoader(TensorDataset(x, y), 25), DataLoader(TensorDataset(x[::3], y[::3]), 7)
-    model = seeded(data, standardize=standardize)
+    model, scale = seeded(data), loops.standardized_by_hand(x)
     ours = fit(model, (train, val), tmp_path, 40)
-    if standardize:
-        np.testing.assert_allclose(model.standardization.mean.numpy(), x.double().numpy().mean(0), rtol=1e-12)
-        np.testing.assert_allclose(1 / model.standardization.scale.numpy(), x.double().numpy().std(0), rtol=1e-12)
-    scale = loops.standardized_by_hand(x) if standardize else torch.clone
+    np.testing.assert_allclose(model.standardization.mean.numpy(), x.double().numpy().mean(0), rtol=1e-12)
+    np.testing.assert_allclose(1 / model.standardization.scale.numpy(), x.double().numpy().std(0), rtol=1e-12)
     batches = [(scale(features), labels) for features, labels in train]
     theirs = by_hand(0, islice(cycle(batches), 40), {"val": (scale(x[::3]), y[::3])})
     loops.assert_same_course(ours, theirs)
-    trainer = new_trainer(tmp_path)
-    trainer.fit(model, datamodule=data)
     for loader in DataLoader(TensorDataset(x), 25), DataLoader(cast("Any", x), 25):
-        answers = torch.cat(cast("list[Tensor]", trainer.predict(model, loader)))
+        answers = torch.cat(cast("list[Tensor]", new_trainer(tmp_path).predict(model, loader)))
         torch.testing.assert_close(answers, model(x).detach(), rtol=1e-6, atol=1e-7)
 
 
@@ -163,19 +158,14 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
         raise AssertionError("it was read to an end that it need not have")
 
 
-def pairs(columns: int) -> TensorDataset:
-    return TensorDataset(torch.rand(8, columns), torch.ones(8, 1))
-
-
-@pytest.mark.parametrize(
-    ("rows", "options", "message"),
-    [
-        (pairs(2), {"accumulate_grad_batches": 2}, "accumulate_grad_batches: "),
-        (pairs(2), {"plugins": MixedPrecision("16-mixed", "cpu")}, "precision: "),
+def test_what_cannot_work_is_refused_in_one_line(tmp_path: Path) -> None:
+    pairs, wide = (TensorDataset(torch.rand(8, columns), torch.ones(8, 1)) for columns in (2, 3))
+    refused: list[tuple[Any, dict[str, Any], str]] = [
+        (pairs, {"accumulate_grad_batches": 2}, "accumulate_grad_batches: "),
+        (pairs, {"plugins": MixedPrecision("16-mixed", "cpu")}, "precision: "),
         (Stream(), {}, "standardize: needs a loader that ends"),
-        *[(pairs(columns), {}, f"features (8, {columns}); need (N, 2)") for columns in (1, 3)],
-    ],
-)
-def test_what_cannot_work_is_refused_in_one_line(rows: Any, options: Any, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=rf"^{re.escape(message)}[^\n]*$"):
-        fit(BinaryClassifier(2), (DataLoader(rows, 8), DataLoader(pairs(2), 8)), tmp_path, 20, **options)
+        (wide, {}, "features (8, 3); need (N, 2)"),
+    ]
+    for rows, options, message in refused:
+        with pytest.raises(ValueError, match=rf"^{re.escape(message)}[^\n]*$"):
+            fit(BinaryClassifier(2), (DataLoader(rows, 8), DataLoader(pairs, 8)), tmp_path, 20, **options)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +16,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from project.model import BCELoss
 from project.model.loss import MSELoss, accuracy
 
-OPERATORS = {"add", "sub", "rsub", "mul", "neg", "pow"}
-Criterion = Callable[[Tensor, Tensor], Tensor]
+OPERATORS = {"add", "sub", "rsub", "mul", "neg"}
 
 labels = st.sampled_from([0.0, 1.0])
 inside = st.floats(1e-6, 1 - 1e-6, width=64)  # where nothing clamps
@@ -72,14 +72,14 @@ def test_each_metric_by_hand() -> None:
         assert BCELoss()(*columns([(0, 0), (1, 1)], dtype)).item() == 0
 
 
-@pytest.mark.parametrize("criterion", [BCELoss(), MSELoss()])
-def test_gradient_equals_central_differences(criterion: Criterion) -> None:
+def test_gradients_equal_central_differences() -> None:
     y, y_hat = columns([(0, 0.03), (1, 0.2), (0, 0.5), (1, 0.61), (0, 0.97)])
-    assert torch.autograd.gradcheck(lambda p: criterion(y, p), y_hat.requires_grad_(), eps=1e-5, rtol=1e-5, atol=0)
+    for criterion in BCELoss(), MSELoss():
+        assert torch.autograd.gradcheck(partial(criterion, y), y_hat.requires_grad_(), eps=1e-5, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("criterion", [BCELoss(), MSELoss(), accuracy])
-def test_refuses_other_shapes(criterion: Criterion) -> None:
+def test_refuses_other_shapes(criterion: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Most of these would broadcast silently to a wrong mean."""
     different = [((4,), (4, 1)), ((4, 1), (4,)), ((4, 1), (3, 1)), ((1, 1), (4, 1))]
     for y, y_hat in [*different, *[(same, same) for same in ((4,), (4, 2), (1, 4), (4, 1, 1), ())]]:
@@ -88,13 +88,12 @@ def test_refuses_other_shapes(criterion: Criterion) -> None:
         assert str(caught.value) == f"labels {y} and probabilities {y_hat}; need (N, 1) and (N, 1)"
 
 
-@pytest.mark.parametrize(("criterion", "allowed"), [(BCELoss(), {"log", "clamp", "mean"}), (MSELoss(), {"mean"})])
-def test_the_criteria_use_only_log_clamp_and_mean(criterion: Criterion, allowed: set[str]) -> None:
+def test_bce_uses_only_log_clamp_and_mean() -> None:
     """Of torch's functions, that is: the rest are arithmetic operators, and reads of the shapes."""
     y, y_hat = columns([(0, 0.2), (1, 0.7)])
     with Recorder() as recorder:
-        criterion(y, y_hat)
+        BCELoss()(y, y_hat)
     functions = {name for name in recorder.names if not name.startswith("torch.Tensor.")}
-    assert functions == {f"torch.{name}" for name in allowed}
+    assert functions == {"torch.log", "torch.clamp", "torch.mean"}
     methods = {name.removeprefix("torch.Tensor.").removesuffix(".__get__") for name in recorder.names - functions}
     assert {name.strip("_") for name in methods} <= OPERATORS | {"shape", "ndim"}
