@@ -21,9 +21,10 @@ def compare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     parser.add_argument("runs", nargs="+", type=str, help="Run folders, or their names under lightning_logs.")
     parser.add_argument("--output", type=str, default="comparison", help="Folder for comparison.png and .json.")
     options = parser.parse(arguments)
-    if len(options.runs) < 2:
-        raise InputError(f"compare: {len(options.runs)} run given; need at least two")
-    compare_runs([Path(run) for run in options.runs], Path(options.output), kind)
+    runs = list(dict.fromkeys(map(Path, options.runs)))
+    if len(runs) < 2:
+        raise InputError(f"compare: {len(runs)} run given; need at least two")
+    compare_runs(runs, Path(options.output), kind)
 
 
 def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:

@@ -37,7 +37,7 @@ def fit(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | N
     run = train(cast("Parser", cli.parser), cli.config, cli.origin, cli.trainer, cli.model, cli.datamodule)
     if run:
         run = RunFolder(run.path, kind, cli.datamodule)
-        tell_result(cli.trainer, run)
+        print_result(cli.trainer, run)
     return run
 
 
@@ -128,7 +128,7 @@ def format_config(parser: Parser, options: Namespace) -> str:
     return config
 
 
-def tell_result(trainer: Trainer, run: RunFolder) -> None:
+def print_result(trainer: Trainer, run: RunFolder) -> None:
     """Print loss and accuracy of the final weights, where the loss was lower if it was, and where the figures are.
 
     The run's report is written before: whoever reads the lines may have gone.
@@ -170,7 +170,7 @@ def test(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | 
     cli, origin = prepare(arguments, kind)
     cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
     if cli.trainer.is_global_zero:
-        results.write_test(origin.run, origin.checkpoint, origin.contents, cli.datamodule, *cli.model.answers)
+        results.write_test(origin.run, origin.checkpoint, origin.contents, cli.datamodule, cli.model.answers)
     return origin.run
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,44 +30,43 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     Two runs of the same split that were both tested are also compared row by row. The paths are run folders, or their
     names under lightning_logs; one that is no trained run, or whose test is of another iteration, is an InputError.
     """
-    runs = [RunFolder(path, kind) for path in paths]
-    for path, run in zip(paths, runs, strict=True):
+    runs = {str(path): RunFolder(path, kind) for path in paths}
+    for name, run in runs.items():
         if not (run.trained and run.config.exists()):
-            raise InputError(f"{path}: not the folder of a trained run; name a folder that fit has written")
-    names, options = number_equal([str(path) for path in paths]), differing([flatten(run.options()) for run in runs])
-    checkpoints = [run.checkpoint() for run in runs]
-    first = checkpoints[0]
+            raise InputError(f"{name}: not the folder of a trained run; name a folder that fit has written")
+    options = differing([flatten(run.options()) for run in runs.values()])
+    checkpoints = [run.checkpoint() for run in runs.values()]
+    splits = [each["fingerprint"] for each in checkpoints]
+    weights = [{name: values.tolist() for name, values in each["initial"].items()} for each in checkpoints]
     facts: dict[str, Any] = {
-        "same_split": all(each["fingerprint"] == first["fingerprint"] for each in checkpoints),
-        "same_initial_weights": all(same_weights(each["initial"], first["initial"]) for each in checkpoints),
+        "same_split": all(each == splits[0] for each in splits),
+        "same_initial_weights": all(each == weights[0] for each in weights),
         "runs": [
             {"name": name, "folder": str(run.path), "step": each["global_step"], "options": own, "final": run.final()}
-            for name, run, each, own in zip(names, runs, checkpoints, options, strict=True)
+            for (name, run), each, own in zip(runs.items(), checkpoints, options, strict=True)
         ],
         "paired_test": None,
     }
     same = ["the same" if facts[key] else "different" for key in ("same_split", "same_initial_weights")]
     texts = [f"split: {same[0]}; initial weights: {same[1]}"]
     if facts["same_split"] and len(runs) == 2:
-        facts["paired_test"], said = paired_test(runs, names, [each["global_step"] for each in checkpoints])
-        texts += said
+        if all((run.path / "test_predictions.csv").exists() for run in runs.values()):
+            facts["paired_test"], said = paired_test(runs, [each["global_step"] for each in checkpoints])
+            texts += said
+        else:
+            texts.append("python -m project test on both gives the paired test of these two networks")
     with own_style():
-        curves = [curves_of(run, checkpoint) for run, checkpoint in zip(runs, checkpoints, strict=True)]
-        figure = to_file(comparison_figure(dict(zip(names, curves, strict=True))), "png")
+        curves = {name: curves_of(run, each) for (name, run), each in zip(runs.items(), checkpoints, strict=True)}
+        figure = to_file(comparison_figure(curves), "png")
     write_whole(output / "comparison.png", figure)
     write_whole(output / "comparison.json", (json.dumps(facts, indent=2) + "\n").encode())
     header, *rows = tabulate(facts["runs"])
     print_table([[name.rpartition(".")[2] for name in header], *rows])
     print("\n".join(texts))
     figures = pictures(output, {"comparison": "the curves of these runs over each other"})
-    section = Section("Comparison", texts, header, rows, figures=figures)
-    render(output, f"Comparison of {join_words(names)}", "", [section])
+    title = f"Comparison of {join_words(list(runs))}"
+    render(output, title, "", {"Comparison": Section(texts, header, rows, figures=figures)})
     print(f"written: {output / 'comparison.png'}, comparison.json and report.html")
-
-
-def number_equal(names: Sequence[str]) -> list[str]:
-    """Tell names that are equal apart by a number, as in "a" and "a (2)"."""
-    return [f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name for i, name in enumerate(names)]
 
 
 def differing(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -76,24 +76,17 @@ def differing(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: each.get(key) for key in kept} for each in options]
 
 
-def same_weights(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def paired_test(
-    runs: Sequence[RunFolder], names: Sequence[str], steps: Sequence[int]
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """Compare two runs on the test rows of their split, and say what was found or, if one is untested, what is to do.
+def paired_test(runs: Mapping[str, RunFolder], steps: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
+    """Compare two runs, by their names, on the test rows of their split; return what is found, and that in words.
 
     ``steps`` are the iterations of their last checkpoints; a test of another one, or of other rows, is an InputError.
     """
-    if not all((run.path / "test_predictions.csv").exists() for run in runs):
-        return None, ["python -m project test on both gives the paired test of these two networks"]
-    a, b = (run.tested(wanted=step) for run, step in zip(runs, steps, strict=True))
+    (first, second), (a, b) = runs, (run.tested(wanted=step) for run, step in zip(runs.values(), steps, strict=True))
     if not np.array_equal(a.labels, b.labels):
-        raise InputError(f"{runs[1].path}: its test is of other rows than that of {runs[0].path}; test both again")
+        raise InputError(f"{second}: its test is of other rows than that of {first}; test both again")
     right_a, right_b = (is_right(each.labels, each.probabilities) for each in (a, b))
-    only_a, only_b, (value, low, high, _), test, p = compare_answers(right_a, right_b, a.groups)
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    (value, low, high, _), test, p = compare_answers(right_a, right_b, a.groups)
     facts = {
         "rows": len(a.labels),
         "right_in_one_only": [only_a, only_b],
@@ -103,10 +96,10 @@ def paired_test(
         "accuracy_difference_interval": [low, high],
         "speaks_of": "these two networks only",
     }
-    only = f"{only_a} that only {names[0]} gets right, {only_b} that only {names[1]} does"
+    only = f"{only_a} that only {first} gets right, {only_b} that only {second} does"
     return facts, [
         f"{len(a.labels)} test rows: {only}; {test}: {format_p(p)}",
-        f"test accuracy: {names[0]} - {names[1]} = {format_interval(value, low, high)}",
+        f"test accuracy: {first} - {second} = {format_interval(value, low, high)}",
         "this speaks of these two networks only, not of the options that they differ in; "
         "for those: python -m project study",
     ]
@@ -135,16 +128,13 @@ def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
 
 @torch.no_grad()
 def initial_metrics(run: RunFolder, checkpoint: dict[str, Any], subsets: set[str]) -> dict[str, float]:
-    """Return the metrics of the initial weights by their columns, or none if the data are not where they were."""
-    try:
-        data = run.data(checkpoint)
-        held = {subset: getattr(data, subset) for subset in subsets}
-    except InputError:
-        return {}
+    """Return the metrics of the initial weights by their columns, as far as the data are where they were."""
     model, found = rebuild(checkpoint, run.kind, checkpoint["initial"]), dict[str, float]()
-    for subset, rows in held.items():
-        answers = model(rows.features)
-        found |= {f"{subset}_{name}": metric(rows.labels, answers).item() for name, metric in METRICS.items()}
+    with suppress(InputError):
+        for subset in subsets:
+            rows = getattr(run.data(checkpoint), subset)
+            answers = model(rows.features)
+            found |= {f"{subset}_{name}": metric(rows.labels, answers).item() for name, metric in METRICS.items()}
     return found
 
 

@@ -12,10 +12,7 @@ from project.runs.disk import write_whole
 
 
 def export(checkpoint: Path, output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
-    """Write an ONNX model: input ``features`` float32 (N, j), any N; output ``probability`` float32 (N, 1).
-
-    A checkpoint that is not valid is an InputError, and so it is if packages of the extra ``onnx`` are missing.
-    """
+    """Write an ONNX model: input ``features`` float32 (N, j), any N; output ``probability`` float32 (N, 1)."""
     if missing := [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]:
         raise InputError(f"export: {' and '.join(missing)} missing; install the extra with pip install 'project[onnx]'")
     model = rebuild(load(checkpoint, kind), kind)

@@ -25,15 +25,11 @@ WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (
 
 def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Any]:
     """Print a table of how right the answers for val or test are, and return its numbers as JSON can hold them."""
-    rows, names, groups = len(labels), data.class_names, data.classes.groups_of(subset)
+    rows, (zeros, ones), groups = len(labels), data.class_names, data.classes.groups_of(subset)
     in_groups, half = data.split == "groups", rows // 2
     estimates = evaluate(labels, probabilities, groups if in_groups else None)
     facts = to_json(estimates)
-    counted = {
-        "accuracy": (rows, ""),
-        "sensitivity": (half, f" of {names[1]}"),
-        "specificity": (half, f" of {names[0]}"),
-    }
+    counted = {"accuracy": (rows, ""), "sensitivity": (half, f" of {ones}"), "specificity": (half, f" of {zeros}")}
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     print(f"{'':<18}  value   95% interval")
     for name, (value, low, high, method) in estimates.items():

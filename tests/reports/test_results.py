@@ -1,6 +1,5 @@
 """Results of test and predict: what is printed, and left in the run folder."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -27,20 +26,21 @@ FAR = [[3e38, -3e38], [-3e38, 3e38]]  # so far from rows around 1e-30 that these
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs: "over", whose loss has risen again, and "tiny", with test rows too far away."""
     folder, rng = tmp_path_factory.mktemp("trained"), np.random.default_rng(0)
-    for name, scale in {"data": 1.0, "tiny": 1e-30}.items():
-        (folder / name).mkdir()
+    for name, scale, steps in ("over", 1.0, 301), ("tiny", 1e-30, 20):
+        (data := folder / f"{name}_data").mkdir()
         for label in (0, 1):
-            np.save(folder / name / f"class_{label}.npy", rng.normal(2 * label - 1, 1, (50, 2)) * scale)
-    (tiny := NpyDataModule(folder / "tiny")).setup("test")
-    for label, rows in enumerate(tiny.classes.row_numbers("test")):
-        values = np.load(file := folder / "tiny" / f"class_{label}.npy")
-        values[rows[label]] = FAR[label]
-        np.save(file, values)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for name, root, steps in ("over", "data", "301"), ("tiny", "tiny", "20"):
-            options = ["--data.root", root, "--data.class_names", "cats,dogs", "--model.loss", "mse"]
-            assert main(["fit", "--name", name, "--trainer.max_steps", steps, *options]) == 0
+            values = rng.normal(2 * label - 1, 1, (50, 2)) * scale
+            np.save(data / f"class_{label}.npy", values)
+        if name == "tiny":
+            (module := NpyDataModule(data)).setup("test")
+            for label, rows in enumerate(module.classes.row_numbers("test")):
+                values = np.load(file := data / f"class_{label}.npy")
+                values[rows[label]] = FAR[label]
+                np.save(file, values)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            options = ["--data.root", data.name, "--data.class_names", "cats,dogs", "--model.loss", "mse"]
+            assert main(["fit", "--name", name, "--trainer.max_steps", str(steps), *options]) == 0
     return folder
 
 
@@ -50,29 +50,29 @@ def _there(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
 
 
-def cells(path: Path) -> list[list[str]]:
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
+def cells(path: Path) -> tuple[str, list[list[str]]]:
+    """Return the header and the cells of a table."""
+    header, *rows = path.read_text().splitlines()
+    return header, [row.split(",") for row in rows]
 
 
 def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Captured) -> None:
     assert main(["test", "over"]) == 0
     (out, err), run = capsys.readouterr(), Run("over")
     first, rows, _, *lines = out.splitlines()
-    assert (first, rows[:13]) == (f"{run.last}: after iteration 301", "test: 20 rows")
-    numbers = json.loads((run.path / "test.json").read_text())
+    assert (first, rows[:13], err) == (f"{run.last}: after iteration 301", "test: 20 rows", "")
+    numbers = run.numbers()
     assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 301), ("rows", 20)]
     assert list(numbers)[3:] == [name + end for name in (*NAMES, "loss") for end in ("", "_interval")]
     assert (numbers["loss"], numbers["loss_interval"]) == (numbers["mse"], numbers["mse_interval"])
     for line, name, word in zip(lines, NAMES, WORDS, strict=False):
         low, high = numbers[f"{name}_interval"]
         assert line.startswith(f"{word:<18} {numbers[name]:.4f}  {low:.4f} to {high:.4f} (")
-    names, *table = cells(run.path / "test_predictions.csv")
-    assert names == ["row", "class", "probability"]
-    (data := NpyDataModule("data")).setup("test")
-    expected = [[row, label] for label, of_class in enumerate(data.classes.row_numbers("test")) for row in of_class]
-    assert [[int(cell) for cell in row[:2]] for row in table] == expected
-    features = np.stack([np.load(f"data/class_{label}.npy")[row] for row, label in expected])
+    header, table = cells(run.path / "test_predictions.csv")
+    assert header == "row,class,probability"
+    expected = [(row, label) for label, of in enumerate(run.data().classes.row_numbers("test")) for row in of]
+    assert [(int(row), int(label)) for row, label, _ in table] == expected
+    features = np.stack([np.load(f"over_data/class_{label}.npy")[row] for row, label in expected])
     probabilities = np.array([float(row[2]) for row in table])
     np.testing.assert_allclose(probabilities, run.model()(features).detach()[:, 0], rtol=1e-6)
     again = evaluate(np.array(expected, float)[:, 1], probabilities)
@@ -82,32 +82,30 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert [line.rpartition("; ")[2] for line in lines[:3]] == counts
     losses = run.history()["val_loss"]
     told = f"the validation loss was lower, {np.nanmin(losses):.4f}, after iteration {np.nanargmin(losses) + 1}"
+    assert lines[len(NAMES)] == f"{told}: --ckpt_path best tests that"
     (shown,) = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")
     assert (shown.step, shown.value) == (301, pytest.approx(numbers["accuracy"]))
-    assert lines[len(NAMES)] == f"{told}: --ckpt_path best tests that"
-    assert err == ""
 
 
 def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Captured) -> None:
     """Of eight groups in random order, whose last ones are larger: of a split by rows, and of one of whole groups."""
     of = np.random.default_rng(0).permutation(np.minimum(np.arange(50) // 5, 7))
     for label in (0, 1):
-        np.save(f"data/group_{label}.npy", of + 2**60)
+        np.save(f"over_data/group_{label}.npy", of + 2**60)
     found = {}
     for split in ("rows", "groups"):
-        options = ["--data.root", "data", "--trainer.max_steps", "20", "--data.split", split]
+        options = ["--data.root", "over_data", "--trainer.max_steps", "20", "--data.split", split]
         assert main(["fit", "--name", split, *options]) == 0
         assert main(["test", split]) == 0
-        numbers = json.loads((Run(split).path / "test.json").read_text())
-        found[split] = capsys.readouterr().out, numbers, cells(Run(split).path / "test_predictions.csv")
-    out, numbers, table = found["rows"]
+        found[split] = capsys.readouterr().out, Run(split).numbers(), cells(Run(split).path / "test_predictions.csv")
+    out, numbers, (header, _) = found["rows"]
     assert "an estimate for new rows of these groups; fit --data.split groups estimates for new groups\n" in out
     assert (numbers["claim"], numbers.get("groups")) == ("new rows of these groups", None)
-    assert table[0] == ["row", "class", "probability"]
-    out, numbers, (_, *table) = found["groups"]
+    assert header == "row,class,probability"
+    out, numbers, (_, table) = found["groups"]
     groups = np.array([int(row[3]) for row in table])
     assert groups.tolist() == [of[int(row[0])] + 2**60 for row in table]
-    labels, probabilities = (np.array([float(row[column]) for row in table]) for column in (1, 2))
+    labels, probabilities = np.array(table)[:, 1:3].astype(float).T
     again, effect = evaluate(labels, probabilities, groups), design_effect(is_right(labels, probabilities), groups)
     assert numbers["accuracy_interval"] == pytest.approx(again["accuracy"][1:3], abs=1e-8)
     assert (numbers["claim"], numbers["groups"]) == ("new groups", len(np.unique(groups)))
@@ -116,34 +114,28 @@ def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Cap
     assert "Wilson by group" in out
 
 
-def test_the_test_of_the_best_checkpoint_leaves_that_of_the_last_alone(capsys: Captured) -> None:
-    folder = Run("over").path
+def test_the_best_checkpoint_is_tested_beside_the_last_and_where_its_data_have_moved(capsys: Captured) -> None:
     assert main(["test", "over"]) == 0
-    before = {path: path.read_bytes() for path in folder.rglob("test*")}
+    before = {path: path.read_bytes() for path in Run("over").path.rglob("test*")}
+    Path("over_data").rename("moved")
     capsys.readouterr()
-    assert main(["test", "over", "--ckpt_path", "best"]) == 0
+    assert main(["test", "over", "--ckpt_path", "best", "--data.root", "moved"]) == 0
     assert "--ckpt_path best" not in capsys.readouterr().out
     assert {path: path.read_bytes() for path in before} == before
-    numbers = json.loads((folder / "test-best.json").read_text())
-    assert (numbers["checkpoint"], numbers["step"]) == ("best.ckpt", load(Run("over").best)["global_step"])
-    assert len(cells(folder / "test-best_predictions.csv")) == 21
+    run = Run("over")
+    numbers = json.loads((run.path / "test-best.json").read_text())
+    assert (numbers["checkpoint"], numbers["step"]) == ("best.ckpt", load(run.best)["global_step"])
+    assert len(cells(run.path / "test-best_predictions.csv")[1]) == 20
+    assert (run.figures / "test-best-boundary.png").exists()
 
 
-def test_data_that_have_moved_are_tested_where_they_are() -> None:
-    Path("data").rename("moved")
-    assert main(["test", "over", "--data.root", "moved"]) == 0
-    assert (Run("over").figures / "test-boundary.png").exists()
-
-
-def test_predict_counts_rows_by_class_and_those_without_an_answer_have_empty_cells_and_one_warning(
-    capsys: Captured,
-) -> None:
+def test_rows_to_predict_without_an_answer_have_empty_cells_and_one_warning(capsys: Captured) -> None:
     np.save("new.npy", [[1e-30, 1e-30], FAR[0], [-1e-30, -1e-30], FAR[1], [2e-30, 2e-30]])
     assert main(["predict", "--name", "tiny", "--data.predict", "new.npy"]) == 0
     out, err = capsys.readouterr()
     assert err == "warning: new.npy: no answer for rows 1 and 3: too far from what the model was trained on\n"
     assert "\n5 rows: 1 cats, 2 dogs, 2 without an answer\n" in out
-    _, *table = cells(Run("tiny").path / "predictions.csv")
+    _, table = cells(Run("tiny").path / "predictions.csv")
     assert [(row[0], row[2]) for row in table] == list(zip("01234", ["1", "", "0", "", "1"], strict=True))
     assert [row[1] and float(row[1]) >= 0.5 for row in table] == [True, "", False, "", True]
 
@@ -153,8 +145,7 @@ def test_test_rows_without_an_answer_are_wrong_and_leave_losses_null(capsys: Cap
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: ")
     assert "no answer for 2 test rows, which count as wrong" in line
-    numbers = json.loads((Run("tiny").path / "test.json").read_text())
-    _, *table = cells(Run("tiny").path / "test_predictions.csv")
+    numbers, (_, table) = Run("tiny").numbers(), cells(Run("tiny").path / "test_predictions.csv")
     assert [i for i, row in enumerate(table) if row[2] == ""] == [0, 11], "the first of class 0, the second of class 1"
     right = [(float(row[2]) >= 0.5) == (row[1] == "1") for row in table if row[2]]
     assert numbers["accuracy"] == sum(right) / len(table)
