@@ -38,12 +38,6 @@ def draw_curves(answer: Answer) -> Figure:
     return pictures.curves_figure(answer.steps, bands, lines)
 
 
-def draw_choice(answer: Answer) -> Figure:
-    values = answer.values.items()
-    tried = {name: Tried(each.options, each.losses, each.chosen, each.at_edge, each.loss) for name, each in values}
-    return pictures.choice_figure(tried, answer.choose)
-
-
 def draw_differences(answer: Answer) -> Figure:
     panels: dict[str, dict[str, tuple[Numbers, Difference]]] = {}
     for each in answer.comparisons:
@@ -68,9 +62,11 @@ def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str)
 
 def figure_drawers(answer: Answer, model: Classifiers, data: Splits, plane: str) -> Mapping[str, Callable[[], Figure]]:
     """Return the functions that draw the figures that a study has, by name."""
+    values = answer.values.items()
+    tried = {name: Tried(each.options, each.losses, each.chosen, each.at_edge, each.loss) for name, each in values}
     drawers: dict[str, Callable[[], Figure]] = {
         "curves": partial(draw_curves, answer),
-        "choice": partial(draw_choice, answer),
+        "choice": partial(pictures.choice_figure, tried, answer.choose),
         "boundary": partial(draw_boundary, answer, model, data, plane),
     }
     if answer.comparisons:
