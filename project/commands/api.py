@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from project.commands import network
 from project.commands.dispatch import allow, quiet
-from project.commands.failures import in_few_words, in_one_line
+from project.commands.failures import brief_warnings, fold_message
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
@@ -74,11 +74,11 @@ def fit(
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
     """Run a command that needs a trainer, and return the run that it was about; errors are raised."""
     try:
-        with quiet(), in_few_words(name_arguments):
+        with quiet(), brief_warnings(name_arguments):
             allow([])
             run = command(arguments, BinaryClassifier)
     except (ArgumentError, InputError) as error:
-        raise InputError(name_arguments(in_one_line(str(error)))) from error
+        raise InputError(name_arguments(fold_message(str(error)))) from error
     except DivergedError as error:
         raise DivergedError(name_arguments(str(error))) from error
     assert run is not None

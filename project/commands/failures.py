@@ -25,7 +25,7 @@ LONGEST_LINE = 500  # characters, so that a value of any length leaves the messa
 def exit_status(command: Callable[[], object], debug: bool) -> int:
     """Run a command and return 0, or print one line and return the status of its failure."""
     try:
-        with in_few_words():
+        with brief_warnings():
             command()
     except InterruptedRunError as interrupted:
         print_error(str(interrupted))
@@ -39,7 +39,7 @@ def exit_status(command: Callable[[], object], debug: bool) -> int:
             raise
         status, message = describe(error)
         rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-        print(f"{f'rank {rank}: ' if rank else ''}error: {in_one_line(message)}", file=sys.stderr)
+        print(f"{f'rank {rank}: ' if rank else ''}error: {fold_message(message)}", file=sys.stderr)
         return status
     return 0
 
@@ -61,14 +61,14 @@ def describe(error: Exception) -> tuple[int, str]:
 
 
 @contextmanager
-def in_few_words(reword: Callable[[str], str] = str) -> Iterator[None]:
+def brief_warnings(reword: Callable[[str], str] = str) -> Iterator[None]:
     """Print each warning as one line, and once; those that nobody can do anything about, never."""
     shown = set()
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
         if text not in shown:
-            print_error(f"warning: {reword(in_one_line(text))}")
+            print_error(f"warning: {reword(fold_message(text))}")
         shown.add(text)
 
     usual = threading.excepthook
@@ -111,7 +111,7 @@ def refusing(options: Iterable[str] = (), what: str = "options") -> Iterator[Non
         raise InputError(f"--{full}{message.removeprefix(named)}" if full else f"{what}: {message}") from error
 
 
-def in_one_line(message: str) -> str:
+def fold_message(message: str) -> str:
     """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
     message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
     message = re.sub(r"^Group '(\w+)' does not accept option '([^']*)'", r"--\1.\2: no such option", message)

@@ -30,7 +30,7 @@ class Parser(LightningArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
         """Parse a command and its arguments, or raise an InputError that says what was meant."""
-        check_groups(arguments)
+        check_group_arguments(arguments)
         try:
             with refusing():
                 options = self.parse_args(list(arguments[1:]))
@@ -99,7 +99,7 @@ def refuse(error: ArgumentError, arguments: Sequence[str], known: Sequence[str])
     raise InputError(f"{unknown}: no such option; did you mean: python -m project {command}") from error
 
 
-def check_groups(arguments: Sequence[str]) -> None:
+def check_group_arguments(arguments: Sequence[str]) -> None:
     """Refuse, by an InputError, what is given for a whole group and is no config: ``--data DIR`` is the usual slip."""
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, _, value = argument.partition("=")

@@ -1,1 +1,1 @@
-"""What a picture shows: arrays in, ``matplotlib.figure.Figure`` out."""
+"""Pictures: arrays in, ``matplotlib.figure.Figure`` out."""

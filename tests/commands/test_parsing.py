@@ -18,7 +18,7 @@ import yaml
 from project import Run
 from project.__main__ import main
 from project.commands import COMMANDS
-from project.commands.parsing import check_groups, name_the_run, refuse
+from project.commands.parsing import check_group_arguments, name_the_run, refuse
 from project.errors import InputError
 from project.options import LARGEST
 from project.runs.checkpoint import DigestCheckpointIO
@@ -232,7 +232,7 @@ def test_arguments_are_understood_as_they_were_meant() -> None:
             refuse(error, ["predict", "my", argument], ["--data.predict"])
     refuse(argparse.ArgumentError(None, "expected one argument"), ["fit", "--lr"], ["--model.lr"])
     for value in ("data.yaml", '{"seed": ' + HUGE + "}", ""):
-        check_groups(["fit", "--data", value, f"--model={value}", "--name", "."])
+        check_group_arguments(["fit", "--data", value, f"--model={value}", "--name", "."])
     for command in ("validate", "test", "predict", "plot", "export"):
         for run in ("a", "lightning_logs/a", "here/lightning_logs/a/"):
             assert name_the_run([command, run, "--x"]) == [command, "--name", "a", "--x"]
