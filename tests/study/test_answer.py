@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from project.evaluation.differences import corrected
 from project.model.loss import METRICS
-from project.study.answer import Compared, compare_with_first
+from project.study.answer import Compared
 from project.study.networks import Design, Network
 from project.study.stack import TEST, VAL
 
@@ -13,7 +12,6 @@ LOSS = {name: list(METRICS).index(name) for name in ("bce", "mse")}
 RATES = [4.0, 1.0, 2.0]  # in no order
 DESIGN = Design({"loss": ["bce", "mse"], "lr": RATES, "activation": "tanh"}, "loss", "lr", splits=3, seeds=2)
 NETWORKS = DESIGN.networks
-BCE = np.array([network.options["loss"] == "bce" for network in NETWORKS])
 RATE = np.array([network.options["lr"] for network in NETWORKS])
 
 
@@ -29,17 +27,14 @@ def compared(curves: npt.NDArray[np.float64], loss: str = "bce") -> Compared:
 
 def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen_and_test_rows_are_not_looked_at() -> None:
     curves = draw_curves(0)
-    curves[0, VAL, LOSS["mse"], ~BCE & (RATE == 2.0)] = 0.5
+    curves[0, VAL, LOSS["mse"], RATE == 2.0] = 0.5
     for place, network in enumerate(NETWORKS):
         if network.options["lr"] == 4.0:
             curves[0, VAL, LOSS["bce"], place] = 0.1 * network.split + 0.01 * (network.seed % 2)
     for other in draw_curves(0), draw_curves(1):
         curves[0, TEST] = other[0, TEST]
         found = {loss: compared(curves, loss) for loss in LOSS}
-        assert {loss: (each.option, each.at_edge) for loss, each in found.items()} == {
-            "bce": (4.0, True),
-            "mse": (2.0, False),
-        }
+        assert [(each.option, each.at_edge) for each in found.values()] == [(4.0, True), (2.0, False)]
     assert found["bce"].options == sorted(RATES)
     np.testing.assert_allclose(found["bce"].losses[:, 2], [0.005, 0.105, 0.205])
     for loss, each in found.items():
@@ -56,27 +51,3 @@ def test_an_option_at_which_a_network_diverged_is_not_chosen_unless_all_did() ->
     assert (compared(curves).option, compared(curves).diverged) == (2.0, False)
     lost = compared(np.full_like(curves, np.nan))
     assert (lost.diverged, lost.at_edge) == (True, False)
-
-
-def test_each_value_is_compared_with_the_first_over_splits_whose_seeds_are_averaged() -> None:
-    for values in 1, 2, 4:
-        design = Design(
-            {"loss": "bce", "lr": 1.0, "width": list(range(values)), "activation": "identity"}, "width", "lr", 3, 2
-        )
-        curves = np.random.default_rng(2).normal(size=(2, 2, len(METRICS), len(design.networks)))
-        each_value = [
-            Compared(f"v{options['width']}", [options], "lr", design.networks, curves) for options in design.combined
-        ]
-        found = compare_with_first(each_value, (20, 60))
-        names = [f"v{i}" for i in range(1, values)]
-        assert [(each.metric, each.value, each.against) for each in found] == [
-            (metric, name, "v0") for metric in METRICS for name in names
-        ]
-        for each in found:
-            # Networks are in the order of splits, values and seeds.
-            measured = curves[-1, TEST, list(METRICS).index(each.metric)].reshape(3, values, 2).mean(-1)
-            difference = measured[:, int(each.value[1:])] - measured[:, 0]
-            np.testing.assert_allclose(each.by_split, difference)
-            np.testing.assert_allclose(each.found, corrected(difference, 20, 60, max(1, values - 1)))
-            assert (each.p is None) == (values == 2)
-            assert each.p is None or each.p >= each.found.p
