@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from options import SECONDS, parse
-from raw import load
+from raw import load, parse
 
 Train = Callable[[np.ndarray, np.ndarray, int], Any]  # features (N, j), labels (N, 1) and epochs
 
@@ -45,8 +44,8 @@ def keras(features: int, **options: Any) -> Train:
     return lambda x, y, epochs: train(x, y, epochs=epochs)
 
 
-def main() -> None:
-    options = parse(__doc__)
+if __name__ == "__main__":
+    options = parse()
     x, y = (rows.numpy() for rows in load(options.root)[0])
     batch_size = options.batch_size or len(x)
     epoch = -(-len(x) // batch_size)
@@ -55,8 +54,4 @@ def main() -> None:
     train(x, y, max(1, options.first // epoch))
     start = time.perf_counter()
     train(x, y, (options.steps - options.first) // epoch)
-    SECONDS.write_text(str(time.perf_counter() - start))
-
-
-if __name__ == "__main__":
-    main()
+    print("clock:", time.perf_counter() - start)

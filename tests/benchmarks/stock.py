@@ -6,8 +6,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from options import parse
-from raw import bce, build_net, draw, load
+from raw import History, accuracy, bce, build_net, draw, load, parse
 from stopwatch import Stopwatch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -19,32 +18,30 @@ class Classifier(LightningModule):
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.net = build_net(num_features)
-        self.history: dict[str, list[float]] = {"train_loss": [], "val_step": [], "val_loss": [], "val_accuracy": []}
+        self.history: History = ([], [])
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         x, y = batch
         loss = bce(y, self.net(x))
         self.log("train_loss", loss, prog_bar=True)
-        self.history["train_loss"].append(loss.item())
+        self.history[0].append(loss.item())
         return loss
 
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
         x, y = batch
         y_hat = self.net(x)
-        self.log("val_loss", bce(y, y_hat), prog_bar=True)
-        self.log("val_accuracy", ((y_hat >= 0.5) == (y == 1)).float().mean(), prog_bar=True)
+        self.log_dict({"val_loss": bce(y, y_hat), "val_accuracy": accuracy(y, y_hat)}, prog_bar=True)
 
     def on_validation_epoch_end(self) -> None:
-        self.history["val_step"].append(self.trainer.global_step)
-        for name in "val_loss", "val_accuracy":
-            self.history[name].append(self.trainer.callback_metrics[name].item())
+        loss, share = (self.trainer.callback_metrics[name].item() for name in ("val_loss", "val_accuracy"))
+        self.history[1].append((self.trainer.global_step, loss, share))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.8)
 
 
-def main() -> None:
-    options = parse(__doc__)
+if __name__ == "__main__":
+    options = parse()
     torch.manual_seed(0)
     data = load(options.root)
     train, val = (
@@ -54,20 +51,9 @@ def main() -> None:
     model = Classifier(data[0][0].shape[1])
     before = copy.deepcopy(model.net)
     callbacks: list[Callback] = [Stopwatch(options.first, options.steps)] if options.first else []
-    trainer = Trainer(
-        max_steps=options.steps,
-        max_epochs=-1,
-        accelerator="cpu",
-        val_check_interval=options.interval,
-        check_val_every_n_epoch=None,
-        log_every_n_steps=1,
-        logger=TensorBoardLogger("."),
-        callbacks=[*callbacks, ModelCheckpoint(monitor="val_loss", save_last=True)],
-    )
-    trainer.fit(model, train, val)
+    callbacks.append(ModelCheckpoint(monitor="val_loss", save_last=True))
+    grid = {"val_check_interval": options.interval, "check_val_every_n_epoch": None, "log_every_n_steps": 1}
+    machine = {"accelerator": "cpu", "logger": TensorBoardLogger("."), "callbacks": callbacks}
+    Trainer(max_steps=options.steps, max_epochs=-1, **grid, **machine).fit(model, train, val)
     if not options.first:
         draw(data, model.history, before, model.net)
-
-
-if __name__ == "__main__":
-    main()

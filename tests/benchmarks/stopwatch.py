@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from options import SECONDS
 
 
 class Stopwatch(Callback):
-    """Writes the seconds from the end of one iteration to the end of a later one, counted from 1.
+    """Prints the seconds from the end of one iteration to the end of a later one, counted from 1: no figure is drawn.
 
     With a limit, the process may take that many bytes of private memory more from now on (Linux only). Files mapped for
     reading do not count, as the kernel may drop their pages and read them again.
@@ -21,12 +20,11 @@ class Stopwatch(Callback):
         if limit:
             import resource
 
-            in_use = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
-            assert in_use
-            resource.setrlimit(resource.RLIMIT_DATA, (int(in_use[1]) * 1024 + limit,) * 2)
+            (in_use,) = re.findall(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            resource.setrlimit(resource.RLIMIT_DATA, (int(in_use) * 1024 + limit,) * 2)
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         if trainer.global_step == self.first:
             self.start = time.perf_counter()
         if trainer.global_step == self.last:
-            SECONDS.write_text(str(time.perf_counter() - self.start))
+            print("\nclock:", time.perf_counter() - self.start)
