@@ -1,5 +1,6 @@
 """Files written whole, folders that one process at a time writes, and warnings instead of errors for logs."""
 
+import contextlib
 import errno
 import glob
 import os
@@ -67,7 +68,8 @@ def sweep(unfinished: Iterable[Path]) -> None:
     for path in unfinished:
         process = path.stem.rpartition(".")[2]
         if process.isdecimal() and int(process) not in psutil.pids():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # It may belong to somebody else.
+                path.unlink()
 
 
 @contextmanager
