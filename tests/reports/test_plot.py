@@ -25,7 +25,6 @@ from tests.commands.test_interruption import signal_at
 from tests.figures.drawing import ODD
 
 NAMES = ("scatter", "loss", "accuracy", "boundary", "hidden")
-BAD = ("--dpi 9", "--width 0", "--format gif", "history.csv", "config.yaml", "last.ckpt", "data")
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("workplace")]
 
 
@@ -33,46 +32,37 @@ def pictures(run: Run, form: str = "png") -> dict[str, bytes]:
     return {name: (run.figures / f"{name}.{form}").read_bytes() for name in NAMES}
 
 
-@pytest.mark.parametrize("name", ["bce", "minibatch"])
-def test_plot_draws_the_bytes_that_fit_drew(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plot_draws_the_bytes_that_fit_drew(capsys: pytest.CaptureFixture[str]) -> None:
     """So does Python; the settings of a user change no pixel."""
-    drawn = pictures(run := Run(name))
-    film = (run.figures / "boundary.gif").read_bytes()
+    drawn = pictures(run := Run("minibatch"))
+    film = run.film.read_bytes()
     shutil.rmtree(run.figures)
     with mpl.rc_context(ODD):
-        assert main(["plot", name]) == 0
+        assert main(["plot", "minibatch"]) == 0
         for figure, data in drawn.items():
             assert to_file(run.figure(figure), "png") == data
-    assert pictures(run) == drawn
-    assert (run.figures / "boundary.gif").read_bytes() == film
-    written = [*(run.figures / f"{name}.png" for name in NAMES), run.figures / "boundary.gif", run.path / "report.html"]
+    assert (pictures(run), run.film.read_bytes()) == (drawn, film)
+    written = [*(run.figures / f"{name}.png" for name in NAMES), run.film, run.path / "report.html"]
     assert capsys.readouterr().out == "".join(f"written: {path}\n" for path in written)
     with pytest.raises(ValueError, match="no such figure; need one of scatter, loss"):
         run.figure("confusion")
 
 
-def test_the_film_shows_the_models_of_shorter_runs() -> None:
-    """After validations 1, 2, 4, 8, ...; the file is small, and its pictures differ."""
-    shown = (0, 1, 2, 4, 8, 16, 32, 50)
-    models = snapshots(Run("bce").checkpoint(), BinaryClassifier)
+def test_the_film_shows_the_models_of_shorter_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After validations 1, 2, 4, 8, ...; its pictures differ. A network of very many parameters has no film."""
+    shown, run = (0, 1, 2, 4, 8, 16, 32, 50), Run("bce")
+    models = snapshots(run.checkpoint(), BinaryClassifier)
     assert list(models) == [20 * validation for validation in shown]
+    torch.testing.assert_close(models[0].state_dict(), run.model(initial=True).state_dict(), rtol=0, atol=0)
+    monkeypatch.setattr("project.callbacks.checkpoints.MOST", 128)
     for steps in 20, 40:
         assert main(["fit", "--name", str(steps), "--trainer.max_steps", str(steps)]) == 0
         torch.testing.assert_close(models[steps].state_dict(), Run(str(steps)).model().state_dict(), rtol=0, atol=0)
-    torch.testing.assert_close(models[0].state_dict(), Run("bce").model(initial=True).state_dict(), rtol=0, atol=0)
-    file = Run("bce").figures / "boundary.gif"
-    assert file.stat().st_size < 2_000_000
-    with Image.open(file) as film:
+        assert not Run(str(steps)).film.exists()
+    assert run.film.stat().st_size < 2_000_000
+    with Image.open(run.film) as film:
         frames = [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(film)]
         assert (film.size, len(set(frames))) == ((1280, 480), len(shown))
-
-
-def test_a_network_of_very_many_parameters_has_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("project.callbacks.checkpoints.MOST", 128)
-    assert main(["fit", "--name", "run", "--trainer.max_steps", "20"]) == 0
-    assert Run("run").checkpoint()["snapshots"] == {}
-    assert main(["plot", "run"]) == 0
-    assert not (Run("run").figures / "boundary.gif").exists()
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
@@ -89,16 +79,22 @@ def test_files_have_the_size_asked_for(form: str) -> None:
         assert len(data) < 1_000_000
 
 
-@pytest.mark.parametrize("bad", BAD)
-def test_what_cannot_be_drawn_is_one_line(bad: str, blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Options out of range, a file that is gone, and other data than those of the run."""
-    run, options = Run("bce"), bad.split() if bad.startswith("-") else []
-    if bad == "data":
-        run.config.write_text(run.config.read_text().replace("root: null", f"root: {blobs}"))
-    elif not options:
-        next(run.path.rglob(bad)).unlink()
+def test_what_cannot_be_drawn_is_one_line(blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options out of range, other data than those of the run, and a file that is gone."""
+    run = Run("bce")
+    for option, value in ("--dpi", "9"), ("--width", "0"), ("--format", "gif"):
+        assert_refused(option, capsys, option, value)
+    config = run.config.read_text()
+    run.config.write_text(config.replace("root: null", f"root: {blobs}"))
+    assert_refused(str(blobs), capsys)
+    run.config.write_text(config)
+    for file in run.table.path, run.last, run.config:
+        file.unlink()
+        assert_refused(file.name, capsys)
+
+
+def assert_refused(named: str, capsys: pytest.CaptureFixture[str], *options: str) -> None:
     assert main(["plot", "bce", *options]) == 2
-    named = str(blobs) if bad == "data" else bad.partition(" ")[0]
     assert re.fullmatch(f"error: .*{re.escape(named)}.*\n", capsys.readouterr().err)
 
 
@@ -120,12 +116,12 @@ def test_pictures_show_all_rows_or_some_at_random(most: int, blobs: Path, monkey
     for name, parts in data.classes.dots.items():
         for rows, expected in zip(parts, rows_by_class(data, name), strict=True):
             assert set(map(tuple, rows.astype(np.float32))) <= set(map(tuple, expected))
-    counts = {name: sum(map(len, parts)) for name, parts in data.classes.dots.items()}
-    assert (len(counts), sum(counts.values())) == (3, min(most, 100))
+    counts = [sum(map(len, parts)) for parts in data.classes.dots.values()]
+    assert sum(counts) == min(most, 100)
     run = Run("bce", data=data)
+    some = "10 of 100 datapoints, at random", f"{sum(counts[:2])} of 80 datapoints, at random"
     titles = run.figure("scatter").axes[0].get_title(), run.figure("boundary").get_suptitle()
-    some = f"{counts['train'] + counts['val']} of 80 datapoints, at random"
-    assert titles == (("10 of 100 datapoints, at random", some) if most == 10 else ("All datapoints", ""))
+    assert titles == (some if most == 10 else ("All datapoints", ""))
 
 
 def rows_by_class(data: NpyDataModule, name: str) -> list[Numbers]:
@@ -175,16 +171,17 @@ def test_a_test_leaves_figures_that_plot_draws_again() -> None:
         run.figure("test-boundary")
 
 
-@pytest.mark.parametrize("name", ["scatter", "accuracy"])
 def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    names, advice = ("scatter", "accuracy"), "try again later with: python -m project plot "
     with monkeypatch.context() as patch:
-        patch.setattr(f"project.reports.plot.{name}_figure", lambda *_: 1 / 0)
+        for name in names:
+            patch.setattr(f"project.reports.plot.{name}_figure", lambda *_: 1 / 0)
         assert main(["fit", "--name", "run", "--trainer.max_steps", "30"]) == 0
     stderr, run = capsys.readouterr().err, Run("run")
-    advice = "try again later with: python -m project plot "
-    assert re.fullmatch(rf"warning: {name} was not drawn \(division by zero\); {advice}\S+\n", stderr)
+    expected = "".join(rf"warning: {name} was not drawn \(division by zero\); {advice}\S+\n" for name in names)
+    assert re.fullmatch(expected, stderr)
     assert (run.checkpoint()["global_step"], run.table.rows) == (30, 30)
-    assert not (run.figures / f"{name}.png").exists()
+    assert {file.stem for file in run.figures.glob("*.png")} == {*NAMES} - {*names}
     assert (main(stderr.split()[-2:]), len(pictures(run))) == (0, len(NAMES))
