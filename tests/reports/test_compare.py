@@ -16,7 +16,7 @@ from project.evaluation.differences import bonett_price, compare_answers, mcnema
 from project.evaluation.estimate import format_interval, format_p
 from project.model import BCELoss
 from project.reports.compare import curves_of, differing, paired_test
-from project.runs.table import Tested
+from project.runs import table
 
 pytestmark = pytest.mark.process
 Captured = pytest.CaptureFixture[str]
@@ -44,8 +44,8 @@ def test_two_tested_runs_of_a_split_are_compared_by_options_final_numbers_and_ro
         cells = [run["name"], "1000", run["options"]["model.loss"], *(f"{final:.4f}" for final in finals.values())]
         assert line.split() == cells
         assert "".join(f"<td>{cell}</td>" for cell in cells[1:]) in page, "the report has the same table"
-        table = np.loadtxt(Path(run["folder"], "test_predictions.csv"), delimiter=",", skiprows=1)
-        right.append((table[:, 2] >= 0.5) == table[:, 1])
+        rows = np.loadtxt(Path(run["folder"], "test_predictions.csv"), delimiter=",", skiprows=1)
+        right.append((rows[:, 2] >= 0.5) == rows[:, 1])
     only = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
     (value, low, high, _), p = bonett_price(*only, 304), mcnemar(*only)
     assert found["paired_test"] == {
@@ -87,7 +87,7 @@ def test_other_seeds_are_other_splits_and_weights_and_the_way_to_a_paired_test_i
 
 def test_runs_of_whole_groups_are_compared_group_by_group_and_tests_of_other_rows_are_refused() -> None:
     rng, labels, groups = np.random.default_rng(0), np.repeat([0.0, 1.0], 30), np.arange(60) % 15
-    a, b = (Tested(20, labels, rng.random(60), groups) for _ in range(2))
+    a, b = (table.Tested(20, labels, rng.random(60), groups) for _ in range(2))
     runs = {name: Mock(**{"tested.return_value": tested}) for name, tested in {"a": a, "b": b}.items()}
     facts, said = paired_test(runs, [20, 20])
     right_a, right_b = ((each.probabilities >= 0.5) == (labels == 1) for each in (a, b))
