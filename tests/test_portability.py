@@ -13,8 +13,7 @@ pytestmark = pytest.mark.process
 COMMANDS = """
 import ctypes, filelock, json, mmap, os, psutil, signal, sys, tempfile  # Those two know other systems themselves.
 
-for name in ("resource", "fcntl", "termios", "pwd", "grp"):
-    sys.modules[name] = None
+sys.modules |= dict.fromkeys(("resource", "fcntl", "termios", "pwd", "grp"))
 del signal.SIGHUP, os.sched_getaffinity, os.posix_fallocate, mmap.MADV_DONTNEED
 tempfile.TemporaryFile = tempfile.NamedTemporaryFile
 
@@ -37,11 +36,11 @@ ctypes.CDLL, os.open = CDLL, opened
 import project.runs.disk, project.data.store
 from project.__main__ import main
 project.runs.disk.os = Windows()
-fit = ["fit", "--trainer.max_steps", "20", "--name"]
-statuses = [main([*fit, "a"])]
+fit = "fit --trainer.max_steps 20 --name "
+statuses = [main((fit + "a").split())]
 project.data.store.free_memory = lambda: 0
-others = ["test"], ["predict", "--data.predict", sys.argv[1]], ["plot", "a"], ["validate", "--name", "a"]
-print(json.dumps(statuses + [main(command) for command in ([*fit, "b"], *others, ["compare", "a", "b"])]))
+others = "test", "predict --data.predict data/class_0.npy", "plot a", "validate --name a", "compare a b"
+print(json.dumps(statuses + [main(command.split()) for command in (fit + "b", *others)]))
 """
 # What the libraries do when they are imported is theirs.
 IMPORT = """
@@ -49,13 +48,13 @@ import json, logging, os, signal, threading, warnings
 import filelock, lightning.pytorch.cli, lightning.pytorch.loggers, matplotlib as mpl, torch.utils.tensorboard, tqdm
 
 def state():
-    loggers = {name: logger for name, logger in logging.root.manager.loggerDict.items() if hasattr(logger, "level")}
+    loggers = {name: log.level for name, log in logging.root.manager.loggerDict.items() if hasattr(log, "level")}
     return {
         "figures": dict(mpl.rcParams.copy()),
         "torch": [torch.get_num_threads(), torch.initial_seed(), torch.are_deterministic_algorithms_enabled()],
         "warnings": [list(warnings.filters), warnings.showwarning, threading.excepthook],
         "process": [dict(os.environ), *map(signal.getsignal, signal.valid_signals())],
-        "logging": {name: logger.level for name, logger in loggers.items() if not name.startswith("project")},
+        "logging": {name: level for name, level in loggers.items() if not name.startswith("project")},
     }
 
 before = state()
@@ -64,16 +63,17 @@ print(json.dumps([name for name, value in state().items() if before[name] != val
 """
 
 
-def run(script: str, folder: Path, *arguments: str) -> list[str]:
+def run(script: str, folder: Path) -> list[str]:
     """Run a script in a process of its own, which says nothing on stderr; return the lines it prints."""
-    command = [sys.executable, "-c", script, *arguments]
+    command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
 
-def test_every_command_runs_without_what_windows_or_macos_lack(blobs: Path, tmp_path: Path) -> None:
-    lines = run(COMMANDS, tmp_path, str(blobs / "class_0.npy"))
+@pytest.mark.usefixtures("blobs")
+def test_every_command_runs_without_what_windows_or_macos_lack(tmp_path: Path) -> None:
+    lines = run(COMMANDS, tmp_path)
     assert json.loads(lines[-1]) == [0] * 7
     assert [" a scratch file of " in line for line in lines if "copied into" in line] == [False, True]
     a, b = ((tmp_path / "lightning_logs" / name / "history.csv").read_bytes() for name in ("a", "b"))
