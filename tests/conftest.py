@@ -16,7 +16,7 @@ from hypothesis import settings
 from project import Run
 from project.__main__ import main
 
-settings.register_profile("any machine", deadline=None)  # An example may take long where others are at work.
+settings.register_profile("any machine", deadline=None, max_examples=50)  # One may take long where others are at work.
 settings.load_profile("any machine")
 torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 
@@ -36,6 +36,12 @@ def write_classes(tmp_path: Path) -> Write:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place for a class file, which all examples of a property write anew."""
+    return tmp_path_factory.mktemp("files") / "class_0.npy"
 
 
 def wait_for_rows(run: Run, rows: int = 1) -> None:

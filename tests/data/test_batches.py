@@ -1,8 +1,7 @@
-"""Each row once an epoch, resumable anywhere, and pieces that weigh what they hold of their batch."""
+"""Each row once an epoch, in an order that any iteration can resume."""
 
 from itertools import chain, islice
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,15 +25,6 @@ def row_numbers(batch: Batch) -> list[int]:
     features, labels = (torch.cat([piece[i] for piece in batch]) for i in (0, 1))
     assert torch.equal(features, torch.cat([labels, -labels], 1))
     return [int(number) for number in labels[:, 0].tolist()]
-
-
-@given(rows=st.integers(1, 40), piece_rows=piece_sizes)
-def test_pieces_are_the_batch_in_order_and_weigh_what_they_hold(rows: int, piece_rows: int) -> None:
-    pieces = numbered(rows).whole(piece_rows)
-    assert row_numbers(pieces) == list(range(rows))
-    assert {len(piece.labels) for piece in pieces[:-1]} <= {piece_rows}
-    assert [piece.weight for piece in pieces] == [len(piece.labels) / rows for piece in pieces]
-    assert sum(piece.weight for piece in pieces) == pytest.approx(1, abs=1e-14)
 
 
 @given(sizes=sizes, piece_rows=piece_sizes, seed=seeds)

@@ -9,8 +9,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
 
-from project.__main__ import main
-from project.data import NpyDataModule, store
+from project.data import NpyDataModule
 from project.errors import InputError
 from tests.data.test_classes import distinct
 
@@ -121,16 +120,3 @@ def test_a_pass_is_the_run_or_an_epoch(blobs: Path, trainer: Trainer, batch_size
     assert len(loader) == (7 if epochs == -1 else len(sizes))
     taken = [sum(len(piece.labels) for piece in batch) for batch in (*loader, *loader)]
     assert taken == (sizes * 14)[: 2 * len(loader)]
-
-
-def test_training_from_scratch_files_gives_the_very_history_of_training_in_memory(
-    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    command = ["fit", "--data.root", str(blobs), "--trainer.max_steps", "20", "--data.piece_rows", "13"]
-    for place, free in {"memory": 10**9, "a scratch file of ": 0}.items():
-        monkeypatch.setattr(store, "free_memory", lambda free=free: free)
-        assert main([*command, "--data.batch_size", "16", "--name", str(free)]) == 0
-        assert f"copied into {place}" in capsys.readouterr().out
-    memory, files = (tmp_path / "lightning_logs" / name / "history.csv" for name in (str(10**9), "0"))
-    assert memory.read_bytes() == files.read_bytes()
