@@ -41,19 +41,6 @@ def test_each_row_comes_once_an_epoch(sizes: Pair, piece_rows: int, seed: int) -
         assert sorted(chain(*epoch)) == list(range(rows))
 
 
-@given(sizes=sizes, pieces=st.tuples(piece_sizes, piece_sizes), seed=seeds, iteration=st.integers(1, 10**9))
-def test_the_rows_depend_on_seed_and_iteration_alone(sizes: Pair, pieces: Pair, seed: int, iteration: int) -> None:
-    rows, batch_size = sizes
-    seed_everything(0, verbose=False)
-    first = TrainingBatches(numbered(rows), batch_size, pieces[0], seed, 10)
-    for earlier in (1, 2, iteration + 3, iteration):
-        first.rows(earlier)
-    seed_everything(1, verbose=False)
-    second = TrainingBatches(numbered(rows), batch_size, pieces[1], seed, 10**9, iteration)
-    assert torch.equal(first.rows(iteration), second.rows(iteration))
-    assert row_numbers(first.batch(iteration)) == row_numbers(second.batch(iteration))
-
-
 def test_seeds_and_epochs_have_orders_of_their_own() -> None:
     seeds = [TrainingBatches(numbered(100), 50, 50, seed, 1) for seed in range(5)]
     assert len({tuple(batches.rows(2 * epoch + 1).tolist()) for batches in seeds for epoch in range(5)}) == 25
@@ -69,7 +56,8 @@ def test_a_resumed_pass_goes_on_exactly(sizes: Pair, piece_rows: int, seed: int,
     before = [row_numbers(batch) for batch in islice(chain(stopped, stopped), done)]
     assert (stopped.done, stopped.state_dict()) == (done, {"seed": seed}), "a batch handed out counts as done"
     resumed = TrainingBatches(numbered(rows), batch_size, piece_rows, seed + 1, iterations, done)
-    resumed.rows(1)  # A look at the rows of another seed must leave no trace.
+    resumed.rows(1)  # A look at the rows of another seed must leave no trace, and global seeds must not matter.
+    seed_everything(done, verbose=False)
     resumed.load_state_dict({"seed": seed})
     rest = [row_numbers(batch) for batch in resumed]
     assert len(rest) == iterations - done % iterations
