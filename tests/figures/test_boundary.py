@@ -10,7 +10,7 @@ from matplotlib.colors import same_color
 from matplotlib.contour import QuadContourSet
 
 from project.figures.boundary import NEAR, PALEST, Scene, boundary_figure, draw_units, lay_scene, weigh_colours
-from project.figures.style import CLASS_COLOURS, PROBABILITY_MAP, new_figure, to_picture
+from project.figures.style import CLASS_COLOURS, PROBABILITY_MAP, new_figure
 from tests.figures.drawing import CLASSES, FEATURES, artists, assert_dots, draw_panels, legend_texts, make_rows
 
 
@@ -48,8 +48,7 @@ def test_panels_show_probabilities_and_rows_where_they_belong(j: int) -> None:
     """A colour around each place, paler by the nearness; or a curve, with each class on its side, a row a subset."""
     subsets = {"training": make_rows(j, 30, 0), "validation": make_rows(j, 12, 1)}
     scene = lay_scene(np.concatenate(subsets["training"]), subsets, 21, FEATURES[:j], CLASSES, "a note")
-    rng = np.random.default_rng(2)
-    answers = {title: rng.random(21**j, np.float32) for title in ("before training", "after 1000 iterations")}
+    answers = dict(zip(("before", "after"), np.random.default_rng(2).random((2, 21**j)), strict=True))
     panels = draw_panels(figure := boundary_figure(answers, scene))
     assert [ax.get_title() for ax in panels] == list(answers)
     expected = [f"{name}, {subset}" for name in CLASSES for subset in subsets]
@@ -58,15 +57,13 @@ def test_panels_show_probabilities_and_rows_where_they_belong(j: int) -> None:
     assert (figure.get_suptitle(), len(figure.axes)) == ("a note", 1 + j), "no bar where there is no colour"
     assert [ax.get_ylabel() for ax in panels] == ["probability of dogs" if j == 1 else "width (cm)", ""]
     for ax, probability in zip(panels, answers.values(), strict=True):
-        limits = [ax.get_xlim(), ax.get_ylim()]
-        np.testing.assert_array_equal(limits[:j], scene.axes[:, [0, -1]])
+        np.testing.assert_array_equal([ax.get_xlim(), ax.get_ylim()][:j], scene.axes[:, [0, -1]])
         assert ax.get_xlabel() == "length (cm)"
         filled, hollow = (artists(ax, PathCollection)[i : i + 2] for i in (0, 2))
-        for dots, (subset, classes) in zip((filled, hollow), subsets.items(), strict=True):
-            for label, (each, rows) in enumerate(zip(dots, classes, strict=True)):
-                assert each.get_label() == f"{CLASSES[label]}, {subset}"
-                assert_dots(each, rows, label)
         for label, colour in enumerate(CLASS_COLOURS):
+            for dots, (subset, classes) in zip((filled, hollow), subsets.items(), strict=True):
+                assert dots[label].get_label() == f"{CLASSES[label]}, {subset}"
+                assert_dots(dots[label], classes[label], label)
             assert same_color(filled[label].get_facecolors()[0], colour)
             assert same_color(hollow[label].get_edgecolors()[0], colour)
             assert not hollow[label].get_facecolors()[:, 3].any()
@@ -95,8 +92,7 @@ def test_boundary_lies_where_the_probability_is_one_half() -> None:
     square = Scene(np.linspace([0, 0], [1, 2], 21).T, np.ones((21, 21)), {}, FEATURES, CLASSES, "")
     x, y = square.places().T
     answers = {"slanted": 0.5 + (x + y - 1) / 8, "upright": 0.2 + 0.8 * x}
-    # A panel that is all on one side has no line.
-    answers |= {str(level): np.full_like(x, level) for level in (0.4999, 0.5)}
+    answers |= {str(level): np.full_like(x, level) for level in (0.4999, 0.5)}  # all on one side, which has no line
     contours = [artists(ax, QuadContourSet) for ax in draw_panels(boundary_figure(answers, square))]
     assert [[list(contour.levels) for contour in each] for each in contours] == [[[0.5]]] * 2 + [[]] * 2
     slanted, upright = (np.concatenate([p.vertices for p in each.get_paths()]) for (each,) in contours[:2])
@@ -110,11 +106,10 @@ def test_lines_of_hidden_units_are_where_their_sums_are_0() -> None:
     rng = np.random.default_rng(0)
     offsets, slopes, weights = rng.normal(size=5), rng.normal(size=(5, 2)) * [1, 1e-3], np.linspace(0, 1, 5)
     slopes[2] = 0
-    figure, (ax,) = new_figure()
+    _, (ax,) = new_figure()
     draw_units(ax, offsets, slopes, weights)
     lines = cast("list[Any]", list(ax.lines))
     assert [line.get_alpha() for line in lines] == [0, 0.25, 0.75, 1], "a unit that looks at nothing has no line"
     for line, offset, slope in zip(lines, offsets[[0, 1, 3, 4]], slopes[[0, 1, 3, 4]], strict=True):
         for point in line._xy1, line._xy2:
             assert abs(offset + slope @ point) < 1e-9
-    assert np.std(to_picture(figure)) > 0

@@ -1,9 +1,6 @@
 """The figure of a test, by hand."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
@@ -17,22 +14,19 @@ from tests.figures.drawing import CLASSES, draw_panels
 PROBABILITIES = np.array([0.02, 0.12, 0.14, 0.32, 0.44, 0.88, 0.12, 0.5, 0.74, 0.92, 0.94, 1.0])
 
 
-def draw(probabilities: Numbers) -> Figure:
-    labels = np.repeat([0.0, 1.0], 6)
-    draw_panels(figure := evaluation_figure(labels, probabilities, None, CLASSES, "12 test rows"))
-    return figure
-
-
-def texts(figure: Figure, axis: int = 0) -> list[str]:
-    return [text.get_text() for text in figure.axes[axis].texts]
+def draw(probabilities: Numbers) -> tuple[Figure, list[str], list[str]]:
+    """Return the figure of six rows a class, and the texts in its confusion matrix and in its reliability."""
+    draw_panels(figure := evaluation_figure(np.repeat([0.0, 1.0], 6), probabilities, None, CLASSES, "12 test rows"))
+    matrix, _, reliability, _ = ([text.get_text() for text in ax.texts] for ax in figure.axes)
+    return figure, matrix, reliability
 
 
 def test_the_figure_of_a_test_by_hand() -> None:
     """Of six rows a class: one of class 0 at 0.88, one of class 1 at 0.12, and one at 0.5, which speaks for class 1."""
-    figure = draw(PROBABILITIES)
+    figure, cells, numbers = draw(PROBABILITIES)
     assert figure.get_suptitle() == "12 test rows"
     matrix, curve, reliability, histogram = figure.axes
-    assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in (5, 1, 1, 5)]
+    assert cells == [f"{n}\n{n / 6:.1%} of the row" for n in (5, 1, 1, 5)]
     np.testing.assert_allclose(np.asarray(matrix.images[0].get_array()) * 6, [[5, 1], [1, 5]])
     ticks = [*matrix.get_xticklabels(), *matrix.get_yticklabels()]
     assert [label.get_text() for label in ticks] == ["cats", "dogs", "cats", "dogs"]
@@ -45,9 +39,9 @@ def test_the_figure_of_a_test_by_hand() -> None:
     assert (curve.get_xlabel(), curve.get_ylabel()) == ("cats taken for dogs", "dogs found")
     means, shares = [0.02, 0.38 / 3, 0.32, 0.44, 0.5, 0.74, 0.88, 2.86 / 3], np.array([0, 1 / 3, 0, 0, 1, 1, 0, 1])
     np.testing.assert_allclose(reliability.lines[1].get_data(), [means, shares])
-    assert texts(figure, 2) == list("13111113")
+    assert numbers == list("13111113")
     (bars,) = reliability.collections
-    ends = [wilson(round(share * n), n)[1:3] for share, n in zip(shares, map(int, "13111113"), strict=True)]
+    ends = [wilson(round(share * n), n)[1:3] for share, n in zip(shares, map(int, numbers), strict=True)]
     np.testing.assert_allclose([bar[:, 1] for bar in bars.get_segments()], ends, atol=1e-12)  # type: ignore[attr-defined]
     for step, colour, rows in zip(histogram.patches, CLASS_COLOURS, np.split(PROBABILITIES, 2), strict=True):
         assert isinstance(step, StepPatch)
@@ -55,17 +49,13 @@ def test_the_figure_of_a_test_by_hand() -> None:
         assert step.get_facecolor()[:3] == to_rgb(colour)
 
 
-@pytest.mark.parametrize(
-    ("lost", "counts", "has_curve"), [([0, 11], [4, 1, 1, 4], True), (range(6), [0, 0, 1, 5], False)]
-)
-def test_a_row_without_an_answer_is_a_wrong_one(lost: Sequence[int], counts: list[int], has_curve: bool) -> None:
+def test_a_row_without_an_answer_is_a_wrong_one() -> None:
     """In the matrix's shares, which then are those of the table; the title says so, and all else is of the others."""
-    probabilities = PROBABILITIES.copy()
-    probabilities[list(lost)] = np.nan
-    figure = draw(probabilities)
-    assert texts(figure) == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
-    assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
-    roc, *others = figure.axes[1].lines
-    assert (roc.get_label(), len(roc.get_xydata()) > 0, len(others)) == ("area unknown", has_curve, 1 + has_curve)
-    assert sum(map(int, texts(figure, 2))) == 12 - len(lost)
+    for lost, counts, has_curve in ([0, 11], (4, 1, 1, 4), True), ([*range(6)], (0, 0, 1, 5), False):
+        figure, cells, numbers = draw(np.where(np.isin(np.arange(12), lost), np.nan, PROBABILITIES))
+        assert cells == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
+        assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
+        roc, *others = figure.axes[1].lines
+        assert (roc.get_label(), len(roc.get_xydata()) > 0, len(others)) == ("area unknown", has_curve, 1 + has_curve)
+        assert sum(map(int, numbers)) == 12 - len(lost)
     draw(np.full(12, np.nan))

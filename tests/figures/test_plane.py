@@ -18,55 +18,47 @@ def cloud(j: int, rows: int = 60, seed: int = 0) -> Array:
     return values
 
 
-def standardized(rows: Array) -> Array:
-    result: Array = (rows - rows.mean(0)) / rows.std(0)
-    return result
-
-
 def svd(centred: Array) -> tuple[Array, Array]:
     """Return the share of the variance and the axis of each component, the largest part of each axis positive."""
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     return sizes**2 / (sizes**2).sum(), axes * np.sign(np.take_along_axis(axes, abs(axes).argmax(1)[:, None], 1))
 
 
-@pytest.mark.parametrize(
-    ("j", "rows", "most", "dtype"), [(5, 60, 1000, np.float32), (30, 20, 1000, np.float64), (30, 20, 20, np.float64)]
-)
-def test_components_are_those_of_the_svd(
-    j: int, rows: int, most: int, dtype: type, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also of more columns than a square matrix may have."""
-    monkeypatch.setattr(module, "MOST_SQUARE", most)
-    values = cloud(j, rows).astype(dtype)
-    shares, axes = svd(centred := standardized(values.astype(np.float64)))
-    plane = component_plane(values, NAMES[:j])
-    np.testing.assert_allclose(plane.locate(values), centred @ axes[:2].T, atol=1e-6)
-    assert [name.split(" of")[0] for name in plane.names] == [f"component {i + 1}, {shares[i]:.0%}" for i in (0, 1)]
+def test_components_are_those_of_the_svd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of more columns than a square matrix may have, and of float32."""
+    for j, rows, most, dtype in (5, 60, 1000, np.float32), (30, 20, 1000, np.float64), (30, 20, 20, np.float64):
+        monkeypatch.setattr(module, "MOST_SQUARE", most)
+        values = cloud(j, rows).astype(dtype)
+        exact = values.astype(np.float64)
+        shares, axes = svd(centred := (exact - exact.mean(0)) / exact.std(0))
+        plane = component_plane(values, NAMES[:j])
+        np.testing.assert_allclose(plane.locate(values), centred @ axes[:2].T, atol=1e-6)
+        expected = [f"component {i + 1}, {shares[i]:.0%}" for i in (0, 1)]
+        assert [name.split(" of")[0] for name in plane.names] == expected
 
 
 def test_a_given_direction_is_the_first_axis() -> None:
     """The second is the first component of what is left; for standardized features, both are orthonormal."""
-    rows = cloud(5)
-    first, centred = np.arange(5.0) - 1, standardized(rows)
+    rows, first = cloud(5), np.arange(5.0) - 1
+    centred, unit = (rows - rows.mean(0)) / rows.std(0), first / np.linalg.norm(first)
     axes = component_plane(rows, NAMES[:5], first).readers * rows.std(0)
-    unit = first / np.linalg.norm(first)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-9)
     np.testing.assert_allclose(axes[0], unit, atol=1e-12)
     np.testing.assert_allclose(axes[1], svd(centred - np.outer(centred @ unit, unit))[1][0], atol=1e-9)
 
 
-@pytest.mark.parametrize("j", [1, 2, 5])
-def test_a_place_is_where_its_point_is_seen(j: int) -> None:
+def test_a_place_is_where_its_point_is_seen() -> None:
     """In every kind of plane; in that of features, a row is seen at its own, and points have the means of others."""
-    rows, names = cloud(j), NAMES[:j]
-    places = np.random.default_rng(1).uniform(-1e6, 1e6, (4, min(2, j)))
-    features = feature_plane(rows.mean(0), names)
-    more = [component_plane(rows, names, first) for first in (None, rows[0])] if j > 2 else []
-    for plane in [features, *more]:
-        np.testing.assert_allclose(plane.locate(plane.points(places)), places, rtol=1e-9, atol=1e-6)
-    np.testing.assert_array_equal(features.locate(rows), rows[:, :2])
-    means = np.broadcast_to(rows.mean(0)[2:], (4, max(0, j - 2)))
-    np.testing.assert_array_equal(features.points(places), np.hstack([places, means]))
+    for j in 1, 2, 5:
+        rows, names = cloud(j), NAMES[:j]
+        places = np.random.default_rng(1).uniform(-1e6, 1e6, (4, min(2, j)))
+        features = feature_plane(rows.mean(0), names)
+        more = [component_plane(rows, names, first) for first in (None, rows[0])] if j > 2 else []
+        for plane in [features, *more]:
+            np.testing.assert_allclose(plane.locate(plane.points(places)), places, rtol=1e-9, atol=1e-6)
+        np.testing.assert_array_equal(features.locate(rows), rows[:, :2])
+        means = np.broadcast_to(rows.mean(0)[2:], (4, max(0, j - 2)))
+        np.testing.assert_array_equal(features.points(places), np.hstack([places, means]))
 
 
 def test_an_axis_is_named_after_its_heaviest_features() -> None:
@@ -77,13 +69,11 @@ def test_an_axis_is_named_after_its_heaviest_features() -> None:
         assert name_heaviest(np.array(axis), names).replace("\xa0", " ") == words
 
 
-@pytest.mark.parametrize("first", [None, np.array([1.0, -2, 0, 3])])
-def test_a_constant_column_changes_nothing(first: Array | None) -> None:
+def test_a_constant_column_changes_nothing() -> None:
     """Although in float64 the deviation of equal values need not be 0; every point has that value."""
-    rows = cloud(4, 101)
-    rows[:, 2] = 0.1
-    others, direction = np.delete(rows, 2, 1), None if first is None else np.delete(first, 2)
-    with_it, without = component_plane(rows, NAMES[:4], first), component_plane(others, ["f0", "f1", "f3"], direction)
-    np.testing.assert_allclose(with_it.locate(rows), without.locate(others), atol=1e-9)
-    assert with_it.points(np.ones((1, 2)))[0, 2] == pytest.approx(0.1, rel=1e-12)
-    assert (component_plane(np.ones((9, 4)), NAMES[:4]).locate(np.ones((9, 4))) == 0).all()
+    rows, names = np.insert(others := cloud(3, 101), 2, 0.1, 1), NAMES[:4]
+    for first, direction in (None, None), (np.array([1.0, -2, 0, 3]), np.array([1.0, -2, 3])):
+        with_it, without = component_plane(rows, names, first), component_plane(others, ["f0", "f1", "f3"], direction)
+        np.testing.assert_allclose(with_it.locate(rows), without.locate(others), atol=1e-9)
+        assert with_it.points(np.ones((1, 2)))[0, 2] == pytest.approx(0.1, rel=1e-12)
+    assert (component_plane(np.ones((9, 4)), names).locate(np.ones((9, 4))) == 0).all()
