@@ -9,8 +9,6 @@ import io
 import os
 import pickle
 import random
-import runpy
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -66,9 +64,7 @@ def forged(contents: dict[str, Any], canary: Path) -> Iterator[Case]:
     """Yield sealed files with calls that make a file, or import a module, wherever something is executed."""
     path, source = str(canary), f"open({str(canary)!r}, 'w').close()"
     calls = [Call(exec, source), Call(eval, source), Call(os.system, f"touch {path}"), Call(open, path, "w")]
-    calls += [Call(subprocess.check_call, ["/usr/bin/touch", path]), Call(importlib.import_module, "this")]
-    calls += [Call(runpy.run_path, __file__), Call(torch.save, [], path), Call(torch.load, path)]
-    calls += [Call(torch.hub.download_url_to_file, Path(__file__).as_uri(), path), Call(Path.touch, canary)]
+    calls += [Call(importlib.import_module, "this"), Call(torch.save, [], path), Call(Path.touch, canary)]
     for call in calls:
         yield f"a call of {call.function.__name__}", saved({**contents, "callbacks": {"Checkpoints": call}})
     yield "a call in the options", saved({**contents, "hyper_parameters": {"lr": calls[0]}})

@@ -47,14 +47,9 @@ def start(arguments: list[str], folder: Path, mode: str) -> int:
     return process
 
 
-def wait(process: int) -> int:
-    """Wait for the end of a process, and return its exit status, or minus a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
 def finish(arguments: list[str], folder: Path, mode: str) -> None:
     """Run a command to its end."""
-    assert wait(start(arguments, folder, mode)) == 0, (folder / "output.txt").read_text()
+    assert os.waitpid(start(arguments, folder, mode), 0)[1] == 0, (folder / "output.txt").read_text()
 
 
 def train_under_fire(folder: Path, mode: str, rng: random.Random, longest: float, summary: Summary, kills: int) -> None:
@@ -66,7 +61,7 @@ def train_under_fire(folder: Path, mode: str, rng: random.Random, longest: float
         with suppress(ProcessLookupError):  # The group of a fork is there a moment after the fork is.
             os.kill(process, signal.SIGKILL)
             os.killpg(process, signal.SIGKILL)
-        if wait(process) != -signal.SIGKILL:
+        if os.waitpid(process, 0)[1] != signal.SIGKILL:
             break
         is_early = not Run(folder / VICTIM).last.exists()
         summary.counts.update({"kills": 1, "before the first checkpoint": is_early, f"of {mode}": 1})

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Summary:
-    """What became of a campaign's cases: how many came to what, and the failures in words."""
+    """How many of a campaign's cases came to what, and the failures in words."""
 
     title: str
     counts: Counter[str] = field(default_factory=Counter)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -36,8 +37,11 @@ write_whole(Path(sys.argv[1]), NEW)
 """
 
 
-def save_until(path: Path, deadly: int) -> tuple[int, list[str]]:
+def save_until(path: Path, before: bytes | None, deadly: int) -> tuple[int, list[str]]:
     """Save in a process that ends at its n-th file operation; return its exit status and the operations before."""
+    if before is not None:
+        path.parent.mkdir()
+        path.write_bytes(before)
     arguments = [sys.executable, "-c", VICTIM, str(path), str(deadly)]
     done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
     return done.returncode, done.stdout.split()
@@ -46,14 +50,7 @@ def save_until(path: Path, deadly: int) -> tuple[int, list[str]]:
 @pytest.mark.process
 @pytest.mark.parametrize("before", [OLD, None])
 def test_a_save_that_is_killed_anywhere_leaves_the_old_or_the_new_bytes(tmp_path: Path, before: bytes | None) -> None:
-    def prepared(folder: str) -> Path:
-        path = tmp_path / folder / "file"
-        if before is not None:
-            path.parent.mkdir()
-            path.write_bytes(before)
-        return path
-
-    status, operations = save_until(prepared("whole"), 10_000)
+    status, operations = save_until(tmp_path / "whole" / "file", before, 10_000)
     assert status == 0
     order = [operations.index(name) for name in ("open", "write", "flush", "fsync", "replace")]
     assert order == sorted(order), "the bytes are on the disk before the name is"
@@ -61,28 +58,24 @@ def test_a_save_that_is_killed_anywhere_leaves_the_old_or_the_new_bytes(tmp_path
     assert "fsync" in operations[moment:], "the folder's turn"
     contents = []
     for deadly in range(1, len(operations) + 1):
-        path = prepared(str(deadly))
-        assert save_until(path, deadly) == (9, operations[: deadly - 1])
+        path = tmp_path / str(deadly) / "file"
+        assert save_until(path, before, deadly) == (9, operations[: deadly - 1])
         contents.append(path.read_bytes() if path.exists() else None)
         write_whole(path, NEXT)
         assert {entry.name: entry.read_bytes() for entry in path.parent.iterdir()} == {"file": NEXT}
     assert contents == [before] * moment + [NEW] * (len(operations) - moment)
 
 
-@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failing_write_keeps_the_old_file_and_leaves_no_debris(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: int) -> None:
-        raise failure
-
-    path = tmp_path / "file"
-    path.write_bytes(OLD)
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(type(failure)) as raised:
-        write_whole(path, NEW)
-    assert getattr(raised.value, "filename", str(path)) == str(path), "a message can name the file"
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"file": OLD}
+    (path := tmp_path / "file").write_bytes(OLD)
+    for failure in OSError(28, "No space left on device"), KeyboardInterrupt():
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=failure))
+        with pytest.raises(type(failure)) as raised:
+            write_whole(path, NEW)
+        assert getattr(raised.value, "filename", str(path)) == str(path), "a message can name the file"
+        assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"file": OLD}
 
 
 def test_trouble_with_logs_is_one_warning_that_names_the_folder_and_other_trouble_is_none(tmp_path: Path) -> None:
