@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lightning.pytorch import seed_everything
@@ -40,28 +40,16 @@ FORMULAS: dict[str, Callable[[Array], Array]] = {
 
 def test_layers_and_defaults_are_the_courseworks() -> None:
     """Each layer is an attribute and torch.nn's own; NNet() has 2 features, 32 hidden units and tanh."""
-    for net, kind, shapes in (
-        (NNet(3, 7, "relu"), nn.ReLU, [(7, 3), (7,), (1, 7), (1,)]),
-        (NNet(), nn.Tanh, [(32, 2), (32,), (1, 32), (1,)]),
-    ):
-        assert list(net.children()) == [net.hidden, net.activation, net.output, net.sigmoid]
-        assert [type(layer) for layer in net.children()] == [nn.Linear, kind, nn.Linear, nn.Sigmoid]
-        assert [tuple(p.shape) for p in net.parameters()] == shapes
-        assert all(p.dtype == torch.float32 and p.requires_grad for p in net.parameters())
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 9), st.integers(1, 6), st.integers(1, 9), st.floats(0.1, 1e4), st.integers(0, 2**63 - 1))
-def test_maps_n_by_j_to_probabilities(rows: int, j: int, hidden: int, size: float, seed: int) -> None:
-    """(N, j) becomes (N, 1) in [0, 1], also of no rows and of features far too large."""
-    y_hat = NNet(j, hidden)(size * torch.randn(rows, j, generator=torch.Generator().manual_seed(seed)))
-    assert (y_hat.shape, y_hat.dtype) == ((rows, 1), torch.float32)
-    assert bool(((y_hat >= 0) & (y_hat <= 1)).all())
+    net = NNet()
+    assert list(net.children()) == [net.hidden, net.activation, net.output, net.sigmoid]
+    assert [type(layer) for layer in net.children()] == [nn.Linear, nn.Tanh, nn.Linear, nn.Sigmoid]
+    assert [tuple(p.shape) for p in net.parameters()] == [(32, 2), (32,), (1, 32), (1,)]
+    assert net(torch.empty(0, 2)).shape == (0, 1)
+    assert net(torch.tensor([[1e30, -1e30], [-1e30, 1e30]])).isfinite().all()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_equals_matrix_arithmetic(activation: str) -> None:
-    """Each activation by its name gives the textbook formula's numbers."""
     torch.manual_seed(1)
     net = NNet(3, 5, activation)
     features = np.random.default_rng(2).normal(0, 3, (40, 3)).astype(np.float32)
