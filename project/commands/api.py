@@ -77,10 +77,9 @@ def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
         with quiet(), brief_warnings(name_arguments):
             allow([])
             run = command(arguments, BinaryClassifier)
-    except (ArgumentError, InputError) as error:
-        raise InputError(name_arguments(fold_message(str(error)))) from error
-    except DivergedError as error:
-        raise DivergedError(name_arguments(str(error))) from error
+    except (ArgumentError, InputError, DivergedError) as error:
+        failure = DivergedError if isinstance(error, DivergedError) else InputError
+        raise failure(name_arguments(fold_message(str(error)))) from error
     assert run is not None
     return Run(run.path, run.kind)
 

@@ -1,7 +1,7 @@
 """Trainer, model and data of a command, by LightningCLI."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, ReduceLROnPlateau
@@ -21,6 +21,8 @@ class ProjectCLI(LightningCLI):
 
     Commands that go on from a checkpoint, as all do that do not train, take their options from its run.
     """
+
+    parser: Parser
 
     def __init__(
         self, arguments: Sequence[str], kind: type[BinaryClassifier], own: Sequence[Callback], is_training: bool
@@ -45,9 +47,7 @@ class ProjectCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Do it without a look at ``sys.argv``, of which LightningCLI would warn where it is given arguments."""
-        self.config, self.origin = parse_with_origin(
-            cast("Parser", parser), self.arguments, self.is_training, self.kind
-        )
+        self.config, self.origin = parse_with_origin(self.parser, self.arguments, self.is_training, self.kind)
 
     def before_instantiate_classes(self) -> None:
         self.trainer_defaults["callbacks"] = [Threads(self.config.threads), *self.own]

@@ -122,11 +122,10 @@ def fold_message(message: str) -> str:
         # The class is known, or refused, and this is why it cannot be built.
         problem = re.search(r"given class_path '([^']*)':\s+(?:Parser key \"[^\"]*\":\s+)?([^,\n]*)", message)
         types = re.sub(r"[a-z_]+(\.\w+)*\.(?=[A-Z])", "", subtypes[1])
-        message = (
-            f"{option}: {problem[1]}: {problem[2]}" if problem else f"{option}: {given[1][:80]}; need one of {types}"
-        )
-        if problem and problem[2].startswith("Importing"):
-            message += "; --allow-import PACKAGE allows one of your own"
+        message = f"{option}: {given[1][:80]}; need one of {types}"
+        if problem:
+            more = "; --allow-import PACKAGE allows one of your own" if problem[2].startswith("Importing") else ""
+            message = f"{option}: {problem[1]}: {problem[2]}{more}"
     line = "; ".join(line.strip().removeprefix("- ") for line in message.splitlines() if line.strip())
     line, half = line.replace(":;", ":"), LONGEST_LINE // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"

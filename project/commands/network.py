@@ -34,7 +34,7 @@ def fit(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | N
     """Train a network, and return the run in the first process."""
     cli = ProjectCLI(arguments, kind, [callback() for callback in CALLBACKS], is_training=True)
     cli.trainer.strategy.checkpoint_io = DigestCheckpointIO(kind)
-    run = train(cast("Parser", cli.parser), cli.config, cli.origin, cli.trainer, cli.model, cli.datamodule)
+    run = train(cli.parser, cli.config, cli.origin, cli.trainer, cli.model, cli.datamodule)
     if run:
         run = RunFolder(run.path, kind, cli.datamodule)
         print_result(cli.trainer, run)
@@ -54,10 +54,7 @@ def train(
     """Train in a folder that no other process writes, and return it in the run's first process.
 
     The folder is made only once data and options have proved good. What callbacks and plugins cannot do, they mostly
-    say before the first iteration.
-
-    Raises:
-        InputError: if fewer iterations than ``least`` could be trained, or a callback could not do its part.
+    say before the first iteration. Fewer iterations than ``least`` are an InputError.
     """
     done = origin.step if origin else 0
     if origin and trainer.max_steps < done + least:
@@ -112,11 +109,7 @@ def begin(parser: Parser, options: Namespace, origin: Origin | None, folders: ty
 
 
 def format_config(parser: Parser, options: Namespace) -> str:
-    """Return options as a config that ``fit -c`` accepts: anew, not into the same folder.
-
-    Raises:
-        InputError: if a text among them is not UTF-8, or an object cannot be written down.
-    """
+    """Return options as a config that ``fit -c`` accepts: anew, not into the same folder."""
     again = options.clone()
     again.name = again.ckpt_path = None
     if again.data.root is not None:

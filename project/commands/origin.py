@@ -18,20 +18,9 @@ from project.runs.checkpoint import load
 from project.runs.run import LOGS, RunFolder, find_checkpoint
 
 NUMBERS = (int, float, bool)
-WORDS = (
-    "auto",
-    "ddp",
-    "gpu",
-    "cpu",
-    "32-true",
-    "bf16-mixed",
-    "32",
-    "bf16",
-    "norm",
-    "value",
-)  # of the trainer's options
+WORDS = ("auto", "ddp", "gpu", "cpu", "32-true", "bf16-mixed", "32", "bf16", "norm", "value")  # for the trainer
 STUDY = ("model", "splits", "seeds", "compare", "choose")  # what makes the networks of a study
-FIXED = (*STUDY, "seed_everything", "optimizer", "lr_scheduler")  # what the weights in a checkpoint depend on
+FIXED = (*STUDY, "seed_everything", "optimizer", "lr_scheduler")  # what, with the data, makes a checkpoint's weights
 
 
 class Origin(NamedTuple):
@@ -64,10 +53,8 @@ def parse_with_origin(
 ) -> tuple[Namespace, Origin | None]:
     """Parse, and if a checkpoint is meant parse again, as if a config with its run's options came first.
 
-    Commands that do not train always need one. ``rebuild`` makes what is in it, if that is no model of the class.
-
-    Raises:
-        InputError: if there is no such checkpoint, or an option contradicts it: it would win without a word.
+    Commands that do not train always need one. ``rebuild`` makes what is in it, if that is no model of the class. An
+    option that contradicts the checkpoint is an InputError: it would win without a word.
     """
     options = parser.parse(arguments)
     if is_training and options.ckpt_path is None:
@@ -85,11 +72,9 @@ def parse_with_origin(
     fixed = (*(f"data.{name}" for name in NpyDataModule().hparams), *(name for name in FIXED if name in recorded))
     given, own = (vars(each.as_flat()) for each in (options, parser.parse(config)))
     for name in dict.fromkeys([*own, *given]):
-        is_fixed = any(f"{name}.".startswith(f"{part}.") for part in fixed)
-        if is_fixed and given.get(name) != own.get(name):
-            raise InputError(
-                f"--{name}: {given.get(name)} conflicts with the checkpoint's {own.get(name)}; leave it out"
-            )
+        if given.get(name) != own.get(name) and f"{name}.".startswith(tuple(f"{part}." for part in fixed)):
+            conflict = f"{given.get(name)} conflicts with the checkpoint's {own.get(name)}"
+            raise InputError(f"--{name}: {conflict}; leave it out")
     return options, origin
 
 
@@ -103,11 +88,10 @@ def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: 
     data = origin.contents.get("datamodule_hyper_parameters", {})
     if set(data) != NpyDataModule().hparams.keys():
         raise InputError(f"{origin.checkpoint}: of another version, or of other data than of an NpyDataModule")
-    taken: dict[str, Any] = {
-        name: value for name, value in config.items() if isinstance(value, NUMBERS) and name in known
-    }
-    taken["data"] = {**(config.get("data") or {}), **data, "predict": None}
-    taken["figures"] = config.get("figures") or {}
+    numbers = {name: value for name, value in config.items() if name in known and isinstance(value, NUMBERS)}
+    figures = config.get("figures") or {}
+    taken: dict[str, Any] = {**numbers, "figures": figures, "data": {**(config.get("data") or {}), **data}}
+    taken["data"]["predict"] = None
     # One process answers for all rows, however many have trained.
     left_out = () if is_training else ("strategy", "devices", "num_nodes")
     taken["trainer"] = {
@@ -117,9 +101,8 @@ def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: 
     }
     if is_study:
         return {**taken, **{name: config.get(name) for name in STUDY}}
-    taken["model"] = {
-        name: value for name, value in origin.contents["hyper_parameters"].items() if name != "num_features"
-    }
+    taken["model"] = {**origin.contents["hyper_parameters"]}
+    taken["model"].pop("num_features", None)
     for name in ("optimizer", "lr_scheduler") if is_training else ():
         taken[name] = config.get(name)
         if taken[name] is not None and not is_plain(taken[name]):
@@ -130,5 +113,5 @@ def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: 
 def is_plain(part: Mapping[str, Any]) -> bool:
     """Say whether a recorded optimizer or scheduler is one of torch's, with numbers and names for arguments."""
     values = [each for value in part.get("init_args", {}).values() for each in as_list(value)]
-    plain = all(isinstance(value, NUMBERS) or str(value).isidentifier() for value in values)
-    return plain and bool(re.fullmatch(r"torch\.optim\.(lr_scheduler\.)?\w+", str(part.get("class_path"))))
+    is_torchs = re.fullmatch(r"torch\.optim\.(lr_scheduler\.)?\w+", str(part.get("class_path")))
+    return bool(is_torchs) and all(isinstance(value, NUMBERS) or str(value).isidentifier() for value in values)

@@ -54,8 +54,7 @@ def make_parser(command: str) -> Parser:
 def add_run_options(parser: LightningArgumentParser) -> None:
     """Add what every command with a trainer asks besides its trainer, model and data."""
     parser.add_argument("--name", type=str | None, default=None, help="The run folder under lightning_logs.")
-    checkpoint = "A checkpoint file, or last or best of the run."
-    parser.add_argument("--ckpt_path", type=str | None, default=None, help=checkpoint)
+    parser.add_argument("--ckpt_path", type=str | None, default=None, help="A checkpoint file, or last or best.")
     threads = "CPU threads, 1 to 1024; null suits the size of a piece."
     parser.add_argument("--threads", type=int | None, default=None, help=threads)
     planes = Literal["best", "features", "components", "model"]
@@ -70,10 +69,9 @@ def check_run_options(options: Namespace) -> None:
             raise InputError(f"--{group}: {options[group]}; need options by their names")
     with refusing(options.keys()):
         check(threads=options.threads, seed_everything=options.seed_everything)
-    name = options.name
-    if name is None or (Path(name).name == name and name.isprintable() and len(os.fsencode(name)) <= LONGEST_NAME):
-        return
-    raise InputError(f"--name: {name}; need the name of one folder, printable, without a path and not too long")
+    name = options.name or ""
+    if Path(name).name != name or not name.isprintable() or len(os.fsencode(name)) > LONGEST_NAME:
+        raise InputError(f"--name: {name}; need the name of one folder, printable, without a path and not too long")
 
 
 def refuse(error: ArgumentError, arguments: Sequence[str], known: Sequence[str]) -> None:

@@ -80,9 +80,7 @@ def complete(options: Namespace, kind: type[BinaryClassifier]) -> dict[str, Any]
     parser.add_class_arguments(kind, "model", skip={"num_features"})
     values: dict[str, Any] = dict(parser.get_defaults().model.items())
     for name, value in given.items():
-        typed = [
-            parser.parse_object({"model": {name: each}}).model[name]
-            for each in (value if isinstance(value, list) else [value])
-        ]
+        several = value if isinstance(value, list) else [value]
+        typed = [parser.parse_object({"model": {name: each}}).model[name] for each in several]
         values[name] = typed if isinstance(value, list) else typed[0]
     return values

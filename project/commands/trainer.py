@@ -16,7 +16,6 @@ from project.callbacks.progress import Progress
 from project.errors import InputError
 from project.options import check
 
-PRECISIONS = ("32-true", "bf16-mixed")
 PARALLEL_ELEMENTS = 2**17  # Layers with fewer lose more by waiting than they gain by several threads.
 
 
@@ -77,20 +76,16 @@ def make_trainer(
         plugins: A precision or a cluster environment of Lightning's.
         enable_progress_bar: Show a bar on a terminal.
         default_root_dir: Where the folder lightning_logs is; null is the working directory.
-
-    Raises:
-        ValueError: if a number is out of its range, or more than this machine has.
     """
     given = dict(locals())
     check(max_steps=max_steps, val_check_interval=val_check_interval, num_nodes=num_nodes)
     check_machine(accelerator, devices)
-    own_precision = any(isinstance(plugin, Precision) for plugin in as_list(plugins))
     all_callbacks: list[Callback] = as_list(callbacks)
     bars = [callback for callback in all_callbacks if isinstance(callback, ProgressBar)]
     if not enable_progress_bar or len(bars) > 1:  # The project's own makes room for another one.
         all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
     decided = {
-        "precision": None if own_precision else precision,
+        "precision": None if any(isinstance(plugin, Precision) for plugin in as_list(plugins)) else precision,
         # Apple's GPU has no float64, in which features are standardized.
         "accelerator": "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu",
         "callbacks": all_callbacks,
@@ -105,9 +100,8 @@ def make_trainer(
         "enable_model_summary": False,
     }
     trainer = Trainer(**{**given, **decided})
-    if trainer.precision not in PRECISIONS:
-        needed = " or ".join(PRECISIONS)
-        raise InputError(f"--trainer.plugins: precision {trainer.precision} is not supported; need {needed}")
+    if trainer.precision not in ("32-true", "bf16-mixed"):
+        raise InputError(f"--trainer.plugins: precision {trainer.precision} is not supported; need 32-true, bf16-mixed")
     rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # A RANK silences no single process.
     return trainer
 
