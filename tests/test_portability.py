@@ -11,17 +11,12 @@ pytestmark = pytest.mark.process
 
 # Takes away what Windows or macOS lack. Only runs.disk is told that it runs on Windows: pathlib would believe it.
 COMMANDS = """
-import ctypes, filelock, json, mmap, os, psutil, signal, sys, tempfile  # Those two know other systems themselves.
+import filelock, json, os, psutil, signal, sys, tempfile  # filelock and psutil know other systems themselves.
+from unittest.mock import Mock
 
 sys.modules |= dict.fromkeys(("resource", "fcntl", "termios", "pwd", "grp"))
-del signal.SIGHUP, os.sched_getaffinity, os.posix_fallocate, mmap.MADV_DONTNEED
+del signal.SIGHUP, os.sched_getaffinity, os.posix_fallocate
 tempfile.TemporaryFile = tempfile.NamedTemporaryFile
-
-class CDLL(ctypes.CDLL):
-    def __init__(self, name, *arguments, **options):
-        if name is None:
-            raise TypeError("bad argument type for built-in operation")
-        super().__init__(name, *arguments, **options)
 
 class Windows:
     name = "nt"
@@ -32,9 +27,10 @@ def opened(path, *arguments, open=os.open, **options):
         raise PermissionError(13, "Permission denied", path)
     return open(path, *arguments, **options)
 
-ctypes.CDLL, os.open = CDLL, opened
-import project.runs.disk, project.data.store
+os.open = opened
+import project.__main__, project.runs.disk, project.data.store
 from project.__main__ import main
+project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
 project.runs.disk.os = Windows()
 fit = "fit --trainer.max_steps 20 --name "
 statuses = [main((fit + "a").split())]

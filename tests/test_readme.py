@@ -48,13 +48,11 @@ def test_every_command_succeeds_in_the_order_of_the_page(tmp_path: Path, monkeyp
     (place / "configs").symlink_to(ROOT / "configs")
     (place / "DIR").symlink_to(sample.ROOT)
     np.save(place / "NEW.npy", np.load(sample.ROOT / "class_0.npy"))
-    assert len(COMMANDS) >= 8
     commands = json.dumps([[*command, *SHORT.get(command[0], [])] for command in [["fit"], *COMMANDS]])
     monkeypatch.chdir(place)
     monkeypatch.setenv("PYTHONPATH", str(site))
     subprocess.run([sys.executable, "-c", ALL, commands], check=True, timeout=600)
     assert Run("version_0").table.rows == 20
     assert list(place.rglob("test.json"))
-    assert (place / "comparison" / "comparison.png").exists()
     script = subprocess.check_output([Path(sys.executable).parent / "project", "--help"], text=True, timeout=60)
     assert script.startswith("usage: project COMMAND")
