@@ -13,7 +13,6 @@ from matplotlib.image import AxesImage
 
 from project.figures.style import PROBABILITY_MAP, Classes, Names, Numbers, draw_dots, least_width, new_figure, wrap
 
-MARGIN = 0.05  # of each axis' own range
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
 PALEST = 0.2  # opacity of the colour far from any training row
 LINE = "decision boundary (0.5)"
@@ -48,22 +47,17 @@ def lay_scene(
     """Lay a grid of n places an axis around the training rows, seen at (N, 1) or (N, 2), and those that are shown."""
     rows = np.concatenate([train, *(rows for classes in shown.values() for rows in classes)])
     low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
-    margin = MARGIN * np.where(high > low, high - low, least_width(low))
+    margin = 0.05 * np.where(high > low, high - low, least_width(low))
     axes: Numbers = np.linspace(low - margin, high + margin, n).T
     opacity = weigh_colours(axes, train) if len(axes) == 2 else np.empty((0, 0))
     return Scene(axes, opacity, shown, axis_names, class_names, note)
 
 
 def weigh_colours(axes: Numbers, train: Numbers) -> Numbers:
-    """Return how near each cell is to training rows, seen at (N, 2), as an opacity, (n, n) in [PALEST, 1].
-
-    Each row spreads a bell of deviation NEAR; the colour is full up to one deviation from a single row.
-    """
+    """Return an opacity, (n, n): around rows seen at (N, 2), bells that are full up to one deviation from a row."""
     n = axes.shape[1]
-    bins = [np.linspace(axis[0], axis[-1], n + 1) for axis in axes[::-1]]
-    there = np.histogram2d(train[:, 1], train[:, 0], bins)[0] > 0
-    distance = np.arange(n)[:, None] - np.arange(n)
-    bell = np.exp(-0.5 * (distance / (NEAR * n)) ** 2)
+    there = np.histogram2d(train[:, 1], train[:, 0], n, axes[::-1, [0, -1]])[0] > 0
+    bell = np.exp(-0.5 * ((np.arange(n)[:, None] - np.arange(n)) / (NEAR * n)) ** 2)
     near: Numbers = bell @ there @ bell.T / np.exp(-0.5)
     return near.clip(PALEST, 1)
 
@@ -81,7 +75,7 @@ def boundary_figure(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
 
 
 def draw_scene(ax: Axes, scene: Scene) -> None:
-    """Draw rows, axes and the entries of the legend; of one feature, class 0 is below and class 1 above the curve."""
+    """Draw rows, axes and the legend's entries; of one feature, class 0 is below and class 1 above the curve."""
     ax.set(xlabel=wrap(scene.axis_names[0], 70), xlim=scene.axes[0, [0, -1]])
     ax.plot([], [], color="black", lw=2, label=LINE if scene.is_plane else "probability")
     if scene.is_plane:

@@ -19,7 +19,7 @@ SUBSETS = {"train": "training", "val": "validation", "test": "test"}  # by the b
 
 
 def window(iterations: int) -> int:
-    """Return over how many training losses a chart of so many iterations takes a mean: 50 of these fit in."""
+    """Return over how many of these iterations' training losses a chart takes a mean: 50 of these fit in."""
     return max(1, iterations // 50)
 
 
@@ -27,8 +27,7 @@ def running_mean(values: Column, most: int) -> Column:
     """Return the mean of each value and those before it, so many in all, or as many as there are, (N,)."""
     sums, ends = np.concatenate([[0], np.cumsum(values)]), np.arange(1, len(values) + 1)
     starts = (ends - most).clip(0)
-    means: Column = (sums[ends] - sums[starts]) / (ends - starts)
-    return means
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
 
 
 def loss_figure(history: History, criterion: str, title: str = "") -> Figure:
@@ -52,10 +51,7 @@ def draw_loss(ax: Axes, history: History, criterion: str, title: str) -> None:
 
 
 def accuracy_figure(history: History, batches: History | None = None, title: str = "") -> Figure:
-    """Draw the accuracy of every validation, and of the training batch before it, and that of guessing.
-
-    ``batches`` holds ``step`` and ``train_accuracy`` of the batches, (V,) each, by the weights before their update.
-    """
+    """Draw the accuracy of validations, of the training batches before them, if there are those, and of guessing."""
     figure, (ax,) = new_figure()
     if batches is not None:
         _draw_subsets(ax, batches, "accuracy")
@@ -85,11 +81,9 @@ def _draw_mean(ax: Axes, steps: Column, values: Column, most: int) -> None:
 
 
 def _mark_lowest(ax: Axes, history: History, metric: str, label: str) -> None:
-    """Mark a validation metric where validation's loss is lowest."""
     steps, losses, values = history["step"], history["val_loss"], history[f"val_{metric}"]
     if not np.isnan(losses).all():
-        lowest = int(np.nanargmin(losses))
-        x, y = steps[lowest], values[lowest]
+        x, y = (column[np.nanargmin(losses)] for column in (steps, values))
         ax.plot(x, y, "D", mfc="none", mec="black", ms=8, label=label.format(y, x))
 
 

@@ -43,7 +43,6 @@ def _draw_confusion(ax: Axes, labels: Numbers, probabilities: Numbers, class_nam
 
 
 def _draw_roc(ax: Axes, labels: Numbers, probabilities: Numbers, area: Estimate, class_names: Names) -> None:
-    """Draw the curve of rows that all have an answer, if there are both classes."""
     found = "unknown" if np.isnan(area.value) else f"{area.value:.3f}"
     known = "" if np.isnan(area.low) else f" [{area.low:.3f}, {area.high:.3f}]"
     both = len(np.unique(labels)) == 2

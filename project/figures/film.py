@@ -15,10 +15,7 @@ from project.figures.style import LINE_COLOURS, Numbers, new_figure, reduce_colo
 def film_pictures(
     panels: Mapping[str, Numbers], scene: Scene, steps: Sequence[int], history: History, criterion: str, title: str
 ) -> list[Image.Image]:
-    """Draw a picture, of few colours, of each panel of a scene, beside the losses with a line at its iteration.
-
-    What is the same in all pictures, as texts and ticks, is drawn once; it takes nine tenths of a picture's time.
-    """
+    """Draw a picture, of few colours, of each panel of a scene, beside the losses with a line at its iteration."""
     pictures, (figure, (ax, losses)) = [], new_figure(1, 2)
     draw_scene(ax, scene)
     draw_loss(losses, history, criterion, title)
@@ -29,6 +26,7 @@ def film_pictures(
         artist.set_animated(True)  # It is left out until it is drawn over a plane.
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
+    # What is the same in all pictures, as texts and ticks, takes nine tenths of a picture's time, and is drawn once.
     steady = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
     for step, (name, values) in zip(steps, panels.items(), strict=True):
         canvas.restore_region(steady)  # type: ignore[no-untyped-call]

@@ -41,8 +41,7 @@ def feature_plane(mean: Numbers, names: Names) -> Plane:
 def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -> Plane:
     """Return the plane of the two principal components of standardized rows (N, j), which has most of their variance.
 
-    A first direction (j,), of what a standard deviation of a feature adds to a model's answer, is the first axis if it
-    is given, and the second is the first component of what is orthogonal to it.
+    A given direction (j,), for standardized features, is the first axis; the second is the first component beside it.
     """
     mean = rows.mean(0, dtype=np.float64)
     # In float64, that of equal values need not be exactly 0.
@@ -71,8 +70,7 @@ def principal_axes(standard: Numbers, count: int) -> Numbers:
         axes = np.linalg.eigh(standard.T @ standard)[1][:, : -count - 1 : -1].T
     axes = axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), np.finfo(float).tiny)
     largest = np.abs(axes).argmax(1)
-    result: Numbers = axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1, 1)[:, None]
-    return result
+    return np.asarray(axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1, 1)[:, None])
 
 
 def name_heaviest(axis: Numbers, names: Names) -> str:

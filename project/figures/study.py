@@ -33,10 +33,7 @@ def plain(option: Any) -> str:
 
 
 def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], lines: Mapping[str, float]) -> Figure:
-    """Draw what was measured after some iterations, (V,), and lines at levels by their names.
-
-    The bands are, by title and by the name of what is compared, mean, 10, 50 and 90 % points of splits, (4, V).
-    """
+    """Draw by title and name mean, 10, 50 and 90 % points of splits, (4, V), after iterations (V,); lines at levels."""
     figure, axes = new_figure(1, len(bands), sharey=True)
     for ax, (title, compared) in zip(axes, bands.items(), strict=True):
         for number, (name, (mean, low, _, high)) in enumerate(compared.items()):
@@ -94,29 +91,26 @@ def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Differen
     figure, axes = new_figure(1, len(panels))
     for ax, (metric, rows) in zip(axes, panels.items(), strict=True):
         ax.axvline(0, color="0.4", lw=1, ls=":")
-        labels = ["a split", f"{100 * next(iter(rows.values()))[1].level:.3g} % interval of the mean"]
-        labels += ["naive interval, as if splits shared no rows"]
         for number, (values, found) in enumerate(rows.values()):
             height, colour = -number, LINE_COLOURS[number % len(LINE_COLOURS)]
             heights = height + 0.12 + 0.16 * (np.arange(len(values)) % 5) / 4  # Equal ones would hide each other.
-            ax.plot(values, heights, "o", ms=4, color=colour, alpha=0.7, label=labels[0])
-            ax.plot([found.low, found.high], [height] * 2, lw=4, color=colour, label=labels[1])
-            ax.plot([found.naive_low, found.naive_high], [height - 0.14] * 2, lw=1, color=colour, label=labels[2])
+            ax.plot(values, heights, "o", ms=4, color=colour, alpha=0.7, label="a split")
+            label, naive = f"{100 * found.level:.3g} % interval of the mean", [found.naive_low, found.naive_high]
+            ax.plot([found.low, found.high], [height] * 2, lw=4, color=colour, label=label)
+            label = "naive interval, as if splits shared no rows"
+            ax.plot(naive, [height - 0.14] * 2, lw=1, color=colour, label=label)
             ax.plot(found.mean, height, "D", mfc="white", mec=colour, ms=7, mew=1.5)
-            labels = [""] * 3  # Only the first row's have entries in the legend.
         ax.set_yticks([-number for number in range(len(rows))], [wrap(name, 20) for name in rows])
         ax.set_ylim(-len(rows) + 0.4, 0.6)
         right, left = ("first", "second") if "accuracy" in metric else ("second", "first")
         ax.set(title=metric, xlabel=f"difference (right: the {right} is better, left: the {left})")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles[:3], labels[:3], loc="outside lower center", ncols=3)  # Those of all rows are the same.
     return figure
 
 
 def wrong_label_slopes(logits: Numbers) -> dict[str, Numbers]:
-    """Return |dL/dz| of both losses at logits z, (N,), for a row of class 0, whose probability p = sigmoid(z) is wrong.
-
-    Of L = -log(1 - p) it is p; of L = p^2 it is 2 p p (1 - p), because dp/dz = p (1 - p).
-    """
+    """Return |dL/dz| of L = -log(1 - p) and of p² at logits z, (N,), of class 0; p = sigmoid(z), dp/dz = p (1 - p)."""
     p = 1 / (1 + np.exp(-logits))
     return {"BCE: p": p, "MSE: 2 p² (1 - p)": 2 * p**2 * (1 - p)}
 

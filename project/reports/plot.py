@@ -49,7 +49,7 @@ def data_name(run: RunFolder) -> str:
 
 
 def initial_and_final(run: RunFolder) -> dict[str, BinaryClassifier]:
-    """Return the model before training and as it is now, by what their panels are called."""
+    """Return the model before training and as it is now, by the titles of their panels."""
     contents = run.checkpoint()
     before, after = rebuild(contents, run.kind, contents["initial"]), rebuild(contents, run.kind)
     return {"before training": before, f"after {contents['global_step']} iterations": after}
@@ -106,15 +106,14 @@ TEST_FIGURES = {
 
 
 def figure_drawers(run: RunFolder) -> dict[str, Callable[[], Figure]]:
-    """Return the functions that draw the figures that a run has, by name, those of its tests among them."""
+    """Return the functions that draw the figures that a run and its tests have, by name."""
     drawers: dict[str, Callable[[], Figure]] = {name: partial(recipe.draw, run) for name, recipe in FIGURES.items()}
     weights = run.checkpoint()["state_dict"] if run.last.exists() else {}
     hidden, output = (weights.get(f"net.{name}.weight", torch.empty(0)).shape for name in ("hidden", "output"))
     if hidden[1:] != (2,) or output != (1, hidden[0]):  # Units have lines if two features reach them.
         del drawers["hidden"]
     for test, checkpoint in run.tests.items():
-        for name, recipe in TEST_FIGURES.items():
-            drawers[test + name] = partial(recipe.draw, run, checkpoint)
+        drawers |= {test + name: partial(recipe.draw, run, checkpoint) for name, recipe in TEST_FIGURES.items()}
     return drawers
 
 
@@ -130,20 +129,15 @@ def draw_film(run: RunFolder) -> dict[int, Image.Image]:
     contents = run.checkpoint()
     if not contents.get("snapshots"):
         return {}
-    models = snapshots(contents, run.kind)
+    models, criterion = snapshots(contents, run.kind), contents["hyper_parameters"]["loss"]
     titled = {f"after {step} iterations" if step else "before training": model for step, model in models.items()}
-    panels, scene = ask_models(run, titled)
-    criterion = contents["hyper_parameters"]["loss"]
     with own_style():
-        pictures = film_pictures(panels, scene, list(models), run.history(), criterion, data_name(run))
+        pictures = film_pictures(*ask_models(run, titled), list(models), run.history(), criterion, data_name(run))
     return dict(zip(models, pictures, strict=True))
 
 
 def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
-    """Draw figures of a run into files of its folder, png, svg or pdf, all and boundary.gif if none is named.
-
-    Return their paths. A width of None is 6.4 inches a panel; what is missing raises an InputError.
-    """
+    """Draw figures into png, svg or pdf files, all and boundary.gif if none is named; None is 6.4 inches a panel."""
     paths = []
     for name in figure_drawers(run) if names is None else names:
         figure = draw(run, name)

@@ -25,10 +25,9 @@ MOST_CELLS = 2**22  # of a layer that are there at once
 def ask_models(
     run: RunFolder, models: Mapping[str, BinaryClassifier], subsets: Sequence[str] = ("train", "val")
 ) -> tuple[dict[str, Numbers], Scene]:
-    """Return by their panels' titles what models answer in one plane, and their scene, with rows of some subsets.
+    """Return by title what models answer in the plane that the run's config asks for, and the scene with some rows.
 
-    Of more than two features the run's config says which plane, the best one being the last model's, and a title says
-    at which share of the training dots the colour is the model's answer.
+    The best plane is the last model's; titles say at which share of the training dots the colour is the answer.
     """
     data, final, panels = run.data(), list(models.values())[-1], dict[str, Numbers]()
     train, names = np.concatenate(data.classes.dots["train"]), data.feature_names

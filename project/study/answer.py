@@ -48,7 +48,7 @@ class Compared:
 
 
 class Comparison(NamedTuple):
-    """How a value differs from the first one, in a metric on test rows: value minus first."""
+    """A value's difference from the first one, value minus first, in a metric on test rows."""
 
     value: str
     against: str
@@ -98,17 +98,14 @@ class Answer:
         for each in values:
             chosen = f"{each.name}: {name} {plain(each.option)}"
             tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""
-            if each.diverged:
-                lines.append(f"{each.name}: at every {name} that was tried a network diverged; try smaller ones")
-            else:
-                accuracy = f"test accuracy {each.accuracy.mean():.3f}"
-                lines.append(f"{chosen} has the lowest validation loss{tried}; {accuracy}")
+            best = f"{chosen} has the lowest validation loss{tried}; test accuracy {each.accuracy.mean():.3f}"
+            lost = f"{each.name}: at every {name} that was tried a network diverged; try smaller ones"
+            lines.append(lost if each.diverged else best)
             if each.at_edge:
                 lines.append(f"{chosen} is at the edge of what was tried; better ones may lie beyond: try more of them")
         if self.baseline is not None:
-            without = self.baseline.accuracy
-            gain = corrected(values[0].accuracy - without, *self.rows)
+            gain = corrected(values[0].accuracy - self.baseline.accuracy, *self.rows)
             words = f"without a hidden layer (activation {BASELINE}, {name} {plain(self.baseline.option)})"
             verdict = sentence(gain, (values[0].name, BASELINE), WORDS["accuracy"])
-            lines.append(f"{words}: test accuracy {without.mean():.3f}; {verdict}")
+            lines.append(f"{words}: test accuracy {self.baseline.accuracy.mean():.3f}; {verdict}")
         return [*lines, "guessing: test accuracy 0.500"]

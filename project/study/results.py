@@ -72,11 +72,10 @@ def networks_table(answer: Answer, model: Classifiers) -> list[list[str]]:
     rows = [["split", "seed", *options, "diverged", *columns]]
     for number, network in enumerate(model.networks):
         facts = [network.split, network.seed, *map(network.options.get, options), bool(model.diverged[number])]
-        row = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
-        for measured in answer.curves[-1, :, :, number]:
-            loss = measured[list(METRICS).index(network.options["loss"])]
-            row += [f"{value:.9g}" for value in (loss, *measured)]
-        rows.append(row)
+        own = list(METRICS).index(network.options["loss"])
+        values = [value for measured in answer.curves[-1, :, :, number] for value in (measured[own], *measured)]
+        texts = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
+        rows.append([*texts, *(f"{value:.9g}" for value in values)])
     return rows
 
 
@@ -103,8 +102,8 @@ def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) 
         write_whole(study.path / name, text.encode())
     print("\n".join(said))
     drawers = figure_drawers(answer, model, data, plane)
-    for name, draw in drawers.items():
-        with own_style():
+    with own_style():
+        for name, draw in drawers.items():
             write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
     rows = [
         (row["value"], row["against"], row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
@@ -112,8 +111,8 @@ def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) 
     ]
     header = ("", "against", "in", "difference", "from", "to", "splits") if rows else ()
     found = Section(said, header, rows, figures=pictures(study.figures, WORDS))
-    sections = {"Answer": found, "Options": options_section(study)}
-    sections["Again"] = Section(commands=[f"study --config {quote(str(study.config))}"])
+    again = Section(commands=[f"study --config {quote(str(study.config))}"])
+    sections = {"Answer": found, "Options": options_section(study), "Again": again}
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
     render(study.path, f"Study {study.path.name}", subtitle, sections)
     print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {study.path}")

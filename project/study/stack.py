@@ -61,7 +61,6 @@ class Splits(NpyDataModule):
 class Stack(nn.Module):
     """The weights, each a parameter (K, ...), of K networks of a split whose options differ in the rate alone."""
 
-    template: BinaryClassifier  # of the same options: its criterion and its standardization are those of all
     rates: Tensor
     diverged: Tensor
 
@@ -70,12 +69,17 @@ class Stack(nn.Module):
         self.networks, self.split = networks, networks[0].split
         self.places = slice(first, first + len(networks))  # among all of the study
         self.own_metric = list(METRICS).index(networks[0].options["loss"])  # number of what they train on
-        object.__setattr__(self, "template", models[0])  # So its own weights are none of this module's.
+        self._template = [models[0]]  # nn.Module looks into no list: its own weights are none of this module's.
         weights, _ = stack_module_state([model.net for model in models])
         self._names = list(weights)
         self.weights = nn.ParameterList([weights[name].detach() for name in self._names])
         self.register_buffer("rates", torch.tensor([each.options[RATE] for each in networks]), persistent=False)
         self.register_buffer("diverged", torch.zeros(len(networks), dtype=torch.bool))
+
+    @property
+    def template(self) -> BinaryClassifier:
+        """One model of these options: its criterion and its standardization are those of all."""
+        return self._template[0]
 
     def load_rows(self, data: Splits) -> None:
         """Get and standardize the rows of the split."""
@@ -125,9 +129,8 @@ class Stack(nn.Module):
     @torch.no_grad()
     def freeze_diverged(self, losses: Tensor) -> None:
         """Note the networks whose weights or losses, (K,), are not finite, and keep their weights at 0 from now on."""
-        finite = losses.isfinite()  # On some processors weights that have overflowed stay finite, and losses do not.
-        for weights in self.weights:
-            finite &= weights.flatten(1).isfinite().all(1)
+        # On some processors weights that have overflowed stay finite, and losses do not.
+        finite = torch.stack([losses.isfinite(), *(each.flatten(1).isfinite().all(1) for each in self.weights)]).all(0)
         self.diverged |= ~finite
         for weights in self.weights:
             weights[~finite] = 0
