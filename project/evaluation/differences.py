@@ -54,7 +54,7 @@ def holm(p: Sequence[float]) -> list[float]:
     order = np.argsort(values)
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
-    return [float(value) for value in adjusted]
+    return list(map(float, adjusted))
 
 
 def sentence(found: Difference, names: tuple[str, str], measure: str, p: float | None = None) -> str:

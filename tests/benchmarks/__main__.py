@@ -28,7 +28,6 @@ import numpy as np
 
 HERE = Path(__file__).parent
 PEERS = ("sklearn", "skorch", "keras")
-ROW_BYTES = 4  # of each feature
 Commands = dict[str, list[object]]
 PROGRAMS: Commands = {"fit": ["project", "fit"], "study": ["project", "study"], "raw": ["raw"], "stock": ["stock"]}
 PROGRAMS |= {name: ["peers", "--library", name] for name in PEERS}
@@ -46,21 +45,17 @@ class Work(NamedTuple):
 
 def write_data(scratch: Path, rows: int, features: int = 2) -> list[object]:
     """Write two overlapping clouds, float32, so many of whose rows are in the training subset; return their option."""
-    root, each, rng = scratch / f"{rows}x{features}", round(rows / 1.2), np.random.default_rng(0)
-    if not root.exists():
-        root.mkdir()
-        for label in (0, 1):
-            clouds = rng.standard_normal((each, features), np.float32)
-            clouds[:, :2] += 2 * label - 1
-            np.save(root / f"class_{label}.npy", clouds)
+    (root := scratch / f"{rows}x{features}").mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    for label in (0, 1):
+        clouds = rng.standard_normal((round(rows / 1.2), features), np.float32)
+        clouds[:, :2] += 2 * label - 1
+        np.save(root / f"class_{label}.npy", clouds)
     return ["--data.root", root]
 
 
 def clocked(names: Iterable[str], first: int, count: int, *more: object, interval: int = 0) -> Commands:
-    """Return commands that have a clock for a count of iterations after the first ones, and validate at least then.
-
-    The scripts are given all that the project is, and take what they know.
-    """
+    """Return commands that have a clock for a count of iterations after the first ones, and validate at least then."""
     last, callback = first + count, "--trainer.callbacks"
     clock = [f"{callback}+=stopwatch.Stopwatch", f"{callback}.first", first, f"{callback}.last", last]
     steps = ["--trainer.max_steps", last, "--trainer.val_check_interval", interval or last]
@@ -97,10 +92,10 @@ def works(scratch: Path, quick: bool) -> Iterator[Work]:
     rows = 10**5 if quick else 6 * 10**6
     commands = clocked(("fit", "raw"), 1, 1, *data(rows))
     (commands["base"],) = clocked(["fit"], 1, 1, *data(600)).values()
-    yield Work("peak memory", commands, [("fit", "data"), ("raw", "data")], size=rows / 0.6 * 2 * ROW_BYTES)
+    yield Work("peak memory", commands, [("fit", "data"), ("raw", "data")], size=rows / 0.6 * 2 * 4)
 
     rows = 10**6 if quick else 9_600_000
-    size, commands = round(rows / 0.6 * 16 * ROW_BYTES), clocked(["fit"], 2, 3, *data(rows, 16))
+    size, commands = round(rows / 0.6 * 16 * 4), clocked(["fit"], 2, 3, *data(rows, 16))
     commands["limited"] = [*commands["fit"], "--trainer.callbacks.limit", size // 4]
     yield Work(f"{size / 1e6:.0f} MB of data in a quarter of that", commands, [("limited", "fit")])
 
@@ -109,9 +104,8 @@ def run(command: list[object], scratch: Path) -> tuple[float, int] | str:
     """Run a command to its end, and return its or its clock's seconds and its peak of bytes, or its last words."""
     environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}"}
     with tempfile.TemporaryDirectory(dir=scratch) as folder, tempfile.TemporaryFile("w+") as output:
-        start, streams = time.perf_counter(), {"stdout": output, "stderr": subprocess.STDOUT}
-        words = [sys.executable, "-m", *map(str, command)]
-        process = subprocess.Popen(words, cwd=folder, env=environment, **streams)
+        start, words = time.perf_counter(), [sys.executable, "-m", *map(str, command)]
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait, it tells the memory
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -9,10 +9,9 @@ from lightning.pytorch import Callback, Trainer
 
 
 class Stopwatch(Callback):
-    """Prints the seconds from the end of one iteration to the end of a later one, counted from 1: no figure is drawn.
+    """Prints the seconds from the end of one iteration to the end of a later one, counted from 1.
 
-    With a limit, the process may take that many bytes of private memory more from now on (Linux only). Files mapped for
-    reading do not count, as the kernel may drop their pages and read them again.
+    With a limit, the process may take that many bytes of private memory more from now on; mapped files do not count.
     """
 
     def __init__(self, first: int, last: int, limit: int | None = None) -> None:
