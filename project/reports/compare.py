@@ -25,11 +25,7 @@ from project.runs.run import RunFolder
 
 
 def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
-    """Print how several runs differ and ended; write comparison.png, comparison.json and report.html into a folder.
-
-    Two runs of the same split that were both tested are also compared row by row. The paths are run folders, or their
-    names under lightning_logs; one that is no trained run, or whose test is of another iteration, is an InputError.
-    """
+    """Print how runs, by folder or name, differ and ended; write comparison.png, comparison.json and report.html."""
     runs = {str(path): RunFolder(path, kind) for path in paths}
     for name, run in runs.items():
         if not (run.trained and run.config.exists()):
@@ -61,7 +57,10 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     write_whole(output / "comparison.png", figure)
     write_whole(output / "comparison.json", (json.dumps(facts, indent=2) + "\n").encode())
     header, *rows = tabulate(facts["runs"])
-    print_table([[name.rpartition(".")[2] for name in header], *rows])
+    printed = [[name.rpartition(".")[2] for name in header], *rows]
+    widths = [max(map(len, column)) for column in zip(*printed, strict=True)]
+    for row in printed:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print("\n".join(texts))
     figures = pictures(output, {"comparison": "the curves of these runs over each other"})
     title = f"Comparison of {join_words(list(runs))}"
@@ -77,25 +76,16 @@ def differing(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def paired_test(runs: Mapping[str, RunFolder], steps: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
-    """Compare two runs, by their names, on the test rows of their split; return what is found, and that in words.
-
-    ``steps`` are the iterations of their last checkpoints; a test of another one, or of other rows, is an InputError.
-    """
+    """Compare two runs, by their names, on the test rows of their split, after these steps; return facts and words."""
     (first, second), (a, b) = runs, (run.tested(wanted=step) for run, step in zip(runs.values(), steps, strict=True))
     if not np.array_equal(a.labels, b.labels):
         raise InputError(f"{second}: its test is of other rows than that of {first}; test both again")
     right_a, right_b = (is_right(each.labels, each.probabilities) for each in (a, b))
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     (value, low, high, _), test, p = compare_answers(right_a, right_b, a.groups)
-    facts = {
-        "rows": len(a.labels),
-        "right_in_one_only": [only_a, only_b],
-        "test": test,
-        "p": p,
-        "accuracy_difference": value,
-        "accuracy_difference_interval": [low, high],
-        "speaks_of": "these two networks only",
-    }
+    facts = {"rows": len(a.labels), "right_in_one_only": [only_a, only_b], "test": test, "p": p}
+    facts |= {"accuracy_difference": value, "accuracy_difference_interval": [low, high]}
+    facts["speaks_of"] = "these two networks only"
     only = f"{only_a} that only {first} gets right, {only_b} that only {second} does"
     return facts, [
         f"{len(a.labels)} test rows: {only}; {test}: {format_p(p)}",
@@ -146,9 +136,3 @@ def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         final = [digits(run["final"][name]) if name in run["final"] else "-" for name in columns]
         rows.append([run["name"], str(run["step"]), *map(str, run["options"].values()), *final])
     return rows
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
