@@ -40,8 +40,7 @@ class Overlap(NamedTuple):
 class Moments:
     """Mean, deviation and range, float64 (j,) each, of rows that come in parts.
 
-    Parts are merged as Chan, Golub and LeVeque (1983) do. Unlike sums of squares, this keeps its digits when the mean
-    is large against the deviation.
+    They are merged as Chan, Golub and LeVeque (1983) do, which costs no digits where the mean is large.
     """
 
     def __init__(self) -> None:
@@ -74,8 +73,11 @@ def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Mome
                 moments.add(torch.from_numpy(train))
             if compared:
                 marks[start : start + len(values)] = hash_rows(values)
-    for array in arrays:
-        warn_of_lost_digits(array, moments)
+    for array in arrays:  # What varied by less than the distance of their type's numbers is gone.
+        precision = float(np.finfo(array.dtype.name).eps) if array.dtype.kind == "f" else 0
+        if lost := vague(moments.mean, moments.std, precision):
+            what = f"{name_columns(lost)} vary by less than {array.dtype.name} can tell apart at so large a mean"
+            warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
     return moments, find_overlap(hashes, assignments) if compared else None
 
 
@@ -93,9 +95,9 @@ def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:
             first, place = part[rows[0], places[0]], f"at row {start + rows[0]}, column {places[0]}"
         if first is None:
             yield start, values
-    if first is not None and np.isfinite(first):
-        raise InputError(f"{array.path}: value {first:.2g} {place} is too large for float32; rescale")
     if first is not None:
+        if np.isfinite(first):
+            raise InputError(f"{array.path}: value {first:.2g} {place} is too large for float32; rescale")
         count = "1 value is" if bad == 1 else f"{bad} values are"
         raise InputError(f"{array.path}: {count} NaN or infinite; first: {first} {place}; remove such rows")
     if largest > EXACT_INTEGERS:
@@ -124,10 +126,7 @@ def occur_in(others: Hashes, hashes: Hashes) -> npt.NDArray[np.bool_]:
 
 
 def hash_rows(values: Features) -> Hashes:
-    """Return a 64-bit hash, uint64 (N,), of each row (N, j): equal rows have equal ones, others differ all but surely.
-
-    Each column is mixed in as Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", do.
-    """
+    """Return a hash, uint64 (N,), of each row (N, j), mixed as Steele, Lea and Flood (2014) do in SplitMix."""
     mixed = np.zeros(len(values), np.uint64)
     for column in values.T:
         bits = (column.astype(np.float64) + 0).view(np.uint64)  # Adding 0 makes -0 and 0 the same row.
@@ -148,14 +147,6 @@ def moments_of(loader: Any, device: torch.device, check_width: Callable[[Tensor]
             check_width(features)
             moments.add(features.to(device))
     return moments
-
-
-def warn_of_lost_digits(array: ArrayFile, moments: Moments) -> None:
-    """Warn of columns that vary by less than the distance of their type's numbers: what varied there is gone."""
-    precision = float(np.finfo(array.dtype.name).eps) if array.dtype.kind == "f" else 0
-    if lost := vague(moments.mean, moments.std, precision):
-        what = f"{name_columns(lost)} vary by less than {array.dtype.name} can tell apart at so large a mean"
-        warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
 
 
 def warn_of_odd_scales(mean: Tensor, std: Tensor, standardize: bool, names: Sequence[str] | None) -> None:

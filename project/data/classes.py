@@ -23,13 +23,11 @@ CLASS_FILES = ("class_0.npy", "class_1.npy")
 MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
 MEMORY = Store(torch.device("cpu"))
+Prepare = Callable[[Tensor], Tensor]  # of raw rows (n, j)
 
 
 class ClassFiles:
-    """The class files of a folder, checked and split by rows or whole groups, or an InputError that says what is wrong.
-
-    Every row is in one subset or, if the classes differ in size, perhaps dropped; the seed fixes which.
-    """
+    """The class files of a folder, checked and split by rows or whole groups, or an InputError that names the fault."""
 
     def __init__(
         self, root: Path, seed: int, balance: Balance, by_groups: bool = False, overlap_is_known: bool = False
@@ -64,17 +62,9 @@ class ClassFiles:
             warnings.warn(f"{self.root}: {'; '.join(found)}", InputWarning, stacklevel=2)
 
     def gather(
-        self,
-        name: str,
-        store: Store = MEMORY,
-        prepare: Callable[[Tensor], Tensor] = Tensor.float,
-        rank: int = 0,
-        ranks: int = 1,
+        self, name: str, store: Store = MEMORY, prepare: Prepare = Tensor.float, rank: int = 0, ranks: int = 1
     ) -> Subset:
-        """Copy a process's share of the rows of train, val or test, (n, j), into a store, prepared.
-
-        Each process takes the rows of one stretch of either file; an InputError refuses a file that has changed.
-        """
+        """Copy a process's share of train, val or test, (n, j), prepared, into a store: of either file one stretch."""
         held, readers = [], []
         for label, assignment in enumerate(self.assignments):
             start, stop = (len(assignment) * share // ranks for share in (rank, rank + 1))

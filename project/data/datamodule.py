@@ -117,8 +117,8 @@ class NpyDataModule(LightningDataModule):
             _ = self.classes
         elif self.predict_file is not None:  # Lightning sets up the data of an earlier fit, too.
             self._check_names()
-            parts = [torch.from_numpy(values) for _, values in checked_rows(open_array(self.predict_file))]
-            self.to_predict = torch.cat(parts)
+            rows = checked_rows(open_array(self.predict_file))
+            self.to_predict = torch.cat([torch.from_numpy(values) for _, values in rows])
 
     def _check_names(self) -> None:
         for option, count in {"feature_names": self.num_features, "class_names": 2}.items():

@@ -40,10 +40,7 @@ def split_rows(root: Path, sizes: list[int], seed: int, balance: Balance) -> lis
 
 
 def split(rows: int, keep: int, seed: int, class_index: int) -> Assignment:
-    """Assign the rows of one class, uint8 (rows,): with k = keep // 5, k are VAL, k are TEST, keep - 2 k are TRAIN.
-
-    Shuffling the assignment instead of the rows costs one byte a row. The classes are shuffled independently.
-    """
+    """Assign the rows of one class, uint8 (rows,): with k = keep // 5, k are VAL, k are TEST, keep - 2 k are TRAIN."""
     fifth = keep // 5
     assignment = np.repeat(np.arange(4, dtype=np.uint8), [keep - 2 * fifth, fifth, fifth, rows - keep])
     np.random.default_rng([seed, class_index]).shuffle(assignment)

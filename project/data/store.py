@@ -1,8 +1,4 @@
-"""Prepared rows, kept in memory or over a scratch file where memory cannot hold them.
-
-Rows are copied once, standardized: into memory if they fit into half of what is free, else into a scratch file that
-no one but the run can see. From then on the class files may change.
-"""
+"""Room for prepared rows: memory, or a scratch file that no one but the run can see where memory cannot hold them."""
 
 import os
 import tempfile
