@@ -22,7 +22,6 @@ from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
 MOST_BYTES = 400_000  # of a film: with it, a report shall stay below 1 MB
-LIBRARIES = ("torch", "lightning", "numpy", "matplotlib", "tensorboard")
 FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
 
 Pictures = Sequence[tuple[str, str]]  # what each shows in words, and a PNG file in base64
@@ -43,8 +42,7 @@ def write_report(run: RunFolder) -> Path:
     """Write report.html into a run's folder from what that holds, say there what is missing, and return its path."""
     makers: dict[str, Callable[[RunFolder], Section]] = {"Data": data_section, "Options": options_section}
     makers["Training"] = training_section
-    for test, checkpoint in run.tests.items():
-        makers[test.capitalize()] = partial(test_section, test=test, checkpoint=checkpoint)
+    makers |= {test.capitalize(): partial(test_section, test=test) for test in run.tests}
     makers |= {"Leaks": leaks_section, "Again": commands_section}
     sections = {}
     for title, make in makers.items():
@@ -59,8 +57,9 @@ def render(folder: Path, title: str, subtitle: str, sections: Mapping[str, Secti
     """Write sections by their titles as report.html into a folder; whatever names hold stays text."""
     loader = PackageLoader("project.reports", ".")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    versions = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES)])
-    facts = {"title": title, "subtitle": subtitle, "sections": sections, "marked": FOUND, "versions": versions}
+    libraries = [f"{name} {version(name)}" for name in ("torch", "lightning", "numpy", "matplotlib", "tensorboard")]
+    facts = {"title": title, "subtitle": subtitle, "sections": sections, "marked": FOUND}
+    facts["versions"] = ", ".join([f"Python {platform.python_version()}", *libraries])
     path = folder / "report.html"
     write_whole(path, environment.get_template("report.html").render(facts).encode())
     return path
@@ -69,8 +68,8 @@ def render(folder: Path, title: str, subtitle: str, sections: Mapping[str, Secti
 def data_section(run: RunFolder) -> Section:
     data = run.data()
     classes, rows, odd = data.classes, [("folder", str(data.root.absolute()))], []
-    for name, file, digest in zip(data.class_names, classes.files, classes.fingerprint["sha256"], strict=True):
-        rows.append((f"{name} ({file.name})", digest))
+    titles = [f"{name} ({file.name})" for name, file in zip(data.class_names, classes.files, strict=True)]
+    rows += zip(titles, classes.fingerprint["sha256"], strict=True)
     rows.append(("features", ", ".join(data.feature_names)))
     rows += [(f"rows in {name}", str(count)) for name, count in classes.rows.items()]
     rows.append(("split by", data.split))
@@ -101,8 +100,8 @@ def training_section(run: RunFolder) -> Section:
     return Section(texts, ("", "at the end"), rows, film, pictures(run.figures, shown))
 
 
-def test_section(run: RunFolder, test: str, checkpoint: str) -> Section:
-    numbers = run.numbers(checkpoint)
+def test_section(run: RunFolder, test: str) -> Section:
+    numbers = run.numbers(run.tests[test])
     names = [name for name in numbers if f"{name}_interval" in numbers]
     rows = [(name, *map(digits, (numbers[name], *numbers[f"{name}_interval"]))) for name in names]
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]

