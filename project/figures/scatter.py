@@ -7,7 +7,6 @@ from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Classes, Names, 
 
 
 def sample_note(shown: int, rows: int) -> str:
-    """Say which part of all rows is shown, if not all are."""
     return "" if shown == rows else f"{shown:,} of {rows:,} datapoints, at random"
 
 

@@ -28,7 +28,6 @@ class Tried(NamedTuple):
 
 
 def plain(option: Any) -> str:
-    """Return an option's value as a reader would write it."""
     return f"{option:g}" if isinstance(option, float) else str(option)
 
 

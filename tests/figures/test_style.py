@@ -39,12 +39,12 @@ def test_a_figure_is_always_the_same_png_which_decodes_to_its_pixels() -> None:
     np.testing.assert_array_equal(np.asarray(decoded), pixels)
     with mpl.rc_context(ODD):
         assert to_file(sketch(), "png") == file != to_file(sketch("another title"), "png")
-        assert to_file(sketch(), "svg").startswith(b"<?xml")
         assert dict(mpl.rcParams) == {**plain, **ODD, "font.family": [ODD["font.family"]]}
     assert not sketch().axes[0].title.get_parse_math()
 
 
-def test_class_0_and_low_probabilities_are_blue_class_1_and_high_ones_red_and_a_half_is_nearly_white() -> None:
+def test_colours_tell_apart_what_they_stand_for() -> None:
+    """Class 0 is blue and class 1 red, as are low and high probabilities; 0.5 is nearly white, neither of them."""
     low, middle, high = (PROBABILITY_MAP(p)[:3] for p in (0.0, 0.5, 1.0))
     for blueish, reddish in (tuple(map(to_rgb, CLASS_COLOURS)), (low, high)):
         assert (blueish[2] > blueish[0], reddish[0] > reddish[2]) == (True, True)
