@@ -79,8 +79,6 @@ def test_names_are_numbers_unless_given_and_columns_need_the_header_alone(blobs:
 def test_prediction_goes_through_its_rows_in_order(blobs: Path, tmp_path: Path) -> None:
     file, rows = tmp_path / "rows.npy", distinct(10, 3)
     data = NpyDataModule(blobs, predict=file, piece_rows=4)
-    with pytest.raises(InputError, match="No such file"):
-        data.setup("predict")
     np.save(file, [[1, np.inf]])
     with pytest.raises(InputError, match="first: inf at row 0, column 1"):
         data.setup("predict")

@@ -18,8 +18,7 @@ from tests.conftest import Write
 from tests.data.test_classes import distinct
 
 seeds = st.just(0) | st.integers(0, 2**80)
-TENS, NINES = np.arange(100) // 10, np.arange(100) // 9  # ten groups of ten rows, and others
-TEN = np.arange(10)
+TEN, TENS, NINES = np.arange(10), np.arange(100) // 10, np.arange(100) // 9  # groups of one, ten and nine rows
 CHANCES = {
     "rows": (lambda seed: split(10, 10, seed, 0), (0.6, 0.2, 0.2, 0)),
     "some rows": (lambda seed: split(14, 10, seed, 0), (6 / 14, 2 / 14, 2 / 14, 4 / 14)),
