@@ -86,6 +86,8 @@ def run(arguments: list[str], options: dict[str, Any]) -> int:
         return load_commands()(arguments, **options)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except SystemExit as end:  # --help and --print_config end so.
+        return end.code if isinstance(end.code, int) else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -37,12 +38,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def files_up_to(size: int) -> Iterator[None]:
     """Let no file grow beyond a size, as if the disk were full for longer ones."""
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN, "a write would kill instead of failing"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 def stderr_of(capsys: Captured, status: int, *arguments: str) -> list[str]:
@@ -53,7 +54,7 @@ def stderr_of(capsys: Captured, status: int, *arguments: str) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
-def test_a_disk_too_full_for_logs_costs_one_warning_and_one_too_full_for_the_history_costs_that_too(
+def test_a_disk_too_full_for_logs_or_for_the_history_costs_one_warning(
     blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # The disk is not switched off here.
@@ -64,16 +65,13 @@ def test_a_disk_too_full_for_logs_costs_one_warning_and_one_too_full_for_the_his
     assert limit > RUN.last.stat().st_size + 2000, "a full history leaves room for checkpoints"
     shutil.move(RUN.path, "whole")
     with files_up_to(limit):
-        with pytest.raises(OSError, match="File too large"):
-            Path("big").write_bytes(bytes(limit + 1))
         warned = stderr_of(capsys, 0, *FIT, "120", *options, "--trainer.logger", "true")
         assert RUN.table.path.read_bytes() == history
         assert not RUN.figures.exists() or not list(RUN.figures.iterdir()), "no figure fits"
         warned += stderr_of(capsys, 0, *RESUME, "130", "--trainer.logger", "true")
     assert len(warned) == 2
     assert all(f"{RUN.path}: File too large; training goes on" in line for line in warned)
-    assert load(RUN.last)["global_step"] == 130
-    assert load(RUN.best)["global_step"] <= 130
+    assert load(RUN.last)["global_step"] == 130 >= load(RUN.best)["global_step"]
     rows, table = RUN.table.rows, RUN.table.path.read_bytes()
     assert table.startswith(history)
     assert table.endswith(b"\n"), "of the rows written together none is there, or all are"
@@ -85,10 +83,7 @@ def test_a_disk_too_full_for_logs_costs_one_warning_and_one_too_full_for_the_his
 
 @pytest.mark.parametrize(
     ("limit", "free", "begin", "end"),
-    [
-        (4096, 2**40, f"error: {RUN.last}: ", ""),
-        (2**16, 0, "error: ", "File too large (scratch file of the rows)"),
-    ],
+    [(4096, 2**40, f"error: {RUN.last}: ", ""), (2**16, 0, "error: ", "File too large (scratch file of the rows)")],
     ids=["a checkpoint", "rows that do not fit memory"],
 )
 def test_a_disk_too_full_ends_the_run_before_its_first_step(
@@ -101,8 +96,7 @@ def test_a_disk_too_full_ends_the_run_before_its_first_step(
     assert len(warned) <= 1, "the scatter plot does not fit either"
     assert line.startswith(begin)
     assert end in line
-    assert not RUN.last.exists()
-    assert RUN.table.rows == 0
+    assert (RUN.last.exists(), RUN.table.rows) == (False, 0)
     assert sorted(path.name for path in Path().iterdir()) == ["data", "lightning_logs"]
 
 
@@ -111,21 +105,13 @@ def test_a_disk_that_gets_too_full_for_a_checkpoint_ends_the_run_and_keeps_the_o
     before = RUN.last.read_bytes()
     with files_up_to(4096):
         (line,) = stderr_of(capsys, 1, *RESUME, "60")
-    assert line.startswith("error: ")
-    assert line.endswith("best.ckpt: File too large")
+    assert line == f"error: {RUN.best}: File too large"
     assert RUN.last.read_bytes() == before
     assert main([*RESUME, "60"]) == 0
     assert main([*FIT, "60", "--name", "whole"]) == 0
     assert RUN.table.path.read_bytes() == Run("whole").table.path.read_bytes(), "nothing lost"
 
 
-def test_no_folder_for_runs_ends_the_command_before_its_first_step(capsys: Captured) -> None:
-    Path("lightning_logs").touch()
-    (line,) = stderr_of(capsys, 1, *FIT, "1")
-    assert line.startswith("error: lightning_logs")
-
-
-@pytest.mark.process
 @pytest.mark.parametrize("disk", ["ro", "size=12k"])
 def test_a_real_disk_that_is_full_or_read_only_ends_the_command_in_one_line(disk: str) -> None:
     def mounted(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -154,33 +140,26 @@ def test_divergence_ends_the_run_with_finite_checkpoints(interval: str, capsys: 
         assert all(bool(torch.isfinite(weights).all()) for weights in load(path)["state_dict"].values())
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ("--model.standardize false", ["training did not beat guessing: ", "the features reach 2.9"]),
-        ("--model.lr 1000", ["training did not beat guessing: ", "try a smaller --model.lr than 1000"]),
-        ("--data.root alike --model.lr 1e-6", ["training did not beat guessing: ", "the classes may look alike"]),
-        ("--data.root flat", ["column 1 is constant; standardized to 0"]),
-        ("--data.root wide --model.standardize false --model.lr 1e-9", ["columns differ in scale by "]),
-    ],
-)
-def test_a_warning_names_what_is_odd(options: str, words: list[str], write_classes: Write, capsys: Captured) -> None:
+def test_a_warning_names_what_is_odd(write_classes: Write, capsys: Captured) -> None:
     classes = np.random.default_rng(0).normal(size=(2, 50, 2))
-    write_classes(*classes, name="alike")
-    for name, scale in {"flat": 0.0, "wide": 1e6}.items():
-        write_classes(classes[0] * [1, scale], classes[1] * [1, scale] + [9, 0], name=name)
-    (line,) = stderr_of(capsys, 0, *FIT, "20", *options.split())
-    assert line.startswith(f"warning: {words[0]}")
-    assert words[-1] in line
+    for name, scale in {"alike": 1, "flat": 0, "wide": 1e6}.items():
+        write_classes(classes[0] * [1, scale], classes[1] * [1, scale] + [9 * (name != "alike"), 0], name=name)
+    for options, words in {
+        "--model.standardize false": "training did not beat guessing: .*the features reach 2.9",
+        "--model.lr 1000": "training did not beat guessing: .*try a smaller --model.lr than 1000",
+        "--data.root alike --model.lr 1e-6": "training did not beat guessing: .*the classes may look alike",
+        "--data.root flat": "column 1 is constant; standardized to 0",
+        "--data.root wide --model.standardize false --model.lr 1e-9": "columns differ in scale by ",
+    }.items():
+        shutil.rmtree("lightning_logs", ignore_errors=True)
+        (line,) = stderr_of(capsys, 0, *FIT, "20", *options.split())
+        assert re.match(f"warning: {words}", line)
 
 
-@pytest.mark.process
 def test_the_same_command_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
-    locales = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()  # noqa: S607
-    other = next((name for name in locales if name.startswith(("tr_", "de_", "C.utf8"))), "C")
     places = {
         "here": {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"},
-        "some where/élse": {"TZ": "Pacific/Kiritimati", "LC_ALL": other, "PYTHONHASHSEED": "2"},
+        "some where/élse": {"TZ": "Pacific/Kiritimati", "LC_ALL": "C.utf8", "PYTHONHASHSEED": "2"},
     }
     command, running = [sys.executable, "-m", "project", *FIT, "60", "--data.batch_size", "100"], []
     for place, variables in places.items():
