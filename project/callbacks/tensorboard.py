@@ -15,7 +15,8 @@ from project.errors import InterruptedRunError
 from project.runs.disk import tolerated
 from project.runs.run import RunFolder
 
-CHARTS = {"loss": ("train/loss", "val/loss"), "accuracy": ("val/accuracy", "test/accuracy")}
+CHARTS = {"loss": ["Multiline", ["train/loss", "val/loss"]]}
+CHARTS["accuracy"] = ["Multiline", ["val/accuracy", "test/accuracy"]]
 RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value
 
 
@@ -80,8 +81,7 @@ class TensorBoard(Callback):
         whole = torch.nn.Sequential(*map(pl_module.get_submodule, ("standardization", "net")))
         for logger in run_loggers(trainer):
             with tolerated(config.parent):
-                charts = {name: ["Multiline", tags] for name, tags in CHARTS.items()}
-                logger.experiment.add_custom_scalars({"learning": charts})
+                logger.experiment.add_custom_scalars({"learning": CHARTS})
                 logger.experiment.add_graph(whole, row)
                 logger.experiment.add_text("config", f"```yaml\n{config.read_text()}```")
 
