@@ -67,7 +67,8 @@ def render(folder: Path, title: str, subtitle: str, sections: Mapping[str, Secti
 
 def data_section(run: RunFolder) -> Section:
     data = run.data()
-    classes, rows, odd = data.classes, [("folder", str(data.root.absolute()))], []
+    folder = "the shipped sample" if data.is_sample else str(data.root.absolute())
+    classes, rows, odd = data.classes, [("folder", folder)], []
     titles = [f"{name} ({file.name})" for name, file in zip(data.class_names, classes.files, strict=True)]
     rows += zip(titles, classes.fingerprint["sha256"], strict=True)
     rows.append(("features", ", ".join(data.feature_names)))
