@@ -33,6 +33,13 @@ def test_every_link_leads_somewhere() -> None:
     assert [link for link in re.findall(r"\]\(([^)#:]+)\)", TEXT) if not (ROOT / link).exists()] == []
 
 
+def test_the_whole_coursework_is_read_in_an_hour() -> None:
+    section = TEXT.partition("## Read it")[2].partition("\n## ")[0]
+    files = re.findall(r"\]\((project/\w+/\w+\.py)\)", section)
+    assert len(files) == len(set(files)) <= 14
+    assert sum((ROOT / file).read_text().count("\n") for file in files) <= 2500
+
+
 @pytest.mark.process
 def test_every_command_succeeds_in_the_order_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter than they are written; a first "fit" does what "make fit" does."""
