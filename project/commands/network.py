@@ -16,7 +16,7 @@ from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.commands.cli import ProjectCLI
 from project.commands.failures import UNUSABLE, refusing
-from project.commands.origin import Origin
+from project.commands.origin import Origin, logs_folder
 from project.commands.parsing import Parser
 from project.data import NpyDataModule
 from project.data.npy import check_columns
@@ -27,7 +27,7 @@ from project.reports import results
 from project.reports.report import write_report
 from project.runs.checkpoint import DigestCheckpointIO
 from project.runs.disk import release, tolerated, write_whole
-from project.runs.run import LOGS, RunFolder
+from project.runs.run import RunFolder
 
 
 def fit(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
@@ -98,8 +98,7 @@ def train(
 def begin(parser: Parser, options: Namespace, origin: Origin | None, folders: type[RunFolder]) -> RunFolder:
     """Hold a run's folder, bring it to the iteration of the checkpoint that it goes on from, and write its config."""
     config = format_config(parser, options)
-    logs = Path(options.trainer.default_root_dir or ".") / LOGS
-    run = (origin and origin.run) or folders.claim(logs, options.name)
+    run = (origin and origin.run) or folders.claim(logs_folder(options), options.name)
     run.hold()
     # The checkpoint comes first: if this is killed, the history has more rows than last.ckpt, and History cuts it.
     if origin and origin.checkpoint != run.last:

@@ -59,8 +59,7 @@ def parse_with_origin(
     options = parser.parse(arguments)
     if is_training and options.ckpt_path is None:
         return options, None
-    logs = Path(options.trainer.default_root_dir or ".") / LOGS
-    checkpoint = find_checkpoint(logs, options.name, options.ckpt_path or "last", folders)
+    checkpoint = find_checkpoint(logs_folder(options), options.name, options.ckpt_path or "last", folders)
     origin = Origin(checkpoint, load(checkpoint, rebuild or kind), folders.from_checkpoint(checkpoint, kind))
     if is_training and origin.run is None:
         raise InputError(f"{checkpoint}: not in a run folder; a run resumes only with its history beside it")
@@ -76,6 +75,10 @@ def parse_with_origin(
             conflict = f"{given.get(name)} conflicts with the checkpoint's {own.get(name)}"
             raise InputError(f"--{name}: {conflict}; leave it out")
     return options, origin
+
+
+def logs_folder(options: Namespace) -> Path:
+    return Path(options.trainer.default_root_dir or ".") / LOGS
 
 
 def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: bool) -> dict[str, Any]:

@@ -33,10 +33,12 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     options = differing([flatten(run.options()) for run in runs.values()])
     checkpoints = [run.checkpoint() for run in runs.values()]
     splits = [each["fingerprint"] for each in checkpoints]
-    weights = [{name: values.tolist() for name, values in each["initial"].items()} for each in checkpoints]
+    first, *others = (each["initial"] for each in checkpoints)
+    same_names = all(each.keys() == first.keys() for each in others)
     facts: dict[str, Any] = {
         "same_split": all(each == splits[0] for each in splits),
-        "same_initial_weights": all(each == weights[0] for each in weights),
+        "same_initial_weights": same_names
+        and all(torch.equal(each[name], first[name]) for each in others for name in first),
         "runs": [
             {"name": name, "folder": str(run.path), "step": each["global_step"], "options": own, "final": run.final()}
             for (name, run), each, own in zip(runs.items(), checkpoints, options, strict=True)

@@ -37,9 +37,11 @@ def ask_models(
         n = min(GRID_POINTS, math.isqrt(MOST_WORK // max(final.width, len(names))))
         scene = show_rows(data, plane, subsets, n)
         for name, model in models.items():
-            share = math.floor(100 * agreement(model, plane, train))  # Rounded down, only all dots are 100 %.
-            honest = f"{name}\ncolour is the model's answer at {share} % of the training dots"
-            panels[honest if len(names) > 2 else name] = ask_model(model, plane, scene.places())
+            title = name
+            if len(names) > 2:
+                share = math.floor(100 * agreement(model, plane, train))  # Rounded down, only all dots are 100 %.
+                title = f"{name}\ncolour is the model's answer at {share} % of the training dots"
+            panels[title] = ask_model(model, plane, scene.places())
     return panels, scene
 
 
@@ -78,7 +80,7 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
     planes = [make() for name, make in makers.items() if wanted in ("best", name)]
     if not planes:
         raise InputError(f"figures.plane: {wanted}; need one of best, {', '.join(makers)}")
-    return max(planes, key=lambda plane: agreement(model, plane, train))
+    return planes[0] if len(planes) == 1 else max(planes, key=lambda plane: agreement(model, plane, train))
 
 
 def direction(model: BinaryClassifier, rows: Numbers) -> Numbers:
