@@ -28,19 +28,21 @@ def test_every_name_is_there() -> None:
 
 
 def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = fit(blobs, name="python", seed_everything=3, max_steps=40, hidden_features=4, loss="mse", batch_size=16)
-    numbers = run.test()
-    options = "--seed_everything 3 --trainer.max_steps 40 --model.hidden_features 4 --model.loss mse"
-    command = ["fit", "--data.root", str(blobs), "--name", "command", "--data.batch_size", "16", *options.split()]
-    assert (main(command), main(["test", "command"])) == (0, 0)
+    """Their results are, and their warnings speak of arguments, in one line."""
+    run = fit(blobs, name="python", seed_everything=3, max_steps=20, lr=1e-6, loss="mse", batch_size=16)
+    numbers = run.test("best")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: training did not beat guessing: ")
+    assert "lr and max_steps may be too small" in line
+    options = "--seed_everything 3 --trainer.max_steps 20 --model.lr 1e-6 --model.loss mse --data.batch_size 16"
+    assert main(["fit", "--data.root", str(blobs), "--name", "command", *options.split()]) == 0
+    assert main(["test", "command", "--ckpt_path", "best"]) == 0
     there = Run("command")
-    for name in "history.csv", "checkpoints/last.ckpt", "config.yaml", "test.json", "figures/boundary.png":
+    for name in "history.csv", "checkpoints/last.ckpt", "config.yaml", "test-best.json", "figures/boundary.png":
         assert (run.path / name).read_bytes() == (there.path / name).read_bytes()
-    assert numbers == json.loads((run.path / "test.json").read_text()) == there.numbers()
-    assert run.test("best")["checkpoint"] == "best.ckpt"
-    assert repr(run) == "Run('lightning_logs/python': 40 iterations)"
+    assert numbers == json.loads((run.path / "test-best.json").read_text()) == there.numbers("best")
+    assert repr(run) == "Run('lightning_logs/python': 20 iterations)"
     assert repr(Run("none")) == "Run('lightning_logs/none': not trained)"
-    assert capsys.readouterr().err == ""
 
 
 ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
@@ -59,13 +61,6 @@ def test_errors_speak_of_arguments() -> None:
             fit(**options)
         assert "--" not in str(raised.value)
     assert not Path("lightning_logs").exists()
-
-
-def test_a_warning_is_one_line(blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fit(blobs, max_steps=20, lr=1e-6, standardize=False)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: training did not beat guessing: ")
-    assert "lr and max_steps may be too small" in line
 
 
 def test_predictions_are_those_of_the_network_for_numbers_of_any_type() -> None:
