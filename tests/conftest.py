@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from hypothesis import settings
 
 from project import Run
 from project.__main__ import main
+from project.callbacks import CALLBACKS
+from project.callbacks.figures import Figures
 
 settings.register_profile("any machine", deadline=None, max_examples=50)  # One may take long where others are at work.
 settings.load_profile("any machine")
@@ -57,6 +59,14 @@ def blobs(write_classes: Write) -> Path:
     """Two overlapping clouds of 50 rows and 2 features each."""
     rng = np.random.default_rng(0)
     return write_classes(rng.normal(-1, 1, (50, 2)), rng.normal(1, 1, (50, 2)))
+
+
+@pytest.fixture(scope="module")
+def undrawn() -> Iterator[None]:
+    """Leave out the callback that draws, which takes most of a short fit, where a test looks at no figure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("project.commands.network.CALLBACKS", tuple(kind for kind in CALLBACKS if kind is not Figures))
+        yield
 
 
 @pytest.fixture(scope="session")

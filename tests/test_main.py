@@ -1,6 +1,7 @@
 """The command line's entry: help at once, memory that is used again, and streams that nobody reads."""
 
 import errno
+import io
 import os
 import platform
 import re
@@ -56,8 +57,8 @@ def test_the_memory_of_an_iteration_is_used_again() -> None:
 def test_a_run_is_complete_whoever_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([*FIT, "--name", "whole"]) == 0
-    whole, reasons = Run("whole").path, {"": errno.EPIPE, ">/dev/full": errno.ENOSPC}
-    for i, redirections in enumerate([*reasons, "2>&- >/dev/null", ">&-"]):
+    whole, reasons = Run("whole").path, {"": errno.EPIPE}
+    for i, redirections in enumerate([*reasons, "2>&- >&-"]):
         reader, writer = os.pipe()
         os.close(reader)
         fit = [sys.executable, "-m", "project", *FIT, "--name", f"run{i}"]
@@ -74,11 +75,11 @@ def test_a_run_is_complete_whoever_listens(tmp_path: Path, monkeypatch: pytest.M
         assert all((run / path.relative_to(whole)).read_bytes() == path.read_bytes() for path in same)
 
 
-def test_names_may_have_characters_that_the_terminal_lacks(blobs: Path) -> None:
-    arguments = [*FIT, "--name", "Größe", "--data.class_names", "Bär,Löwe", "--data.root", "data"]
-    predict = ["predict", "--name", "Größe", "--data.predict", "data/class_0.npy"]
-    code = f"from project.__main__ import main; raise SystemExit(main({arguments!a}) or main({predict!a}))"
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    out = subprocess.check_output([sys.executable, "-c", code], cwd=blobs.parent, env=environment, timeout=120)
+@pytest.mark.usefixtures("undrawn")
+def test_names_may_have_characters_that_the_terminal_lacks(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(blobs.parent)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written := io.BytesIO(), "ascii"))
+    assert main([*FIT, "--name", "Größe", "--data.class_names", "Bär,Löwe", "--data.root", "data"]) == 0
+    assert main(["predict", "--name", "Größe", "--data.predict", "data/class_0.npy"]) == 0
     for name in (rb"figures: lightning_logs/Gr\xf6\xdfe/figures", rb" B\xe4r, ", rb" L\xf6we"):
-        assert name in out
+        assert name in written.getvalue()

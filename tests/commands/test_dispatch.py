@@ -14,7 +14,7 @@ from project.__main__ import main
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import ACTIVATIONS, NETWORKS
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
 Captured = pytest.CaptureFixture[str]
 PACKAGE = """\

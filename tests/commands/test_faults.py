@@ -17,11 +17,12 @@ import torch
 
 from project import Run
 from project.__main__ import main
+from project.callbacks import CALLBACKS
 from project.data import store
 from project.runs.checkpoint import load
 from tests.conftest import Write
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
 Captured = pytest.CaptureFixture[str]
 RUN = Run(Path("lightning_logs") / "run")
@@ -64,10 +65,11 @@ def test_a_disk_too_full_for_logs_or_for_the_history_costs_one_warning(
     history, limit = RUN.table.path.read_bytes(), RUN.table.path.stat().st_size + 200
     assert limit > RUN.last.stat().st_size + 2000, "a full history leaves room for checkpoints"
     shutil.move(RUN.path, "whole")
+    monkeypatch.setattr("project.commands.network.CALLBACKS", CALLBACKS)  # with figures, which do not fit
     with files_up_to(limit):
         warned = stderr_of(capsys, 0, *FIT, "120", *options, "--trainer.logger", "true")
         assert RUN.table.path.read_bytes() == history
-        assert not RUN.figures.exists() or not list(RUN.figures.iterdir()), "no figure fits"
+        assert not RUN.figures.exists() or not list(RUN.figures.iterdir())
         warned += stderr_of(capsys, 0, *RESUME, "130", "--trainer.logger", "true")
     assert len(warned) == 2
     assert all(f"{RUN.path}: File too large; training goes on" in line for line in warned)
@@ -93,7 +95,7 @@ def test_a_disk_too_full_ends_the_run_before_its_first_step(
     monkeypatch.setattr(store, "free_memory", lambda: free)
     with files_up_to(limit):
         *warned, line = stderr_of(capsys, 1, *FIT, "20", "--data.root", str(root))
-    assert len(warned) <= 1, "the scatter plot does not fit either"
+    assert warned == []
     assert line.startswith(begin)
     assert end in line
     assert (RUN.last.exists(), RUN.table.rows) == (False, 0)
@@ -161,7 +163,7 @@ def test_the_same_command_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
         "here": {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"},
         "some where/élse": {"TZ": "Pacific/Kiritimati", "LC_ALL": "C.utf8", "PYTHONHASHSEED": "2"},
     }
-    command, running = [sys.executable, "-m", "project", *FIT, "60", "--data.batch_size", "100"], []
+    command, running = [sys.executable, "-m", "project", *FIT, "20", "--data.batch_size", "100"], []
     for place, variables in places.items():
         (tmp_path / place).mkdir(parents=True)
         environment = {**os.environ, **variables}

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from project import Run
 from project.__main__ import main
 from project.runs.checkpoint import load
 from tests.conftest import CONFIGS, wait_for_rows
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 STEPS = 120
 FIT = ["fit", "--config", str(CONFIGS / "ddp.yaml"), "--seed_everything", "3", "--data.track_test", "true"]
 FIT += ["--trainer.max_steps", str(STEPS)]
@@ -34,9 +35,9 @@ LIGHTNING = [sys.executable, "-m", "project"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "project"]
 
 
-def run(folder: Path, command: list[str], **variables: str) -> list[str]:
+def run(folder: Path, command: list[str]) -> list[str]:
     """Run a command to its end, as a user would; return the lines that it prints."""
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **variables}  # Otherwise torchrun says that it sets this.
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}  # Otherwise torchrun says that it sets this.
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
@@ -44,8 +45,6 @@ def run(folder: Path, command: list[str], **variables: str) -> list[str]:
 
 def assert_same_run(run: Run, other: Run) -> None:
     """Compare histories and weights, to the rounding that another order of summation brings."""
-    assert {file.name for file in run.figures.iterdir()} == {file.name for file in other.figures.iterdir()}
-    assert max(events.stat().st_size for events in run.path.glob("events*")) > 100_000
     columns, expected = run.history(), other.history()
     assert columns.keys() == expected.keys()
     for name, values in expected.items():
@@ -65,12 +64,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     return {name: Run(folder / "lightning_logs" / name) for name in MODES}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["full", "clipped", "single"])
 def test_two_processes_train_as_one(mode: str, alone: dict[str, Run], tmp_path: Path) -> None:
-    command, made = TORCHRUN if mode in ("mini", "single") else LIGHTNING, Run(tmp_path / "lightning_logs/version_0")
+    command, made = TORCHRUN if mode == "single" else LIGHTNING, Run(tmp_path / "lightning_logs/version_0")
     assert len(run(tmp_path, [*command, *FIT, *MODES[mode]])) in (3, 4), "only one of them speaks"
     assert_same_run(made, alone[mode])
-    assert len(list(made.path.glob("events*"))) == 1
+    assert len(list(made.path.glob("events*"))) == len(list(made.figures.glob("boundary.png"))) == 1
     if mode == "full":
         assert "\n".join(run(tmp_path, [*command, "test", *TWO])).count("accuracy  ") == 1
         result, final = json.loads((made.path / "test.json").read_text()), alone[mode].history()
@@ -95,7 +94,7 @@ def test_a_run_that_loses_a_process_resumes_in_one(
     command, half = [*LIGHTNING, *FIT, "--name", "run", *MINI, "--trainer.max_steps", "1000000"], Run("run")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
         try:
-            wait_for_rows(half, 40)
+            wait_for_rows(half, 20)
             (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
             os.kill((first.pid, int(second))[victim], number)
             _, stderr = first.communicate(timeout=240)
@@ -112,10 +111,14 @@ def test_a_run_that_loses_a_process_resumes_in_one(
     assert_same_run(half, alone["mini"])
 
 
-@pytest.mark.parametrize("variable", [{"RANK": "3"}, {"SLURM_PROCID": "3"}, {"LOCAL_RANK": "1"}])
-def test_a_single_process_ignores_a_rank(variable: dict[str, str], alone: dict[str, Run], tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["RANK", "SLURM_PROCID", "LOCAL_RANK"])
+def test_a_single_process_ignores_a_rank(
+    variable: str, alone: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It writes everything, as always."""
-    run(tmp_path, [*LIGHTNING, *FIT, *ONE], **variable)
-    made = Run(tmp_path / "lightning_logs/version_0")
-    assert made.table.path.read_bytes() == alone["full"].table.path.read_bytes()
-    assert_same_run(made, alone["full"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "3")
+    monkeypatch.setattr(rank_zero_only, "rank", 3)  # Lightning sets it from the variable when it is imported.
+    assert main([*FIT, *ONE]) == 0
+    assert Run("version_0").table.path.read_bytes() == alone["full"].table.path.read_bytes()
+    assert_same_run(Run("version_0"), alone["full"])

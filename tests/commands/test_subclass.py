@@ -15,7 +15,7 @@ from project import Run
 from project.__main__ import main
 from project.model import BinaryClassifier
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
 Captured = pytest.CaptureFixture[str]
 ADAM = ["--optimizer", "Adam", "--optimizer.lr", "0.1", "--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "7"]

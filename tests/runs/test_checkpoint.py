@@ -27,7 +27,7 @@ from project.model import BinaryClassifier
 from project.runs.checkpoint import DigestCheckpointIO
 from tests.campaigns import checkpoints
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 NAN, GONE = float("nan"), object()
 HIDDEN, ONES = "net.hidden.weight", torch.ones(8, 2)
 # By the path of an entry: what it cannot be, for the classifier that the options describe.
