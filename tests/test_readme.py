@@ -34,6 +34,7 @@ def test_the_whole_coursework_is_read_in_an_hour() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.usefixtures("undrawn")
 def test_every_command_succeeds_in_the_order_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter than they are written; a first "fit" does what "make fit" does."""
     monkeypatch.chdir(tmp_path)

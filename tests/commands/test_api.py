@@ -13,7 +13,7 @@ from project import BinaryClassifier, NpyDataModule, Run, fit
 from project.__main__ import main
 from project.errors import InputError
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixtur
     assert main(["fit", "--data.root", str(blobs), "--name", "command", *options.split()]) == 0
     assert main(["test", "command", "--ckpt_path", "best"]) == 0
     there = Run("command")
-    for name in "history.csv", "checkpoints/last.ckpt", "config.yaml", "test-best.json", "figures/boundary.png":
+    for name in "history.csv", "checkpoints/last.ckpt", "config.yaml", "test-best.json", "figures/test-best.png":
         assert (run.path / name).read_bytes() == (there.path / name).read_bytes()
     assert numbers == json.loads((run.path / "test-best.json").read_text()) == there.numbers("best")
     assert repr(run) == "Run('lightning_logs/python': 20 iterations)"
