@@ -67,3 +67,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in config.items():
         flat.update(flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return flat
+
+
+def as_list(given: Any) -> list[Any]:
+    """Return what was given for an option that takes one object, several, a switch or null."""
+    if given is None or isinstance(given, bool):
+        return []
+    return list(given) if isinstance(given, list) else [given]

@@ -11,8 +11,8 @@ from jsonargparse import ArgumentError
 from matplotlib.figure import Figure
 
 from project.commands import network
-from project.commands.dispatch import allow, quiet
-from project.commands.failures import brief_warnings, fold_message
+from project.commands.failures import fold_message, quiet
+from project.commands.parsing import allow_packages
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
@@ -74,9 +74,8 @@ def fit(
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
     """Run a command that needs a trainer, and return the run that it was about; errors are raised."""
     try:
-        with quiet(), brief_warnings(name_arguments):
-            allow([])
-            run = command(arguments, BinaryClassifier)
+        with quiet(name_arguments):
+            run = command(allow_packages(arguments), BinaryClassifier)
     except (ArgumentError, InputError, DivergedError) as error:
         failure = DivergedError if isinstance(error, DivergedError) else InputError
         raise failure(name_arguments(fold_message(str(error)))) from error

@@ -1,64 +1,74 @@
-"""One command, from its arguments to its exit status."""
+"""Every command by its name, and those that need no trainer: compare, plot and export."""
 
-import importlib
-import logging
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jsonargparse import set_parsing_settings
-
-from project.commands.failures import exit_status
-from project.commands.folders import compare, export, plot
+from project.commands.failures import exit_status, refusing
 from project.commands.network import fit, predict, test, validate
-from project.commands.parsing import name_the_run, take_packages
+from project.commands.parsing import allow_packages, make_parser, name_the_run
 from project.commands.study import study
 from project.errors import InputError
 from project.model import BinaryClassifier
-
-RUNNERS: dict[str, Callable[..., object]] = {
-    each.__name__: each for each in (fit, validate, test, predict, compare, study, plot, export)
-}
+from project.options import check
+from project.reports.compare import compare as compare_runs
+from project.reports.export import export as export_checkpoint
+from project.reports.plot import plot as plot_run
+from project.reports.report import write_report
+from project.runs.run import LOGS, RunFolder, find_checkpoint, newest
 
 
 def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassifier) -> int:
     """Run a command with its options and return its exit status; a subclass as ``kind`` brings its own options."""
 
     def run() -> None:
-        arguments, packages = take_packages([argument for argument in argv if argument != "--debug"])
-        allow(packages)
+        arguments = allow_packages([argument for argument in argv if argument != "--debug"])
         RUNNERS[arguments[0]](name_the_run(arguments), kind)
 
-    with quiet():
-        return exit_status(run, debug="--debug" in argv)
+    return exit_status(run, debug="--debug" in argv)
 
 
-def allow(packages: Sequence[str]) -> None:
-    """Import a user's packages, which may add losses, activations and networks, and let configs name what is in them.
-
-    A config is code: importing what is not of these packages, or of ours, is refused before it happens.
-    """
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project", *packages])
-    if packages:
-        sys.path.insert(0, str(Path.cwd()))  # A package of one's own lies here as often as it is installed.
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except Exception as error:  # The package is not ours, and may raise anything.
-            raise InputError(f"--allow-import: {package} cannot be imported ({error})") from error
+def compare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
+    """Overlay runs, and say whether split and initial weights were the same."""
+    parser = make_parser("compare")
+    parser.add_argument("runs", nargs="+", type=str, help="Run folders, or their names under lightning_logs.")
+    parser.add_argument("--output", type=str, default="comparison", help="Folder for comparison.png and .json.")
+    options = parser.parse(arguments)
+    runs = list(dict.fromkeys(map(Path, options.runs)))
+    if len(runs) < 2:
+        raise InputError(f"compare: {len(runs)} run given; need at least two")
+    compare_runs(runs, Path(options.output), kind)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep libraries from saying "GPU available", "Seed set to" and the like; a profiler's report is wanted."""
-    levels = {"lightning.pytorch.profilers": logging.INFO, "torch.onnx": logging.ERROR}
-    for package in "lightning.pytorch", "lightning.fabric":
-        names = (package, f"{package}.utilities.rank_zero", f"{package}.utilities.seed")
-        levels |= dict.fromkeys(names, logging.WARNING)
-    with ExitStack() as stack:
-        for name, level in levels.items():
-            logger = logging.getLogger(name)
-            stack.callback(logger.setLevel, logger.level)
-            logger.setLevel(level)
-        yield
+def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
+    """Draw the figures of a run again, also of an interrupted one."""
+    parser = make_parser("plot")
+    parser.add_argument("--name", type=str | None, default=None, help="The run; the newest one unless named.")
+    parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Format of the files.")
+    parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
+    parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
+    options = parser.parse(arguments)
+    with refusing(("dpi", "width")):
+        check(dpi=options.dpi, width=options.width)
+    run = RunFolder(options.name or newest(Path(LOGS)).path, kind)
+    for path in [*plot_run(run, options.format, options.dpi, options.width), write_report(run)]:
+        print(f"written: {path}")
+
+
+def export(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
+    """Write a checkpoint as an ONNX model: raw features in, probability out."""
+    parser = make_parser("export")
+    parser.add_argument("--ckpt_path", default="last", help="A checkpoint file, or last or best of the newest run.")
+    parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
+    parser.add_argument("--output", type=str | None, default=None, help="The ONNX file; model.onnx in the run.")
+    options = parser.parse(arguments)
+    output = None if options.output is None else Path(options.output)
+    if output is not None and output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; need the name of a file")
+    checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
+    run = RunFolder.from_checkpoint(checkpoint)
+    export_checkpoint(checkpoint, output or (run.path if run else Path()) / "model.onnx", kind)
+
+
+RUNNERS: dict[str, Callable[[Sequence[str], type[BinaryClassifier]], object]] = {
+    each.__name__: each for each in (fit, validate, test, predict, compare, study, plot, export)
+}

@@ -1,6 +1,7 @@
 """Failures and warnings as one line each, and exit statuses."""
 
 import errno
+import logging
 import re
 import signal
 import sys
@@ -19,13 +20,15 @@ from project.errors import DivergedError, InputError, InputWarning, InterruptedR
 # Libraries raise these on options that they cannot use.
 UNUSABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, ImportError)
 BAD_NAMES = (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP)  # Here the name that was given is at fault, not the disk.
+LEVELS = {"lightning.pytorch": logging.WARNING, "lightning.fabric": logging.WARNING, "torch.onnx": logging.ERROR}
+LEVELS["lightning.pytorch.profilers"] = logging.INFO  # A profiler's report is wanted.
 LONGEST_LINE = 500  # characters, so that a value of any length leaves the message readable
 
 
 def exit_status(command: Callable[[], object], debug: bool) -> int:
     """Run a command and return 0, or print one line and return the status of its failure."""
     try:
-        with brief_warnings():
+        with quiet():
             command()
     except InterruptedRunError as interrupted:
         print_error(str(interrupted))
@@ -38,8 +41,7 @@ def exit_status(command: Callable[[], object], debug: bool) -> int:
         if debug:
             raise
         status, message = describe(error)
-        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-        print(f"{f'rank {rank}: ' if rank else ''}error: {fold_message(message)}", file=sys.stderr)
+        print(f"error: {fold_message(message)}", file=sys.stderr)
         return status
     return 0
 
@@ -61,8 +63,9 @@ def describe(error: Exception) -> tuple[int, str]:
 
 
 @contextmanager
-def brief_warnings(reword: Callable[[str], str] = str) -> Iterator[None]:
-    """Print each warning as one line, and once; those that nobody can do anything about, never."""
+def quiet(reword: Callable[[str], str] = str) -> Iterator[None]:
+    """Print each warning as one line, and once; "GPU available", "Seed set to" and what nobody can mend, never."""
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in LEVELS}
     shown = set()
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
@@ -82,10 +85,14 @@ def brief_warnings(reword: Callable[[str], str] = str) -> Iterator[None]:
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # It is drawn as a box.
         # What TensorBoard's writing thread meets on a full disk, its next write raises again.
         threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else usual(args)
+        for logger in levels:
+            logger.setLevel(LEVELS[logger.name])
         try:
             yield
         finally:
             threading.excepthook = usual
+            for logger, level in levels.items():
+                logger.setLevel(level)
 
 
 @rank_zero_only

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
-from project.commands.cli import ProjectCLI
 from project.commands.failures import UNUSABLE, refusing
 from project.commands.origin import Origin, logs_folder
 from project.commands.parsing import Parser
+from project.commands.trainer import ProjectCLI
 from project.data import NpyDataModule
 from project.data.npy import check_columns
 from project.errors import DivergedError, InputError

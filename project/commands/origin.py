@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,15 +10,16 @@ from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 
 from project.commands.parsing import Parser
-from project.commands.trainer import as_list
 from project.data import NpyDataModule
 from project.errors import InputError
-from project.model import BinaryClassifier
+from project.options import as_list
 from project.runs.checkpoint import load
 from project.runs.run import LOGS, RunFolder, find_checkpoint
 
 NUMBERS = (int, float, bool)
-WORDS = ("auto", "ddp", "gpu", "cpu", "32-true", "bf16-mixed", "32", "bf16", "norm", "value")  # for the trainer
+# What no command takes of a run's trainer: what names code or places, and a time that is over
+NEVER = ("callbacks", "logger", "profiler", "plugins", "default_root_dir", "max_time")
+ALONE = (*NEVER, "strategy", "devices", "num_nodes")  # One process answers for all rows, however many have trained.
 STUDY = ("model", "splits", "seeds", "compare", "choose")  # what makes the networks of a study
 FIXED = (*STUDY, "seed_everything", "optimizer", "lr_scheduler")  # what, with the data, makes a checkpoint's weights
 
@@ -47,25 +48,24 @@ def parse_with_origin(
     parser: Parser,
     arguments: Sequence[str],
     is_training: bool,
-    kind: type[BinaryClassifier],
-    rebuild: Callable[..., LightningModule] | None = None,
+    kind: Any,
     folders: type[RunFolder] = RunFolder,
 ) -> tuple[Namespace, Origin | None]:
     """Parse, and if a checkpoint is meant parse again, as if a config with its run's options came first.
 
-    Commands that do not train always need one. ``rebuild`` makes what is in it, if that is no model of the class. An
-    option that contradicts the checkpoint is an InputError: it would win without a word.
+    Commands that do not train always need one; ``kind`` is the class of what is in it. An option that contradicts it is
+    an InputError: it would win without a word.
     """
     options = parser.parse(arguments)
     if is_training and options.ckpt_path is None:
         return options, None
     checkpoint = find_checkpoint(logs_folder(options), options.name, options.ckpt_path or "last", folders)
-    origin = Origin(checkpoint, load(checkpoint, rebuild or kind), folders.from_checkpoint(checkpoint, kind))
+    origin = Origin(checkpoint, load(checkpoint, kind), folders.from_checkpoint(checkpoint, kind))
     if is_training and origin.run is None:
         raise InputError(f"{checkpoint}: not in a run folder; a run resumes only with its history beside it")
     if not is_training and not origin.step:
         raise InputError(f"{checkpoint}: saved before the first iteration; run fit again, or name another run")
-    recorded = take_options(origin, parser.get_defaults(), is_training, is_study=rebuild is not None)
+    recorded = take_options(origin, parser.get_defaults(), is_training)
     config = [arguments[0], "--config", json.dumps(recorded)]
     options = parser.parse([*config, *arguments[1:]])
     fixed = (*(f"data.{name}" for name in NpyDataModule().hparams), *(name for name in FIXED if name in recorded))
@@ -81,7 +81,7 @@ def logs_folder(options: Namespace) -> Path:
     return Path(options.trainer.default_root_dir or ".") / LOGS
 
 
-def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: bool) -> dict[str, Any]:
+def take_options(origin: Origin, known: Namespace, is_training: bool) -> dict[str, Any]:
     """Return what a command takes of a run's options, nested: numbers and names, nothing imported or written to.
 
     A command that goes on training also takes the optimizer and the scheduler. These have to be of torch.optim with
@@ -95,14 +95,10 @@ def take_options(origin: Origin, known: Namespace, is_training: bool, is_study: 
     figures = config.get("figures") or {}
     taken: dict[str, Any] = {**numbers, "figures": figures, "data": {**(config.get("data") or {}), **data}}
     taken["data"]["predict"] = None
-    # One process answers for all rows, however many have trained.
-    left_out = () if is_training else ("strategy", "devices", "num_nodes")
-    taken["trainer"] = {
-        name: value
-        for name, value in (config.get("trainer") or {}).items()
-        if f"trainer.{name}" in known and name not in left_out and (isinstance(value, NUMBERS) or value in WORDS)
-    }
-    if is_study:
+    left_out = NEVER if is_training else ALONE
+    trainer = (config.get("trainer") or {}).items()
+    taken["trainer"] = {name: each for name, each in trainer if f"trainer.{name}" in known and name not in left_out}
+    if "splits" in known:
         return {**taken, **{name: config.get(name) for name in STUDY}}
     taken["model"] = {**origin.contents["hyper_parameters"]}
     taken["model"].pop("num_features", None)

@@ -5,11 +5,13 @@ import difflib
 import os
 import re
 import shlex
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser
 
 from project.commands import COMMANDS
@@ -111,12 +113,25 @@ def check_group_arguments(arguments: Sequence[str]) -> None:
             raise InputError(f"{name}: {value} is no config; did you mean --{group}.{meant}")
 
 
-def take_packages(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return arguments without each ``--allow-import PACKAGE``, and the packages."""
+def allow_packages(arguments: Sequence[str]) -> list[str]:
+    """Import the PACKAGE of each ``--allow-import PACKAGE``, and return the other arguments.
+
+    Packages may add losses, activations and networks, and configs may name what is in them. A config is code: importing
+    what is not of these packages, or of ours, is refused before it happens.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--allow-import", action="append", default=[])
     options, rest = parser.parse_known_args(list(arguments))
-    return rest, options.allow_import
+    packages = options.allow_import
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["torch", "lightning", "project", *packages])
+    if packages:
+        sys.path.insert(0, str(Path.cwd()))  # A package of one's own lies here as often as it is installed.
+    for package in packages:
+        try:
+            import_module(package)
+        except Exception as error:  # The package is not ours, and may raise anything.
+            raise InputError(f"--allow-import: {package} cannot be imported ({error})") from error
+    return rest
 
 
 def name_the_run(arguments: Sequence[str]) -> list[str]:

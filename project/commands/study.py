@@ -15,10 +15,11 @@ from project.commands.failures import refusing
 from project.commands.network import train
 from project.commands.origin import parse_with_origin
 from project.commands.parsing import Parser, add_run_options, make_parser
-from project.commands.trainer import Threads, as_list, make_trainer
+from project.commands.trainer import Threads, make_trainer
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier
+from project.options import as_list
 from project.runs.checkpoint import DigestCheckpointIO
 from project.runs.run import RunFolder
 from project.study.classifiers import Classifiers
@@ -30,7 +31,7 @@ from project.study.stack import Splits
 def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
     """Train many networks at once by plain SGD, and say what differs."""
     saved, parser = partial(Classifiers, kind=kind), make_study_parser()
-    options, origin = parse_with_origin(parser, arguments, True, kind, saved, Study)
+    options, origin = parse_with_origin(parser, arguments, True, saved, Study)
     seed_everything(options.seed_everything)
     with refusing([*options.keys(), *(f"model.{name}" for name in options.model)]):
         data_options = dict(options.data.items())

@@ -1,20 +1,29 @@
-"""Lightning's trainer with the options that make sense here, and its number of threads."""
+"""Trainer, model and data of a command, by LightningCLI."""
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from lightning.fabric.plugins import ClusterEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, ReduceLROnPlateau
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities import rank_zero_only
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from project.callbacks.progress import Progress
+from project.commands.failures import refusing
+from project.commands.origin import parse_with_origin
+from project.commands.parsing import Parser, add_run_options, make_parser
+from project.data import NpyDataModule
 from project.errors import InputError
-from project.options import check
+from project.model import BinaryClassifier
+from project.options import as_list, check
 
 PARALLEL_ELEMENTS = 2**17  # Layers with fewer lose more by waiting than they gain by several threads.
 
@@ -116,8 +125,54 @@ def check_machine(accelerator: str, devices: int | str | list[int]) -> None:
         raise ValueError(f"devices: {devices}; need 1 to {available}, which this machine has")
 
 
-def as_list(given: Any) -> list[Any]:
-    """Return what was given for an option that takes one object, several, a switch or null."""
-    if given is None or isinstance(given, bool):
-        return []
-    return list(given) if isinstance(given, list) else [given]
+class ProjectCLI(LightningCLI):
+    """Trainer, with ``own`` callbacks beside those that are given, model and data of a command.
+
+    Commands that go on from a checkpoint, as all do that do not train, take their options from its run.
+    """
+
+    parser: Parser
+
+    def __init__(
+        self, arguments: Sequence[str], kind: type[BinaryClassifier], own: Sequence[Callback], is_training: bool
+    ) -> None:
+        self.arguments, self.kind, self.own, self.is_training = arguments, kind, own, is_training
+        super().__init__(
+            kind,
+            NpyDataModule,
+            trainer_class=make_trainer,
+            save_config_callback=None,  # It dies on the config.yaml of a resumed run.
+            seed_everything_default=0,
+            load_from_checkpoint_support=False,
+            run=False,
+        )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        return make_parser(self.arguments[0])
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        add_run_options(parser)
+        parser.link_arguments("data.num_features", "model.num_features", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Do it without a look at ``sys.argv``, of which LightningCLI would warn where it is given arguments."""
+        self.config, self.origin = parse_with_origin(self.parser, self.arguments, self.is_training, self.kind)
+
+    def before_instantiate_classes(self) -> None:
+        self.trainer_defaults["callbacks"] = [Threads(self.config.threads), *self.own]
+
+    def instantiate_classes(self) -> None:
+        with refusing(self.config.keys()):
+            super().instantiate_classes()
+
+    @staticmethod
+    def configure_optimizers(
+        lightning_module: LightningModule, optimizer: Optimizer, lr_scheduler: LRScheduler | None = None
+    ) -> Any:
+        """Step a scheduler in every iteration: LightningCLI would do so at the end of an epoch, and the run is one."""
+        if lr_scheduler is None:
+            return optimizer
+        config = {"scheduler": lr_scheduler, "interval": "step"}
+        if isinstance(lr_scheduler, ReduceLROnPlateau):
+            config |= {"monitor": lr_scheduler.monitor, "frequency": lightning_module.trainer.val_check_interval}
+        return {"optimizer": optimizer, "lr_scheduler": config}
