@@ -9,6 +9,7 @@ from typing import cast
 
 import torch
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
@@ -63,6 +64,7 @@ def train(
     if origin:
         origin.take_up(trainer, model, data)
     run = None
+    is_new = origin is None and not (options.name and (logs_folder(options) / options.name).exists())
     if trainer.is_global_zero:
         for name, value in data.hparams.items():  # A default that suits the data becomes what it was.
             options.data[name] = value
@@ -77,16 +79,16 @@ def train(
         trainer.fit(model, datamodule=data, ckpt_path=origin.checkpoint if origin and done else None)
         if trainer.global_step < done + least:
             raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
-    except (AssertionError, RuntimeError, *UNUSABLE) as error:
+    except (AssertionError, RuntimeError, MisconfigurationException, *UNUSABLE) as error:
         has_begun, place = trainer.global_step > done, Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+        if run and is_new and not has_begun:  # A run that cannot begin leaves no folder.
+            release(run.path)
+            shutil.rmtree(run.path)
         # A RuntimeError may be the machine's, or tell of another process's end.
         is_unusable = not has_begun and type(error) is not RuntimeError
         is_ours = isinstance(error, (InputError, DivergedError))
         if is_ours or not (is_unusable or place.match("lightning/pytorch/callbacks/*")):
             raise
-        if run and origin is None and not has_begun:  # A run that cannot begin leaves no folder.
-            release(run.path)
-            shutil.rmtree(run.path)
         what = "" if type(error) is ValueError else f"{type(error).__name__} in {place.stem}: "
         raise InputError(f"--trainer: {what}{str(error) or 'it gives no reason'}") from error
     finally:

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import yaml
 from lightning.pytorch import Trainer
 
 from project.data import NpyDataModule
-from project.errors import InputError, InputWarning, join_words
+from project.errors import InputError, join_words
 from project.model import BinaryClassifier
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import hold, release
@@ -143,11 +142,10 @@ class RunFolder:
     def claim(cls, logs: Path, name: str | None) -> "RunFolder":
         """Make a folder that no other process has or gets: the next version_N, or a NAME that has no checkpoint yet."""
         logs.mkdir(parents=True, exist_ok=True)
-        numbers = [path.name.removeprefix(f"{cls.prefix}_") for path in logs.glob(f"{cls.prefix}_*")]
-        number = max((int(each) for each in numbers if each.isdecimal()), default=-1)
         while name is None:
-            number += 1
-            with suppress(FileExistsError):
+            numbers = [path.name.removeprefix(f"{cls.prefix}_") for path in logs.glob(f"{cls.prefix}_*")]
+            number = 1 + max((int(each) for each in numbers if each.isdecimal()), default=-1)
+            with suppress(FileExistsError):  # Another process may have just made it.
                 (logs / f"{cls.prefix}_{number}").mkdir()
                 name = f"{cls.prefix}_{number}"
         run = cls(logs / name)
@@ -169,15 +167,11 @@ class RunFolder:
 
 
 def newest(logs: Path, folders: type[RunFolder] = RunFolder) -> RunFolder:
-    """Return the run here that was trained last, and warn if one that began later was not trained at all."""
-    begun = [folders(logs / name) for name in names_in(logs / folders.order) if (logs / name).exists()]
-    run = next((run for run in begun if run.trained), None)
-    if run is None:
-        raise InputError(f"{logs}: no run was trained here yet; run {folders.command} first{alternatives(logs)}")
-    if skipped := [other.path.name for other in begun[: begun.index(run)]]:
-        what = f"{join_words(skipped)} began later, but without a checkpoint of an iteration"
-        warnings.warn(f"{logs}: {what}; {run.path.name} is taken", InputWarning, stacklevel=2)
-    return run
+    """Return the run here that was trained last."""
+    for name in names_in(logs / folders.order):
+        if (run := folders(logs / name)).trained:
+            return run
+    raise InputError(f"{logs}: no run was trained here yet; run {folders.command} first{alternatives(logs)}")
 
 
 def names_in(order: Path) -> list[str]:

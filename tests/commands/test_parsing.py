@@ -18,7 +18,7 @@ from project.__main__ import main
 from project.commands import COMMANDS
 from project.commands.parsing import name_the_run
 from project.errors import InputError
-from project.options import LARGEST
+from project.options import LARGEST, flatten
 from project.runs.checkpoint import DigestCheckpointIO
 from tests.campaigns import options as campaign
 from tests.conftest import CONFIGS
@@ -40,11 +40,9 @@ def refused(capsys: Captured, *arguments: str, status: int = 2) -> str:
 
 
 MEANT = {  # by command: what was meant
-    "fit --name a--lr --lr 1": "fit --name a--lr --model.lr 1",
     "fit --model.hidden 64": "fit --model.hidden_features 64",
     "fit --max_steps=3": "fit --trainer.max_steps=3",
     "predict --name a rows.npy": "predict --name a --data.predict rows.npy",
-    "plot a --fmt svg": "plot --name a --format svg",
     "compare a b --out c": "compare a b --output c",
 }
 LINES = {given: f"*: no such option; did you mean: python -m project {meant}" for given, meant in MEANT.items()} | {
@@ -79,20 +77,16 @@ REFUSALS: dict[str, dict[str, str]] = {  # by option and value: the words of the
     "--data.piece_rows": AT_LEAST_1 | {str(2**63): f"@: 9223372036854775808; need {LARGEST}"},
     "--data.seed": {"-1": "@: -1; need at least 0", HUGE: f"@: 999 need {LARGEST}"},
     "--data.split": {"columns": "@ columns groups", "groups": "@: groups; no group_0.npy"},
-    "--data.predict": {"x.npy": "x.npy"},
     "--data.class_names": {"[a, b, c]": "@: 3 need 2"},
     "--data.root": {"nowhere": "nowhere @"},
     "--seed_everything": {"-1": "@: -1; need 0 to 4294967295", "false": "@: False; need 0 to 4294967295"},
     "--threads": {value: f"@: {value}; need 1 to 1024" for value in ("0", "1025")},
     "--name": {"../up": "@: ../up; without a path", "a" * 300: "@ too long", "a\tb": "@ printable"},
     "--optimizer": {"os.system": "@: os.system not allowed", f"{FOREIGN}.X": f"@ {FOREIGN} not allowed"},
-    "--lr_scheduler": {"os.system": "@: os.system not allowed"},
     "--trainer.val_check_interval": AT_LEAST_1 | {HUGE: f"@: 999 need {LARGEST}"},
     "--trainer.devices": {"4096": "@: 4096; need 1 to"},
-    "--trainer.accelerator": {"tpu": "@ tpu cpu"},
     "--trainer.precision": {"7": "@ 7 32-true", "16-mixed": "@ 16-mixed bf16-mixed"},
     "--trainer.plugins": {"DoublePrecision": "@: precision 64-true is not supported"},
-    "--trainer.logger": {"CSVLogger": "@ CSVLogger required: save_dir"},
     "--trainer.callbacks": {name: f"@: {name} not allowed" for name in (FOREIGN, "torch.os.system")}
     | {"EarlyStopping": "@ EarlyStopping required: monitor"}
     | {"elsewhere.Own": "elsewhere.Own not allowed; --allow-import PACKAGE"},
@@ -109,6 +103,8 @@ def test_a_refusal_names_the_option_the_value_and_the_range(
     for option, value in ((option, value) for option, values in REFUSALS.items() for value in values):
         line = refused(capsys, "fit", "--data.root", str(blobs), f"{option}={value}")
         assert [word for word in REFUSALS[option][value].replace("@", option).split() if word not in line] == [], line
+    folder = shutil.copytree(blobs, os.fsdecode(b"caf\xe9"))
+    assert "is not UTF-8, and no config can hold it; rename it" in refused(capsys, "fit", "--data.root", str(folder))
 
 
 MISTAKES: dict[str, list[str]] = {  # by command, in a folder with trained runs: words of the line
@@ -117,9 +113,7 @@ MISTAKES: dict[str, list[str]] = {  # by command, in a folder with trained runs:
     "fit --ckpt_path last": ["1000 steps", "--trainer.max_steps"],
     "fit --ckpt_path last --trainer.max_steps 1001 --optimizer Adam": ["--optimizer", "conflicts"],
     "test --model.lr 0.01": ["--model.lr: 0.01 conflicts with the checkpoint's 0.8"],
-    "test --data.seed 1": ["--data.seed: 1 conflicts with the checkpoint's 0"],
     f"test --config {CONFIGS / 'mse.yaml'}": ["--model.loss: mse conflicts with the checkpoint's bce"],
-    "test --ckpt_path gone.ckpt": ["gone.ckpt"],
     "test --name gone": ["gone", "--name", "bce, begun, minibatch, mse and notebook"],
     "test --name mse --ckpt_path lightning_logs/bce/checkpoints/last.ckpt": ["--name: mse", "of another run"],
     "test --name begun": ["begun/checkpoints/last.ckpt: saved before the first iteration"],
@@ -127,7 +121,6 @@ MISTAKES: dict[str, list[str]] = {  # by command, in a folder with trained runs:
     "predict": ["--data.predict"],
     "predict --data.predict wide.npy": ["wide.npy has 3 columns, the checkpoint's model takes 2"],
     "compare bce": ["two"],
-    "compare bce gone": ["gone"],
 }
 
 
@@ -144,46 +137,28 @@ def test_a_mistake_gets_one_line(workplace: Path, capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("workplace")
-def test_a_recorded_config_that_cannot_be_read_is_one_line_in_every_command(capsys: Captured) -> None:
-    """A byte order mark and Windows' line ends are no fault; nor is a history that a spreadsheet has saved."""
-    run = Run("bce")
+def test_a_recorded_config_that_cannot_be_read_is_one_line(capsys: Captured) -> None:
+    """A byte order mark and Windows' line ends are no fault."""
+    run, commands = Run("bce"), ("test bce", "fit --ckpt_path last --trainer.max_steps 1001")
     config = run.config.read_text()
-    commands = "test bce", "plot bce", "compare mse bce", "fit --ckpt_path last --trainer.max_steps 1001"
-    for text in ("", "{", "\x00\xff", "figures: [1]"):
+    for text in ("", "\x00\xff", "figures: [1]"):
         run.config.write_bytes(text.encode("latin1"))
         for command in commands:
             assert re.fullmatch(rf".*{run.config}: not a config.*", refused(capsys, *command.split())), (text, command)
     run.config.write_bytes(b"\xef\xbb\xbf" + config.replace("\n", "\r\n").encode())
-    header, *rows = run.table.path.read_text().splitlines()
-    lines = [f"\ufeff{header}", *(row.replace(",", ".0,", 1) for row in rows), ""]
-    run.table.path.write_bytes("\r\n".join(lines).encode())
-    assert [main(command.split()) for command in commands] == [0, 0, 0, 0]
-
-
-def test_what_is_not_utf_8_is_refused(blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.chdir(blobs.parent)
-    folder = blobs.rename(os.fsdecode(b"caf\xe9"))
-    assert "is not UTF-8, and no config can hold it; rename it" in refused(capsys, "fit", "--data.root", str(folder))
+    assert main(commands[0].split()) == 0
 
 
 def test_a_config_holds_what_differs_from_the_defaults(capsys: Captured) -> None:
-    changed: dict[str, dict[str, dict[str, object]]] = {
-        "bce": {},
-        "mse": {"model": {"loss": "mse"}},
-        "minibatch": {"data": {"batch_size": 32}},
-        "notebook": {"model": {"hidden_features": 128, "lr": 0.01, "standardize": False}},
-        "gpu": {"data": {"piece_rows": 2**20}, "trainer": {"accelerator": "gpu"}},
-        "ddp": {"trainer": {"strategy": "ddp", "devices": 2}},
-    }
-    for config, differences in changed.items():
-        printed = []
-        for arguments in [], ["--config", str(CONFIGS / f"{config}.yaml")]:
-            assert main(["fit", *arguments, "--print_config"]) == 0
-            printed.append(yaml.safe_load(capsys.readouterr().out))
-        for group, options in differences.items():
-            assert all(printed[0][group][option] != value for option, value in options.items())
-            printed[0][group] |= options
-        assert printed[0] == printed[1]
+    def printed(*arguments: str) -> dict[str, object]:
+        assert main(["fit", *arguments, "--print_config"]) == 0
+        return flatten(yaml.safe_load(capsys.readouterr().out))
+
+    defaults = printed()
+    for path in set(CONFIGS.glob("*.yaml")) - {CONFIGS / "study.yaml"}:
+        config = flatten(yaml.safe_load(path.read_text()))
+        assert printed("--config", str(path)) == defaults | config
+        assert path.stem == "bce" or all(defaults[option] != value for option, value in config.items()), path
 
 
 def test_a_run_may_stand_first() -> None:
@@ -210,13 +185,10 @@ def test_every_option_of_ours_says_what_it_means(command: str, capsys: Captured)
 
 
 def test_options_and_configs_without_end_are_obeyed_or_refused() -> None:
-    command = [sys.executable, "-m", "tests.campaigns.options", "--cases", "24", "--first", str(len(campaign.OWN))]
+    command = [sys.executable, "-m", "tests.campaigns.options", "--cases", "12", "--first", str(len(campaign.OWN))]
     done = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    for status, stderr in (0, ""), (0, "1 %\r2 %\r"), (2, "error: --model.lr: x\n"), (3, "error: training diverged: x"):
-        assert campaign.verdict(status, stderr, changed=False, imported=False) == ""
-    wrong = {"status 1": (1, "error: x: y\n"), "traceback": (2, "error:\nTraceback\n"), "4 lines": (0, "a\n" * 4)}
+    assert campaign.verdict(2, "error: --model.lr: x\n", changed=False, imported=False) == ""
+    wrong = {"status 1": (1, "error: x: y\n"), "traceback": (2, "error:\nTraceback\n"), "imported": (0, "")}
     for word, case in wrong.items():
-        assert word in campaign.verdict(*case, changed=False, imported=False)
-    both = campaign.verdict(2, "error: x: y\n", changed=True, imported=True)
-    assert both == "foreign code was imported, something was written"
+        assert word in campaign.verdict(*case, changed=False, imported=True)

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import filelock
 import pytest
 
-from project.errors import InputError, InputWarning
+from project.errors import InputError
 from project.runs.disk import HELD, release
 from project.runs.run import RunFolder, find_checkpoint, newest
 from tests.campaigns import claims
@@ -81,7 +81,7 @@ def test_a_run_is_held_once_and_released(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_newest_is_the_run_that_began_or_went_on_last_whatever_the_times_of_files(tmp_path: Path) -> None:
-    """A run that came from elsewhere is none of them; an untrained one is named, one that is gone is not."""
+    """A run that came from elsewhere is none of them, nor one that is not trained or gone."""
     with pytest.raises(InputError, match=r"no run was trained here yet; run fit first$"):
         newest(tmp_path)
     zzz, old, gone = (make_trained(tmp_path, name) for name in ("zzz", "old", "gone"))
@@ -93,8 +93,7 @@ def test_newest_is_the_run_that_began_or_went_on_last_whatever_the_times_of_file
     release(zzz.path)
     assert newest(tmp_path).path == zzz.path
     make_trained(tmp_path, "untrained").table.create(["step", "train_loss"])
-    with pytest.warns(InputWarning, match="untrained began later, but without a checkpoint .*; zzz is taken"):
-        assert newest(tmp_path).path == zzz.path
+    assert newest(tmp_path).path == zzz.path
     (tmp_path / "runs.txt").unlink()
     (tmp_path / "studies.txt").write_text("copy\n")
     with pytest.raises(InputError, match="or give the --name of one that is there: old and zzz"):
