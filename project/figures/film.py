@@ -1,24 +1,24 @@
 """The boundary and the losses in the course of training: pictures, one after the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from project.figures.boundary import Scene, add_key, draw_answers, draw_scene
-from project.figures.curves import History, draw_loss
 from project.figures.style import LINE_COLOURS, Numbers, new_figure, reduce_colours, wrap
 
 
 def film_pictures(
-    panels: Mapping[str, Numbers], scene: Scene, steps: Sequence[int], history: History, criterion: str, title: str
+    panels: Mapping[str, Numbers], scene: Scene, steps: Sequence[int], draw_losses: Callable[[Axes], None]
 ) -> list[Image.Image]:
     """Draw a picture, of few colours, of each panel of a scene, beside the losses with a line at its iteration."""
     pictures, (figure, (ax, losses)) = [], new_figure(1, 2)
     draw_scene(ax, scene)
-    draw_loss(losses, history, criterion, title)
+    draw_losses(losses)
     add_key(figure, [ax], scene)
     ax.set_title(wrap(next(iter(panels)), 60))  # The layout makes room for it.
     over: list[Artist] = [*ax.collections, *ax.spines.values(), ax.title]

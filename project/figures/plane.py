@@ -6,8 +6,6 @@ import numpy as np
 
 from project.figures.style import Names, Numbers
 
-MOST_SQUARE = 1000  # rows or columns of the matrix whose eigenvectors are the components
-
 
 class Plane(NamedTuple):
     """A plane in the space of j features or, of one feature, a line, with one direction and reader.
@@ -62,12 +60,9 @@ def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -
 
 def principal_axes(standard: Numbers, count: int) -> Numbers:
     """Return the first principal components, (count, j), of centred rows (N, j), the largest part of each positive."""
-    if standard.shape[1] > MOST_SQUARE:  # As many rows at most have the same components as their products.
-        few = standard[np.random.default_rng(0).permutation(len(standard))[:MOST_SQUARE]]
-        _, vectors = np.linalg.eigh(few @ few.T)
-        axes = vectors[:, : -count - 1 : -1].T @ few
-    else:
-        axes = np.linalg.eigh(standard.T @ standard)[1][:, : -count - 1 : -1].T
+    is_wide = standard.shape[1] > len(standard)  # The smaller one of the products of rows and of columns is enough.
+    axes = np.linalg.eigh(standard @ standard.T if is_wide else standard.T @ standard)[1][:, : -count - 1 : -1].T
+    axes = axes @ standard if is_wide else axes
     axes = axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), np.finfo(float).tiny)
     largest = np.abs(axes).argmax(1)
     return np.asarray(axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1, 1)[:, None])

@@ -32,16 +32,13 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
             raise InputError(f"{name}: not the folder of a trained run; name a folder that fit has written")
     options = differing([flatten(run.options()) for run in runs.values()])
     checkpoints = [run.checkpoint() for run in runs.values()]
-    splits = [each["fingerprint"] for each in checkpoints]
-    first, *others = (each["initial"] for each in checkpoints)
-    same_names = all(each.keys() == first.keys() for each in others)
+    steps, splits, initial = ([each[key] for each in checkpoints] for key in ("global_step", "fingerprint", "initial"))
     facts: dict[str, Any] = {
-        "same_split": all(each == splits[0] for each in splits),
-        "same_initial_weights": same_names
-        and all(torch.equal(each[name], first[name]) for each in others for name in first),
+        "same_split": all(split == splits[0] for split in splits),
+        "same_initial_weights": all(same_tensors(weights, initial[0]) for weights in initial),
         "runs": [
-            {"name": name, "folder": str(run.path), "step": each["global_step"], "options": own, "final": run.final()}
-            for (name, run), each, own in zip(runs.items(), checkpoints, options, strict=True)
+            {"name": name, "folder": str(run.path), "step": step, "options": own, "final": run.final()}
+            for (name, run), step, own in zip(runs.items(), steps, options, strict=True)
         ],
         "paired_test": None,
     }
@@ -49,7 +46,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     texts = [f"split: {same[0]}; initial weights: {same[1]}"]
     if facts["same_split"] and len(runs) == 2:
         if all((run.path / "test_predictions.csv").exists() for run in runs.values()):
-            facts["paired_test"], said = paired_test(runs, [each["global_step"] for each in checkpoints])
+            facts["paired_test"], said = paired_test(runs, steps)
             texts += said
         else:
             texts.append("python -m project test on both gives the paired test of these two networks")
@@ -62,11 +59,11 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     printed = [[name.rpartition(".")[2] for name in header], *rows]
     widths = [max(map(len, column)) for column in zip(*printed, strict=True)]
     for row in printed:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
     print("\n".join(texts))
     figures = pictures(output, {"comparison": "the curves of these runs over each other"})
     title = f"Comparison of {join_words(list(runs))}"
-    render(output, title, "", {"Comparison": Section(texts, header, rows, figures=figures)})
+    render(output, title, "", {"Comparison": Section(texts, header, rows, figures)})
     print(f"written: {output / 'comparison.png'}, comparison.json and report.html")
 
 
@@ -75,6 +72,20 @@ def differing(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     keys = dict.fromkeys(key for each in options for key in each)
     kept = [key for key in keys if any(each.get(key) != options[0].get(key) for each in options)]
     return [{key: each.get(key) for key in kept} for each in options]
+
+
+def same_tensors(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return a header, and a row a run: name, iterations, the options that differ, and the last of each metric."""
+    columns = list(dict.fromkeys(name for run in runs for name in run["final"]))
+    rows = [["run", "step", *runs[0]["options"], *columns]]
+    for run in runs:
+        final = [digits(run["final"][name]) if name in run["final"] else "-" for name in columns]
+        rows.append([run["name"], str(run["step"]), *map(str, run["options"].values()), *final])
+    return rows
 
 
 def paired_test(runs: Mapping[str, RunFolder], steps: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
@@ -108,13 +119,11 @@ def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
     before = initial_metrics(run, checkpoint, {name.partition("_")[0] for name in columns})
     for name, values in columns.items():
         subset, _, metric = name.partition("_")
-        if metric == "loss":  # It is one of the others.
-            continue
-        there = ~np.isnan(values)
-        x, y = steps[there], values[there]
-        if name in before:
-            x, y = np.insert(x, 0, 0), np.insert(y, 0, before[name])
-        curves[f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"] = x, y
+        if metric != "loss":  # It is one of the others.
+            x, y = steps[~np.isnan(values)], values[~np.isnan(values)]
+            if name in before:
+                x, y = np.insert(x, 0, 0), np.insert(y, 0, before[name])
+            curves[f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"] = x, y
     return curves
 
 
@@ -128,13 +137,3 @@ def initial_metrics(run: RunFolder, checkpoint: dict[str, Any], subsets: set[str
             answers = model(rows.features)
             found |= {f"{subset}_{name}": metric(rows.labels, answers).item() for name, metric in METRICS.items()}
     return found
-
-
-def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return a header, and a row a run: name, iterations, the options that differ, and the last of each metric."""
-    columns = list(dict.fromkeys(name for run in runs for name in run["final"]))
-    rows = [["run", "step", *runs[0]["options"], *columns]]
-    for run in runs:
-        final = [digits(run["final"][name]) if name in run["final"] else "-" for name in columns]
-        rows.append([run["name"], str(run["step"]), *map(str, run["options"].values()), *final])
-    return rows

@@ -12,7 +12,7 @@ from PIL import Image
 
 from project.errors import InputError
 from project.figures.boundary import boundary_figure, draw_units
-from project.figures.curves import accuracy_figure, loss_figure
+from project.figures.curves import accuracy_figure, draw_loss, loss_figure
 from project.figures.evaluation import evaluation_figure
 from project.figures.film import film_pictures
 from project.figures.plane import component_plane, feature_plane
@@ -131,8 +131,9 @@ def draw_film(run: RunFolder) -> dict[int, Image.Image]:
         return {}
     models, criterion = snapshots(contents, run.kind), contents["hyper_parameters"]["loss"]
     titled = {f"after {step} iterations" if step else "before training": model for step, model in models.items()}
+    losses = partial(draw_loss, history=run.history(), criterion=criterion, title=data_name(run))
     with own_style():
-        pictures = film_pictures(*ask_models(run, titled), list(models), run.history(), criterion, data_name(run))
+        pictures = film_pictures(*ask_models(run, titled), list(models), losses)
     return dict(zip(models, pictures, strict=True))
 
 

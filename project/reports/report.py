@@ -11,39 +11,41 @@ from typing import Any, NamedTuple
 
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from project.errors import InputError, name_columns
 from project.evaluation.estimate import digits
-from project.figures.style import encode_png, pick_evenly, reduce_colours
+from project.figures.style import encode_png, reduce_colours
 from project.options import flatten
-from project.reports.plot import FIGURES, PLANE, TEST_FIGURES
+from project.reports.plot import FIGURES, TEST_FIGURES
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
-MOST_BYTES = 400_000  # of a film: with it, a report shall stay below 1 MB
 FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
 
 Pictures = Sequence[tuple[str, str]]  # what each shows in words, and a PNG file in base64
 
 
 class Section(NamedTuple):
-    """A part of a report: texts, a table, a film that a slider moves, figures, commands, as far as it has them."""
+    """A part of a report: texts, a table, figures, commands, as far as it has them."""
 
     texts: Sequence[str] = ()
     header: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
-    film: Pictures = ()
     figures: Pictures = ()
     commands: Sequence[str] = ()
 
 
 def write_report(run: RunFolder) -> Path:
     """Write report.html into a run's folder from what that holds, say there what is missing, and return its path."""
-    makers: dict[str, Callable[[RunFolder], Section]] = {"Data": data_section, "Options": options_section}
-    makers["Training"] = training_section
-    makers |= {test.capitalize(): partial(test_section, test=test) for test in run.tests}
-    makers |= {"Leaks": leaks_section, "Again": commands_section}
+    makers: dict[str, Callable[[RunFolder], Section]] = {
+        "Data": data_section,
+        "Options": options_section,
+        "Training": training_section,
+        **{test.capitalize(): partial(test_section, test=test) for test in run.tests},
+        "Leaks": leaks_section,
+        "Again": commands_section,
+    }
     sections = {}
     for title, make in makers.items():
         try:
@@ -95,10 +97,8 @@ def training_section(run: RunFolder) -> Section:
     rows, texts = [(name, digits(value)) for name, value in run.final().items()], []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
-    film = film_pictures(run.film) if run.film.exists() else []
-    left_out = {"scatter", "boundary"} if film else {"scatter"}
-    shown = {name: figure.words for name, figure in FIGURES.items() if name not in left_out}
-    return Section(texts, ("", "at the end"), rows, film, pictures(run.figures, shown))
+    shown = {name: figure.words for name, figure in FIGURES.items() if name != "scatter"}
+    return Section(texts, ("", "at the end"), rows, pictures(run.figures, shown))
 
 
 def test_section(run: RunFolder, test: str) -> Section:
@@ -150,16 +150,5 @@ def commands_section(run: RunFolder) -> Section:
 def pictures(folder: Path, words: Mapping[str, str]) -> Pictures:
     """Return the PNG pictures in a folder by their names, with what they show in words, as far as they are there."""
     there = {name: folder / f"{name}.png" for name in words if (folder / f"{name}.png").exists()}
-    return [(f"{name}: {words[name]}", encode(Image.open(path))) for name, path in there.items()]
-
-
-def film_pictures(path: Path) -> Pictures:
-    """Return the pictures of a GIF file, or as many of them as have room in a report."""
-    with Image.open(path) as image:
-        frames = ImageSequence.all_frames(image)
-    picked = pick_evenly(len(frames), max(2, len(frames) * MOST_BYTES // path.stat().st_size))
-    return [(f"boundary: {PLANE}, in the course of training, and the losses", encode(frames[i])) for i in picked]
-
-
-def encode(image: Image.Image) -> str:
-    return base64.b64encode(encode_png(reduce_colours(image))).decode()
+    files = {name: encode_png(reduce_colours(Image.open(path))) for name, path in there.items()}
+    return [(f"{name}: {words[name]}", base64.b64encode(file).decode()) for name, file in files.items()]

@@ -4,19 +4,10 @@ import io
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from project.figures.style import (
-    CLASS_COLOURS,
-    PROBABILITY_MAP,
-    new_figure,
-    own_style,
-    pick_evenly,
-    to_file,
-    to_picture,
-)
+from project.figures.style import new_figure, own_style, pick_evenly, to_file, to_picture
 from tests.figures.drawing import ODD
 
 
@@ -41,14 +32,6 @@ def test_a_figure_is_always_the_same_png_which_decodes_to_its_pixels() -> None:
         assert to_file(sketch(), "png") == file != to_file(sketch("another title"), "png")
         assert dict(mpl.rcParams) == {**plain, **ODD, "font.family": [ODD["font.family"]]}
     assert not sketch().axes[0].title.get_parse_math()
-
-
-def test_colours_tell_apart_what_they_stand_for() -> None:
-    """Class 0 is blue and class 1 red, as are low and high probabilities; 0.5 is nearly white, neither of them."""
-    low, middle, high = (PROBABILITY_MAP(p)[:3] for p in (0.0, 0.5, 1.0))
-    for blueish, reddish in (tuple(map(to_rgb, CLASS_COLOURS)), (low, high)):
-        assert (blueish[2] > blueish[0], reddish[0] > reddish[2]) == (True, True)
-    assert 0.95 < min(middle) > max(middle) - 0.01
 
 
 def test_evenly_spread_places_hold_the_first_and_the_last() -> None:

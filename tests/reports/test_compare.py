@@ -18,8 +18,9 @@ from project.model import BCELoss
 from project.reports.compare import curves_of, paired_test
 from project.runs import table
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
 Captured = pytest.CaptureFixture[str]
+WAY = "python -m project test on both gives the paired test"
 
 
 def compared(capsys: Captured, *runs: str) -> tuple[str, dict[str, Any]]:
@@ -29,54 +30,48 @@ def compared(capsys: Captured, *runs: str) -> tuple[str, dict[str, Any]]:
     return capsys.readouterr().out, json.loads(Path("result/comparison.json").read_text())
 
 
-@pytest.mark.usefixtures("workplace")
-def test_two_tested_runs_of_a_split_are_compared_by_options_final_numbers_and_row_by_row(capsys: Captured) -> None:
-    assert [main(["test", name]) for name in ("bce", "mse")] == [0, 0]
-    printed, found = compared(capsys, "bce", "lightning_logs/mse")
-    assert [run["name"] for run in found["runs"]] == ["bce", "lightning_logs/mse"], "as they were typed"
-    assert [run["options"] for run in found["runs"]] == [{"model.loss": "bce"}, {"model.loss": "mse"}]
-    assert (found["same_split"], found["same_initial_weights"]) == (True, True)
-    assert "split: the same; initial weights: the same\n" in printed
+def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_by_row(capsys: Captured) -> None:
+    names = "<b>one", "lightning_logs/two"
+    printed, found = compared(capsys, *names, names[0])  # A run that is named again counts once.
+    assert (WAY in printed, found["paired_test"]) == (True, None)
+    assert main(["test", "two"]) == 0
+    printed, found = compared(capsys, *names)
+    assert [run["name"] for run in found["runs"]] == [*names], "as they were typed"
+    options = {"seed_everything": 0, "trainer.max_steps": 101, "model.lr": 2.0, "model.loss": "mse"}
+    defaults = {"seed_everything": 1, "trainer.max_steps": 60, "model.lr": 0.8, "model.loss": "bce"}
+    each = [{**options, "data.batch_size": 20}, {**defaults, "data.batch_size": None}]
+    assert [run["options"] for run in found["runs"]] == each
+    assert (found["same_split"], found["same_initial_weights"]) == (True, False)
+    assert "split: the same; initial weights: different\n" in printed
     page, right = Path("result/report.html").read_text(), []
-    for run, line in zip(found["runs"], printed.splitlines()[1:3], strict=True):
-        finals = {name: column[-1] for name, column in Run(run["folder"]).history().items() if name != "step"}
+    for run, line, step in zip(found["runs"], printed.splitlines()[1:3], ("101", "60"), strict=True):
+        finals = {name: col[~np.isnan(col)][-1] for name, col in Run(run["folder"]).history().items() if name != "step"}
         assert run["final"] == finals
-        cells = [run["name"], "1000", run["options"]["model.loss"], *(f"{final:.4f}" for final in finals.values())]
-        assert line.split() == cells
-        assert "".join(f"<td>{cell}</td>" for cell in cells[1:]) in page, "the report has the same table"
+        cells = [step, *map(str, run["options"].values()), *(f"{final:.4f}" for final in finals.values())]
+        assert line.split() == [run["name"], *cells]
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in page, "the report has the same table"
         rows = np.loadtxt(Path(run["folder"], "test_predictions.csv"), delimiter=",", skiprows=1)
         right.append((rows[:, 2] >= 0.5) == rows[:, 1])
     only = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
-    (value, low, high, _), p = bonett_price(*only, 304), mcnemar(*only)
+    (value, low, high, _), p = bonett_price(*only, 20), mcnemar(*only)
     assert list(found["paired_test"].values()) == [
-        *(304, [*only], "exact McNemar test", p, value, [low, high], "these two networks only")
+        *(20, [*only], "exact McNemar test", p, value, [low, high], "these two networks only")
     ]
-    assert value == pytest.approx(Run("bce").numbers()["accuracy"] - Run("mse").numbers()["accuracy"])
+    assert value == pytest.approx(Run("<b>one").numbers()["accuracy"] - Run("two").numbers()["accuracy"])
     assert (
-        f"\n304 test rows: {only[0]} that only bce gets right, {only[1]} that only lightning_logs/mse does; "
+        f"\n20 test rows: {only[0]} that only <b>one gets right, {only[1]} that only lightning_logs/two does; "
         f"exact McNemar test: {format_p(p)}\n"
-        f"test accuracy: bce - lightning_logs/mse = {format_interval(value, low, high)}\n"
+        f"test accuracy: <b>one - lightning_logs/two = {format_interval(value, low, high)}\n"
         "this speaks of these two networks only, not of the options that they differ in"
     ) in printed
     assert Path("result/comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_other_seeds_are_other_splits_and_weights_and_the_way_to_a_paired_test_is_named(
-    blobs: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(blobs.parent)
-    for name, more in {"a": [], "split": ["--data.seed", "1"], "weights": ["--seed_everything", "1"]}.items():
-        assert main(["fit", "--name", name, "--data.root", "data", "--trainer.max_steps", "20", *more]) == 0
-    for runs, same_split, same_weights, is_named in (
-        (["a", "split"], False, True, False),
-        (["a", "weights", "a"], True, False, True),  # A run that is named again counts once.
-        (["a", "split", "weights"], False, False, False),
-    ):
-        printed, found = compared(capsys, *runs)
-        assert [run["name"] for run in found["runs"]] == list(dict.fromkeys(runs))
-        assert (found["same_split"], found["same_initial_weights"]) == (same_split, same_weights)
-        assert ("python -m project test on both gives the paired test" in printed) == is_named
-        assert found["paired_test"] is None
+def test_other_seeds_are_other_splits_and_weights(capsys: Captured) -> None:
+    for names, same_weights in (["two", "other"], True), (["two", "other", "<b>one"], False):
+        printed, found = compared(capsys, *names)
+        assert (found["same_split"], found["same_initial_weights"]) == (False, same_weights)
+        assert (WAY in printed, found["paired_test"]) == (False, None)
 
 
 def test_runs_of_whole_groups_are_compared_group_by_group_and_tests_of_other_rows_are_refused() -> None:
@@ -92,17 +87,16 @@ def test_runs_of_whole_groups_are_compared_group_by_group_and_tests_of_other_row
         paired_test(runs, [20, 20])
 
 
-@pytest.mark.usefixtures("workplace")
 def test_a_chart_begins_with_the_initial_weights() -> None:
     """Validation of them is computed where the data are at hand, and left out where they are not."""
-    curves = curves_of(run := Run("minibatch"), contents := run.checkpoint())
+    curves = curves_of(run := Run("<b>one"), contents := run.checkpoint())
     data, model = run.data(), run.model(initial=True)
     with torch.no_grad():
         expected = BCELoss()(data.val.labels, model(data.val.features)).item()
     steps, values = curves["validation BCE"]
     assert (steps[0], values[0]) == (0, pytest.approx(expected, rel=1e-6))
-    assert values[1:].tolist() == run.history()["val_bce"][19::20].tolist()
-    losses, (steps, means) = run.history()["train_loss"], curves["training loss (BCE), mean of the last 20"]
-    assert (steps[0], means[0], means[99]) == (0, losses[0], pytest.approx(losses[80:100].mean()))
-    run.config.write_text(run.config.read_text().replace("root: null", "root: nowhere"))
-    assert curves_of(Run("minibatch"), contents)["validation BCE"][0][0] == 20
+    assert values[1:-1].tolist() == run.history()["val_bce"][19::20].tolist()
+    losses, (steps, means) = run.history()["train_loss"], curves["training loss (MSE), mean of the last 2"]
+    assert (steps[0], means[0], means[99]) == (0, losses[0], pytest.approx(losses[98:100].mean()))
+    Path("data").rename("moved")
+    assert curves_of(Run("<b>one"), contents)["validation BCE"][0][0] == 20

@@ -1,50 +1,23 @@
-"""Results of test and predict: what is printed, and left in the run folder."""
+"""Results of test and predict, printed and left in the run folder, and exported models."""
 
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from project import Run
 from project.__main__ import main
-from project.data import NpyDataModule
 from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.runs.checkpoint import load
+from tests.reports.conftest import FAR, FEW, NASTY
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
 
 Captured = pytest.CaptureFixture[str]
 NAMES = ["accuracy", "sensitivity", "specificity", "auc", "bce", "mse"]
 WORDS = [*NAMES[:3], "area under ROC", "log loss (bce)", "Brier score (mse)"]
-FAR = [[3e38, -3e38], [-3e38, 3e38]]  # so far from rows around 1e-30 that these are infinite, and their sum is NaN
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two runs: "over", whose loss has risen again, and "tiny", with test rows too far away."""
-    folder, rng = tmp_path_factory.mktemp("trained"), np.random.default_rng(0)
-    for name, scale, steps in ("over", 1.0, 301), ("tiny", 1e-30, 20):
-        (data := folder / f"{name}_data").mkdir()
-        for label in (0, 1):
-            np.save(data / f"class_{label}.npy", rng.normal(2 * label - 1, 1, (50, 2)) * scale)
-        if name == "tiny":
-            (module := NpyDataModule(data)).setup("test")
-            for label, rows in enumerate(module.classes.row_numbers("test")):
-                np.load(data / f"class_{label}.npy", mmap_mode="r+")[rows[label]] = FAR[label]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
-            options = ["--data.root", data.name, "--data.class_names", "cats,dogs", "--model.loss", "mse"]
-            assert main(["fit", "--name", name, "--trainer.max_steps", str(steps), *options]) == 0
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _there(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
 
 
 def cells(path: Path) -> tuple[str, list[list[str]]]:
@@ -54,12 +27,12 @@ def cells(path: Path) -> tuple[str, list[list[str]]]:
 
 
 def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Captured) -> None:
-    assert main(["test", "over"]) == 0
-    (out, err), run = capsys.readouterr(), Run("over")
+    assert main(["test", "<b>one"]) == 0
+    (out, err), run = capsys.readouterr(), Run("<b>one")
     first, rows, _, *lines = out.splitlines()
-    assert (first, rows[:13], err) == (f"{run.last}: after iteration 301", "test: 20 rows", "")
+    assert (first, rows[:13], err) == (f"{run.last}: after iteration 101", "test: 20 rows", "")
     numbers = run.numbers()
-    assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 301), ("rows", 20)]
+    assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 101), ("rows", 20)]
     assert list(numbers)[3:] == [name + end for name in (*NAMES, "loss") for end in ("", "_interval")]
     assert (numbers["loss"], numbers["loss_interval"]) == (numbers["mse"], numbers["mse_interval"])
     for line, name, word in zip(lines, NAMES, WORDS, strict=False):
@@ -69,28 +42,32 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert header == "row,class,probability"
     expected = [(row, label) for label, of in enumerate(run.data().classes.row_numbers("test")) for row in of]
     assert [(int(row), int(label)) for row, label, _ in table] == expected
-    features = np.stack([np.load(f"over_data/class_{label}.npy")[row] for row, label in expected])
+    features = np.stack([np.load(f"data/class_{label}.npy")[row] for row, label in expected])
     probabilities = np.array([float(row[2]) for row in table])
     np.testing.assert_allclose(probabilities, run.model()(features).detach()[:, 0], rtol=1e-6)
     again = evaluate(np.array(expected, float)[:, 1], probabilities)
     assert [numbers[name] for name in NAMES] == pytest.approx([again[name].value for name in NAMES], abs=1e-8)
     right = round(again["accuracy"].value * 20), *(round(again[name].value * 10) for name in NAMES[1:3])
-    counts = [f"{right[0]} of 20", f"{right[1]} of 10 of dogs", f"{right[2]} of 10 of cats"]
+    counts = [f"{right[0]} of 20", f"{right[1]} of 10 of dogs & cats", f"{right[2]} of 10 of {NASTY}"]
     assert [line.rpartition("; ")[2] for line in lines[:3]] == counts
     losses = run.history()["val_loss"]
     told = f"the validation loss was lower, {np.nanmin(losses):.4f}, after iteration {np.nanargmin(losses) + 1}"
     assert lines[len(NAMES)] == f"{told}: --ckpt_path best tests that"
-    (shown,) = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")
-    assert (shown.step, shown.value) == (301, pytest.approx(numbers["accuracy"]))
+    shown = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")[-1]
+    assert (shown.step, shown.value) == (101, pytest.approx(numbers["accuracy"]))
 
 
-def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Captured) -> None:
+def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("project.commands.network.CALLBACKS", FEW)
+    monkeypatch.setattr("project.reports.results.TEST_FIGURES", {})
     of = np.random.default_rng(0).permutation(np.minimum(np.arange(50) // 5, 7))
     for label in (0, 1):
-        np.save(f"over_data/group_{label}.npy", of + 2**60)
+        np.save(f"data/group_{label}.npy", of + 2**60)
     found = {}
     for split in ("rows", "groups"):
-        options = ["--data.root", "over_data", "--trainer.max_steps", "20", "--data.split", split]
+        options = ["--data.root", "data", "--trainer.max_steps", "20", "--data.split", split]
         assert main(["fit", "--name", split, *options]) == 0
         assert main(["test", split]) == 0
         found[split] = capsys.readouterr().out, Run(split).numbers(), cells(Run(split).path / "test_predictions.csv")
@@ -111,18 +88,14 @@ def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Cap
 
 
 def test_the_best_checkpoint_is_tested_beside_the_last_and_where_its_data_have_moved(capsys: Captured) -> None:
-    assert main(["test", "over"]) == 0
-    before = {path: path.read_bytes() for path in Run("over").path.rglob("test*")}
-    Path("over_data").rename("moved")
-    capsys.readouterr()
-    assert main(["test", "over", "--ckpt_path", "best", "--data.root", "moved"]) == 0
+    run = Run("<b>one")
+    before = {path: path.read_bytes() for path in run.path.rglob("test*")}
+    Path("data").rename("moved")
+    assert main(["test", "<b>one", "--ckpt_path", "best", "--data.root", "moved"]) == 0
     assert "--ckpt_path best" not in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in before} == before
-    run = Run("over")
-    numbers = json.loads((run.path / "test-best.json").read_text())
-    assert (numbers["checkpoint"], numbers["step"]) == ("best.ckpt", load(run.best)["global_step"])
-    assert len(cells(run.path / "test-best_predictions.csv")[1]) == 20
-    assert (run.figures / "test-best-boundary.png").exists()
+    assert {path: path.read_bytes() for path in before} == before, "the bytes of where the data were"
+    found = [(numbers["checkpoint"], numbers["step"]) for numbers in (run.numbers(), run.numbers("best"))]
+    assert found == [("last.ckpt", 101), ("best.ckpt", load(run.best)["global_step"])]
 
 
 def test_rows_to_predict_without_an_answer_have_empty_cells_and_one_warning(capsys: Captured) -> None:
@@ -130,7 +103,7 @@ def test_rows_to_predict_without_an_answer_have_empty_cells_and_one_warning(caps
     assert main(["predict", "--name", "tiny", "--data.predict", "new.npy"]) == 0
     out, err = capsys.readouterr()
     assert err == "warning: new.npy: no answer for rows 1 and 3: too far from what the model was trained on\n"
-    assert "\n5 rows: 1 cats, 2 dogs, 2 without an answer\n" in out
+    assert f"\n5 rows: 1 {NASTY}, 2 dogs & cats, 2 without an answer\n" in out
     _, table = cells(Run("tiny").path / "predictions.csv")
     assert [(row[0], row[2]) for row in table] == list(zip("01234", ["1", "", "0", "", "1"], strict=True))
     assert [row[1] and float(row[1]) >= 0.5 for row in table] == [True, "", False, "", True]
@@ -145,3 +118,12 @@ def test_test_rows_without_an_answer_are_wrong_and_leave_losses_null(capsys: Cap
     assert numbers["accuracy"] == sum(right) / len(table)
     for name in "auc", "bce", "mse", "loss":
         assert (numbers[name], numbers[f"{name}_interval"]) == (None, [None, None])
+
+
+def test_the_exported_model_answers_as_the_checkpoint_in_another_runtime() -> None:
+    assert main(["export", "--name", "<b>one"]) == 0
+    session = onnxruntime.InferenceSession((Run("<b>one").path / "model.onnx").read_bytes())
+    features = np.load("data/class_0.npy").astype(np.float32)
+    for rows in features, features[:1]:
+        (probability,) = session.run(["probability"], {"features": rows})
+        np.testing.assert_allclose(probability, Run("<b>one").model()(rows).detach(), atol=1e-6)
