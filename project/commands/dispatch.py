@@ -11,9 +11,9 @@ from project.errors import InputError
 from project.model import BinaryClassifier
 from project.options import check
 from project.reports.compare import compare as compare_runs
-from project.reports.export import export as export_checkpoint
 from project.reports.plot import plot as plot_run
 from project.reports.report import write_report
+from project.reports.results import export as export_checkpoint
 from project.runs.run import LOGS, RunFolder, find_checkpoint, newest
 
 

@@ -1,5 +1,6 @@
-"""The results of validate, test and predict: what they print of a checkpoint, and leave in its run folder."""
+"""What validate, test, predict and export make of a checkpoint: lines, and files in its run folder."""
 
+import importlib.util
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from project.data import NpyDataModule, sample
-from project.errors import InputWarning, join_words
+from project.errors import InputError, InputWarning, join_words
 from project.evaluation.estimate import Numbers, digits, finite, to_json
 from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.figures.curves import SUBSETS
+from project.model import BinaryClassifier
 from project.reports.plot import TEST_FIGURES, plot
 from project.reports.report import write_report
+from project.runs.checkpoint import load, rebuild
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 from project.runs.table import Tested, predictions_csv, tested_name
@@ -109,3 +113,18 @@ def write_result(run: RunFolder | None, name: str, text: str) -> None:
     path = run.path / name if run else Path(name)
     write_whole(path, text.encode())
     print(f"written: {path}")
+
+
+def export(checkpoint: Path, output: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
+    """Write an ONNX model: input ``features`` float32 (N, j), any N; output ``probability`` float32 (N, 1)."""
+    if missing := [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]:
+        raise InputError(f"export: {' and '.join(missing)} missing; install the extra with pip install 'project[onnx]'")
+    model = rebuild(load(checkpoint, kind), kind)
+    num_features = model.hparams["num_features"]
+    rows, shapes = (torch.zeros(2, num_features),), {"features": {0: torch.export.Dim("N", min=1)}}
+    program = torch.onnx.export(
+        model, rows, input_names=["features"], output_names=["probability"], dynamic_shapes=shapes, verbose=False
+    )
+    assert program is not None
+    write_whole(output, program.model_proto.SerializeToString())
+    print(f"written: {output}, raw features (N, {num_features}) to probability (N, 1)")
