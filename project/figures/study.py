@@ -1,9 +1,10 @@
 """A study's networks: how they learned and were chosen, how compared values differ and why, and where they disagree."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -17,14 +18,14 @@ CAUTION = "agreement far from the dots is no evidence: there, networks are as su
 LOGITS = np.linspace(-6, 6, 481)
 
 
-class Tried(NamedTuple):
+class Tried(Protocol):
     """What was tried for one compared value, and how it did on validation rows."""
 
-    options: Sequence[Any]  # R numbers or texts
-    losses: Numbers  # (S, R) in each split; NaN where a network diverged
+    options: list[Any]  # R numbers or texts
+    losses: npt.NDArray[np.float64]  # (S, R) in each split; NaN where a network diverged
     chosen: int  # number of the option that was chosen
     at_edge: bool  # whether better ones may lie beyond
-    criterion: str  # which loss that is; losses of the same one share their axis
+    loss: str  # which one that is; losses of the same one share their axis
 
 
 def plain(option: Any) -> str:
@@ -53,10 +54,10 @@ def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
     figure, axes = new_figure(1, len(values))
     first: dict[str, Axes] = {}
     for number, (ax, (value, tried)) in enumerate(zip(axes, values.items(), strict=True)):
-        if (other := first.setdefault(tried.criterion, ax)) is not ax:
+        if (other := first.setdefault(tried.loss, ax)) is not ax:
             ax.sharey(other)
         _draw_choice(ax, tried, line_style(number))
-        ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({tried.criterion.upper()})")
+        ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({tried.loss.upper()})")
         ax.grid(alpha=0.3)
         ax.legend()
     return figure

@@ -1,26 +1,34 @@
 """The tables, study.json, figures and report of a study."""
 
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from shlex import quote
 from typing import Any
 
 import numpy as np
+import torch
+from matplotlib.figure import Figure
 
 from project.errors import join_words
-from project.evaluation.estimate import digits, finite
+from project.evaluation.differences import Difference
+from project.evaluation.estimate import Numbers, digits, finite
+from project.figures import study
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
+from project.model.net import evaluating
 from project.reports.report import Section, options_section, pictures, render
+from project.reports.view import ask_model, choose_plane, show_rows
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder
-from project.study.answer import Answer
+from project.study.answer import ACCURACY, WORDS, Answer
 from project.study.classifiers import Classifiers
-from project.study.figures import SHARES, figure_drawers, find_band
 from project.study.networks import BASELINE
-from project.study.stack import EVALUATED, Splits
+from project.study.stack import EVALUATED, TEST, VAL, Splits
 
+SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}  # of splits
 # What the figures show, for those who cannot see them.
-WORDS = {
+SHOWN = {
     "curves": "the mean accuracy of the compared values in the course of training, with the middle 80 % of splits",
     "choice": "the validation loss of each compared value against the option that was chosen by it",
     "differences": "how the values differ in each split, the interval of the mean, and the naive one",
@@ -79,6 +87,11 @@ def networks_table(answer: Answer, model: Classifiers) -> list[list[str]]:
     return rows
 
 
+def find_band(values: Numbers) -> Numbers:
+    """Return mean and SHARES over splits, (4, ...), of what was measured in each, (..., S)."""
+    return np.stack([values.mean(-1), *np.quantile(values, list(SHARES.values()), axis=-1)])
+
+
 def curves_table(answer: Answer) -> list[list[str]]:
     """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
     columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in ("mean", *SHARES)]
@@ -89,7 +102,57 @@ def curves_table(answer: Answer) -> list[list[str]]:
     return rows
 
 
-def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) -> None:
+def draw_curves(answer: Answer) -> Figure:
+    named = {
+        f"{name} at {answer.choose} {study.plain(each.option)}": each.curves for name, each in answer.values.items()
+    }
+    bands = {
+        title: {name: find_band(curves[:, subset, ACCURACY]) for name, curves in named.items()}
+        for title, subset in (("validation accuracy", VAL), ("test accuracy", TEST))
+    }
+    lines = {"guessing": 0.5}
+    if answer.baseline is not None:
+        lines[f"no hidden layer ({BASELINE})"] = float(answer.baseline.accuracy.mean())
+    return study.curves_figure(answer.steps, bands, lines)
+
+
+def draw_differences(answer: Answer) -> Figure:
+    panels: dict[str, dict[str, tuple[Numbers, Difference]]] = {}
+    for each in answer.comparisons:
+        rows = panels.setdefault(WORDS.get(each.metric, each.metric), {})
+        rows[f"{each.value} - {each.against}"] = each.by_split, each.found
+    return study.differences_figure(panels)
+
+
+def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str) -> Figure:
+    """Draw what the networks of one split answer together: those of the first compared value, one of each seed."""
+    first = next(iter(answer.values.values()))
+    models = [model.classifier(int(place)) for place in first.networks[0]]
+    train = np.concatenate(data.classes.dots["train"])
+    with torch.no_grad(), evaluating(models):
+        plane = choose_plane(wanted, models[0], train, data.feature_names)
+        scene = show_rows(data, plane, ("train",), 150)  # places an axis
+        answers = np.stack([ask_model(each, plane, scene.places()) for each in models])
+    networks = "1 network" if len(models) == 1 else f"{len(models)} networks"
+    note = f"{first.name} at {answer.choose} {study.plain(first.option)}: {networks} of split {data.seed}"
+    return study.ensemble_figure(answers, scene._replace(note=f"{note}, {len(train):,} training rows"))
+
+
+def figure_drawers(answer: Answer, model: Classifiers, data: Splits, plane: str) -> Mapping[str, Callable[[], Figure]]:
+    """Return the functions that draw the figures that a study has, by name."""
+    drawers: dict[str, Callable[[], Figure]] = {
+        "curves": partial(draw_curves, answer),
+        "choice": partial(study.choice_figure, answer.values, answer.choose),
+        "boundary": partial(draw_boundary, answer, model, data, plane),
+    }
+    if answer.comparisons:
+        drawers["differences"] = partial(draw_differences, answer)
+    if {"bce", "mse"} <= answer.values.keys():
+        drawers["slopes"] = study.slopes_figure
+    return drawers
+
+
+def write_study(folder: RunFolder, model: Classifiers, data: Splits, plane: str) -> None:
     """Print what was found, and write tables, study.json, figures and report into the study's folder."""
     answer = Answer(model, data)
     facts, said = study_facts(answer, model), answer.sentences
@@ -99,20 +162,20 @@ def write_study(study: RunFolder, model: Classifiers, data: Splits, plane: str) 
     texts = {name: "".join(",".join(row) + "\n" for row in rows) for name, rows in tables.items()}
     texts["study.json"] = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     for name, text in texts.items():
-        write_whole(study.path / name, text.encode())
+        write_whole(folder.path / name, text.encode())
     print("\n".join(said))
     drawers = figure_drawers(answer, model, data, plane)
     with own_style():
         for name, draw in drawers.items():
-            write_whole(study.figures / f"{name}.png", to_file(draw(), "png"))
+            write_whole(folder.figures / f"{name}.png", to_file(draw(), "png"))
     rows = [
         (row["value"], row["against"], row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
         for row in facts["differences"]
     ]
     header = ("", "against", "in", "difference", "from", "to", "splits") if rows else ()
-    found = Section(said, header, rows, figures=pictures(study.figures, WORDS))
-    again = Section(commands=[f"study --config {quote(str(study.config))}"])
-    sections = {"Answer": found, "Options": options_section(study), "Again": again}
+    found = Section(said, header, rows, figures=pictures(folder.figures, SHOWN))
+    again = Section(commands=[f"study --config {quote(str(folder.config))}"])
+    sections = {"Answer": found, "Options": options_section(folder), "Again": again}
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
-    render(study.path, f"Study {study.path.name}", subtitle, sections)
-    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {study.path}")
+    render(folder.path, f"Study {folder.path.name}", subtitle, sections)
+    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {folder.path}")

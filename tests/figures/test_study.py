@@ -1,5 +1,6 @@
 """The arrays in a study's figures, for few and many values and splits, and for what could not be measured."""
 
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from matplotlib.collections import PathCollection
 from project.evaluation.differences import Difference
 from project.figures import study
 from project.figures.boundary import lay_scene
-from project.figures.study import LOGITS, Tried, choice_figure, ensemble_figure, plain, wrong_label_slopes
+from project.figures.study import LOGITS, choice_figure, ensemble_figure, plain, wrong_label_slopes
 from project.model.loss import CRITERIA
 from tests.figures.drawing import CLASSES, FEATURES, artists, assert_dots, draw_panels, legend_texts, make_rows
 
+Tried = namedtuple("Tried", "options losses chosen at_edge loss")
 LONG = "a name of an option that is longer than anyone would want to read it, number "
 
 
