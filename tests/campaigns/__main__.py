@@ -14,7 +14,7 @@ CAMPAIGNS = {  # by module and options: the share of the time
     "checkpoints": 0.2,
     "kills --kills 1000": 0.35,
     "options --cases 2000": 0.15,
-    "claims --rounds 50 --trainings 5": 0.05,
+    "claims --rounds 50": 0.05,
     "intervals": 0.1,
 }
 
