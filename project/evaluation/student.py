@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -25,6 +26,7 @@ def two_sided(statistic: float, freedom: float) -> float:
     return integral(abs(statistic)) / integral(0)
 
 
+@cache
 def student_t(share: float, freedom: float) -> float:
     """Return the quantile of Student's t at a share in (0.5, 1)."""
     outside, low, high = 2 * (1 - share), 0.0, 1.0

@@ -27,14 +27,10 @@ class Classifiers(LightningModule):
         self.save_hyperparameters(ignore=["kind"], logger=False)
         self.design = Design(**design)
         self.networks, self._stacks = list[Network](), list[Stack]()
-        with torch.random.fork_rng(devices=[]):  # The random numbers stay as they were.
-            for networks in group_alike(self.design.networks):
-                models = []
-                for network in networks:
-                    torch.manual_seed(network.seed)  # The initial weights are those that fit would draw.
-                    models.append(kind(num_features, **network.options))
-                self._stacks.append(Stack(networks, models, len(self.networks)))
-                self.networks += networks
+        for networks in group_alike(self.design.networks):
+            models = [untrained(kind, num_features, network) for network in networks]
+            self._stacks.append(Stack(networks, models, len(self.networks)))
+            self.networks += networks
         self.stacks = nn.ModuleList(self._stacks)
         self.initial = {name: weights.detach().clone() for name, weights in self.named_parameters()}
         # How many values a row takes at most in the hidden layers of a stack.
@@ -108,3 +104,10 @@ class Classifiers(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps, self.curves = (list(checkpoint["measured"][name]) for name in ("steps", "curves"))
+
+
+def untrained(kind: type[BinaryClassifier], num_features: int, network: Network) -> BinaryClassifier:
+    """Draw the initial weights that ``fit`` would draw, and leave the random numbers as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(network.seed)
+        return kind(num_features, **network.options)

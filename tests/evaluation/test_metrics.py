@@ -145,7 +145,7 @@ def test_by_group_the_error_of_auc_is_that_of_summed_placement_values(rows: list
 def test_of_rows_in_groups_the_interval_by_group_covers_the_truth_and_wilsons_does_not() -> None:
     """Of 15 groups of 20 rows whose shares of right answers differ: a correlation of 0.2 within a group."""
     rng, groups, found = np.random.default_rng(0), np.repeat(np.arange(15), 20), list[list[bool]]()
-    for chance in rng.beta(0.85 * 4, 0.15 * 4, (500, 15)):
+    for chance in rng.beta(0.85 * 4, 0.15 * 4, (300, 15)):
         right = rng.random(300) < np.repeat(chance, 20)
         both = estimate_share(right, groups), estimate_share(right)
         found.append([each.low <= 0.85 <= each.high for each in both])
@@ -159,7 +159,7 @@ def test_the_bootstrap_has_a_binomials_quantiles_and_covers_a_known_mean(monkeyp
     assert same(estimate_mean(values)[:3], (0.4, *scipy.stats.binom.ppf([0.025, 0.975], 30, 0.4) / 30))
     assert estimate_mean(values) == estimate_mean(values)
     monkeypatch.setattr(metrics, "DRAWS", 400)
-    found = [estimate_mean(values) for values in np.random.default_rng(1).gamma(2, 1, (200, 50))]
+    found = [estimate_mean(values) for values in np.random.default_rng(1).gamma(2, 1, (100, 50))]
     assert 0.88 < fmean(each.low < 2 < each.high for each in found) < 0.99
 
 

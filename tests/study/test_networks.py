@@ -1,8 +1,6 @@
-"""The networks of a study, and what cannot be studied."""
+"""The networks of a study."""
 
 from typing import Any
-
-import pytest
 
 from project.study.networks import Design, Network
 
@@ -24,22 +22,3 @@ def test_each_combination_is_there_with_the_seeds_of_each_split_and_the_first_va
     ]
     assert design(values={**VALUES, "activation": "identity"}).baselines == []
     assert design(values={**VALUES, "loss": "bce"}, compare="activation").baselines == []
-
-
-def test_what_cannot_be_studied_is_refused() -> None:
-    lists = {**VALUES, "activation": ["tanh", "relu"]}
-    for option, value, words in [
-        ("splits", 0, "splits: 0; need at least 1"),
-        ("seeds", 0, "seeds: 0; need at least 1"),
-        ("compare", "nothing", "compare: nothing; need one of model.loss, model.lr, model.activation"),
-        ("choose", "model.loss", "choose: model.loss; it is compared already, need another option"),
-        ("values", {**VALUES, "lr": [1, 1.0, 1]}, r"model.lr: \[1, 1.0, 1\]; need different values"),
-        ("values", {**VALUES, "lr": []}, r"model.lr: \[\]; need different values"),
-        (
-            "values",
-            lists,
-            r"model.activation: \['tanh', 'relu'\]; a list is for the option to --compare or to --choose",
-        ),
-    ]:
-        with pytest.raises(ValueError, match=f"^{words}$"):
-            design(**{option: value})

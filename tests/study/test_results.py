@@ -107,17 +107,14 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bytes(
 
 
 @pytest.mark.usefixtures("data")
-@pytest.mark.parametrize("options", ["", "--splits 1 --data.batch_size 16"], ids=["", "one without a split"])
-def test_two_processes_that_share_the_splits_leave_the_bytes_of_one(options: str) -> None:
+def test_two_processes_that_share_the_splits_leave_the_bytes_of_one() -> None:
     """It begins again from its config."""
-    command = f"study --config lightning_logs/whole/config.yaml {options}"
-    if options:
-        run(f"{command} --name alone")
-    shared = [sys.executable, "-m", "project", *command.split(), "--trainer.devices", "2", "--name", "shared"]
+    command = "study --config lightning_logs/whole/config.yaml --trainer.devices 2 --name shared"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(shared, env=environment, capture_output=True, text=True, check=False)
+    process = [sys.executable, "-m", "project", *command.split()]
+    done = subprocess.run(process, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr, done.stdout.count("written: ")) == (0, "", 1)
-    assert_same("alone" if options else "whole", "shared")
+    assert_same("whole", "shared")
 
 
 def test_several_values_are_each_compared_with_the_first(data: str, capsys: Captured) -> None:
@@ -138,8 +135,14 @@ def test_what_cannot_be_studied_is_one_line_and_leaves_nothing(data: str, capsys
     before = sorted(Path("lightning_logs").iterdir())
     for command, words in {
         f"study {data} --model.lr [1,-1]": "--model.lr: -1.0; need a number above 0",
+        f"study {data} --model.lr [1,1.0]": "--model.lr: [1.0, 1.0]; need different values",
+        f"study {data} --model.lr []": "--model.lr: []; need different values",
         f"study {data} --model.loss [bce,nope]": "--model.loss: nope; need one of bce, mse",
         f"study {data} --model.network [a,b]": "--model.network: ['a', 'b']; a list is for the option to --compare",
+        f"study {data} --compare nothing": "--compare: nothing; need one of model.hidden_features, ",
+        f"study {data} --choose loss": "--choose: model.loss; it is compared already, need another option",
+        f"study {data} --splits 0": "--splits: 0; need at least 1",
+        f"study {data} --seeds 0": "--seeds: 0; need at least 1",
         f"study {data} --optimizer Adam": "--optimizer: no such option",
         f"study {data} --data.batch_size 61": "--data.batch_size: 61; need 1 to 60",
         "study --ckpt_path last --splits 4": "--splits: 4 conflicts with the checkpoint's 3",
