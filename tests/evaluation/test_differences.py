@@ -112,12 +112,9 @@ def test_sentences() -> None:
     none = Difference(-0.002, -0.022, 0.018, NAN, NAN, 0.8, 10, 0.95)
     some = Difference(0.031, 0.011, 0.051, NAN, NAN, 0.004, 10, 1 - 0.05 / 3)
     one, lost = (corrected(np.array(differences), 2, 6) for differences in ([0.01], [NAN, 1]))
+    numbers = "a - b = -0.002, 95 % [-0.022, +0.018]"
     for found, p, words in (
-        (
-            none,
-            None,
-            "10 splits no difference was shown between a and b in loss: a - b = -0.002, 95 % [-0.022, +0.018]",
-        ),
+        (none, None, f"10 splits no difference was shown between a and b in loss: {numbers}"),
         (some, 0.012, "10 splits a and b differ in loss: a - b = +0.031, 98.3 % [+0.011, +0.051], Holm p = 0.012"),
         (some, 0.06, "10 splits no difference was shown"),
         (one, None, "1 split a - b = +0.010 in loss; an interval needs two"),
