@@ -28,13 +28,13 @@ def opened(path, *arguments, open=os.open, **options):
     return open(path, *arguments, **options)
 
 os.open = opened
-import project.__main__, project.runs.disk, project.data.store
+import project.__main__, project.runs.disk, project.data.batches
 from project.__main__ import main
 project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
 project.runs.disk.os = Windows()
 fit = "fit --trainer.max_steps 20 --name "
 statuses = [main((fit + "a").split())]
-project.data.store.free_memory = lambda: 0
+project.data.batches.free_memory = lambda: 0
 others = "test", "predict --data.predict data/class_0.npy", "plot a", "validate --name a", "compare a b"
 print(json.dumps(statuses + [main(command.split()) for command in (fit + "b", *others)]))
 """
@@ -71,7 +71,7 @@ def run(script: str, folder: Path) -> list[str]:
 def test_every_command_runs_without_what_windows_or_macos_lack(tmp_path: Path) -> None:
     lines = run(COMMANDS, tmp_path)
     assert json.loads(lines[-1]) == [0] * 7
-    assert [" a scratch file of " in line for line in lines if "copied into" in line] == [False, True]
+    assert [" a scratch file " in line for line in lines if "copied into" in line] == [False, True]
     a, b = ((tmp_path / "lightning_logs" / name / "history.csv").read_bytes() for name in ("a", "b"))
     assert a == b
     assert {path.name for path in tmp_path.iterdir()} == {"data", "lightning_logs", "comparison"}

@@ -42,8 +42,8 @@ class Divergence(Callback):
         guessing = METRICS[options["loss"]](torch.tensor([[0.0], [1.0]]), torch.full((2, 1), 0.5)).item()
         if "val/loss" not in metrics or metrics["val/loss"] < guessing or metrics["val/accuracy"] >= BARELY_BETTER:
             return
-        mean, std = trainer.datamodule.statistics  # type: ignore[attr-defined]  # Lightning attaches it.
-        reach = (mean.abs() + 2 * std).max().item()
+        moments = trainer.datamodule.classes.moments  # type: ignore[attr-defined]  # Lightning attaches it.
+        reach = (moments.mean.abs() + 2 * moments.std).max().item()
         if not options["standardize"] and reach > 10:
             cause = f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
         elif metrics["val/loss"] > 2 * guessing:

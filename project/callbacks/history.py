@@ -22,7 +22,7 @@ class History(Callback):
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []  # since the last validation
-        self._accuracy: Tensor | None = None  # of the newest batch, by the weights before its update
+        self._accuracy = torch.tensor(0)  # of the newest batch, by the weights before its update
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run = RunFolder.from_trainer(trainer)
@@ -47,7 +47,7 @@ class History(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         self._losses.append(outputs["batch_loss"])
-        self._accuracy = outputs.get("batch_accuracy")  # There is one before a validation.
+        self._accuracy = outputs["batch_accuracy"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._record(trainer, [trainer.callback_metrics[name].item() for name in self.metrics])
@@ -69,7 +69,8 @@ class History(Callback):
         rows = [[number, loss, *nothing] for number, loss in enumerate(losses, step - len(losses) + 1)]
         if metrics:
             rows[-1][2:] = metrics
-        accuracies = [[step, self._accuracy.item()]] if metrics and self._accuracy is not None else []
+        is_on_grid = step % int(trainer.val_check_batch or 1) == 0
+        accuracies = [[step, self._accuracy.item()]] if metrics and is_on_grid else []
         for table, new in (self.run.table, rows), (self.run.accuracies, accuracies):
             with tolerated(self.run.path):
                 table.append(new)

@@ -20,7 +20,6 @@ from project.commands.origin import Origin, logs_folder
 from project.commands.parsing import Parser
 from project.commands.trainer import ProjectCLI
 from project.data import NpyDataModule
-from project.data.npy import check_columns
 from project.errors import DivergedError, InputError
 from project.evaluation.estimate import digits
 from project.model import BinaryClassifier
@@ -143,8 +142,6 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     """Make what a command needs, with the weights of its checkpoint."""
     cli = ProjectCLI(arguments, kind, [], is_training=False)
     assert cli.origin is not None
-    if arguments[0] == "predict":
-        check_columns(cli.config.data.predict, cli.origin.contents["hyper_parameters"]["num_features"])
     cli.datamodule.setup(arguments[0])
     cli.origin.take_up(cli.trainer, cli.model, cli.datamodule)
     return cli, cli.origin

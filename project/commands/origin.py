@@ -36,10 +36,12 @@ class Origin(NamedTuple):
         return int(self.contents["global_step"])
 
     def take_up(self, trainer: Trainer, model: LightningModule, data: NpyDataModule) -> None:
-        """Give the weights to a model, if the data, set up, are those that it was trained on."""
-        model.load_state_dict(self.contents["state_dict"])
+        """Give the weights to a model, if the data, set up, are those that it was trained on, or rows to predict."""
         if data.predict_file is None:
-            data.check_fingerprint(self.contents["fingerprint"])
+            data.classes.check_same(self.contents["fingerprint"])
+        elif (columns := data.num_features) != (wanted := self.contents["hyper_parameters"]["num_features"]):
+            raise InputError(f"{data.predict_file} has {columns} columns, the checkpoint's model takes {wanted}")
+        model.load_state_dict(self.contents["state_dict"])
         if trainer.is_global_zero:
             print(f"{self.checkpoint}: after iteration {self.step}")
 

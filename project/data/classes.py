@@ -1,22 +1,23 @@
 """Two class files that agree, their split, and the rows of each subset."""
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from project.data.batches import Subset
-from project.data.checks import Features, exact, fingerprint, survey
+from project.data.batches import Store, Subset
+from project.data.checks import Features, exact, hash_file, survey
 from project.data.npy import open_array
 from project.data.split import DROPPED, SUBSETS, Balance, Groups, read_groups, split_groups, split_rows
-from project.data.store import Store
 from project.errors import InputError, InputWarning
 
 CLASS_FILES = ("class_0.npy", "class_1.npy")
@@ -24,6 +25,7 @@ MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
 MEMORY = Store(torch.device("cpu"))
 Prepare = Callable[[Tensor], Tensor]  # of raw rows (n, j)
+Fingerprint = dict[str, Any]
 
 
 class ClassFiles:
@@ -48,7 +50,13 @@ class ClassFiles:
         self.rows = {name: sum(map(len, self.row_numbers(name))) for name in SUBSETS}
         self.moments, self.overlap = survey(self.arrays, self.assignments)
         self._check_overlap(overlap_is_known)
-        self.fingerprint = fingerprint(self.files, self.assignments, seed, self.rows)
+        split = hashlib.sha256(np.concatenate(self.assignments).data).hexdigest()
+        self.fingerprint: Fingerprint = {  # what a checkpoint remembers, so that no other rows pass for test rows
+            "sha256": [hash_file(file) for file in self.files],
+            "seed": seed,
+            "rows": self.rows,
+            "split": split,
+        }
 
     def _check_overlap(self, known: bool) -> None:
         if self.overlap is None:
@@ -60,6 +68,22 @@ class ClassFiles:
         found = [f"{count} {what}" for count, what in zip(self.overlap[1:], words, strict=True) if count]
         if found and not known:
             warnings.warn(f"{self.root}: {'; '.join(found)}", InputWarning, stacklevel=2)
+
+    def check_same(self, trained_on: Fingerprint | None) -> None:
+        """Refuse, by an InputError, a checkpoint of other data or another split, which could know the test rows."""
+        here, remedy = self.fingerprint, "leave the data options out"
+        if trained_on is None:
+            raise InputError(f"{self.root}: the checkpoint does not say what it was trained on; it cannot be compared")
+        if trained_on["sha256"] != here["sha256"]:
+            found = "other data (sha256 {:.12}..., {:.12}...)".format(*trained_on["sha256"])
+            raise InputError(f"{self.root}: the checkpoint was trained on {found}; name its folder with --data.root")
+        if trained_on["seed"] != here["seed"]:
+            known, new = (f"{each['seed']} with rows {each['rows']}" for each in (trained_on, here))
+            raise InputError(f"--data.seed: the checkpoint was trained on split seed {known}, not {new}; {remedy}")
+        if trained_on != here:
+            found = f"another split of {self.root}, with rows {trained_on['rows']}, not {here['rows']}"
+            remedy += ", and the group files as they were"
+            raise InputError(f"--data.split: the checkpoint was trained on {found}; {remedy}")
 
     def gather(
         self, name: str, store: Store = MEMORY, prepare: Prepare = Tensor.float, rank: int = 0, ranks: int = 1

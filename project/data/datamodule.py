@@ -1,6 +1,5 @@
 """Two class files as a LightningDataModule: loaded, split, and handed to the trainer in batches."""
 
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +9,11 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from project.data import sample
-from project.data.batches import Loader, Subset, TrainingBatches
-from project.data.checks import Fingerprint, check_same, checked_rows
+from project.data.batches import Loader, Store, Subset, TrainingBatches, choose_store
+from project.data.checks import checked_rows
 from project.data.classes import ClassFiles, find_files
 from project.data.npy import open_array
 from project.data.split import Balance, has_groups
-from project.data.store import FLOAT_BYTES, Store, choose
 from project.errors import InputError
 from project.options import check
 
@@ -76,12 +74,7 @@ class NpyDataModule(LightningDataModule):
         self._store: Store | None = None
 
     def __repr__(self) -> str:
-        """Tell the subsets once they are known; until then, at no cost, what the class files seem to hold."""
-        what = "no class files"
-        with suppress(InputError):
-            what = " and ".join(f"{file.name} {open_array(file).shape}" for file in find_files(self.root))
-        if "classes" in self.__dict__:
-            what = self._counts()
+        what = self._counts() if "classes" in vars(self) else "not set up"
         return f"{type(self).__name__}({str(self.root)!r}: {what})"
 
     __str__ = __repr__
@@ -100,16 +93,6 @@ class NpyDataModule(LightningDataModule):
     def feature_names(self) -> list[str]:
         """The names of the j features, "feature 1" and so on unless given."""
         return self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
-
-    @property
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and population standard deviation of each training feature, float64 (j,) each."""
-        return self.classes.moments.mean, self.classes.moments.std
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What a checkpoint remembers of the data and their split."""
-        return self.classes.fingerprint
 
     def setup(self, stage: str) -> None:
         """Check and split the data, once; ``predict`` loads only the file to classify."""
@@ -137,10 +120,6 @@ class NpyDataModule(LightningDataModule):
             raise InputError(f"--data.batch_size: {self.batch_size}; need 1 to {most}, the rows in train")
         return classes
 
-    def check_fingerprint(self, trained_on: Fingerprint | None) -> None:
-        """Refuse, by an InputError, a checkpoint of other data or another split."""
-        check_same(self.root, self.fingerprint, trained_on)
-
     @cached_property
     def train(self) -> Subset:
         """The raw training subset, read when it is asked for; training itself takes standardized rows."""
@@ -164,7 +143,7 @@ class NpyDataModule(LightningDataModule):
         """Return a line that counts the rows of each subset, and says where they are kept."""
         place = "memory"
         if (folder := self._choose_store(trainer).scratch) is not None:
-            place = f"a scratch file of {self._bytes(trainer) / 1e9:.3g} GB in {folder}, gone when the run ends"
+            place = f"a scratch file in {folder}, gone when the run ends"
         return f"{self.root}: {self._counts()}; copied into {place}"
 
     def train_dataloader(self) -> TrainingBatches:
@@ -205,9 +184,6 @@ class NpyDataModule(LightningDataModule):
     def _choose_store(self, trainer: Trainer) -> Store:
         if self._store is None:  # What is free changes once the first subset is there.
             device, folder = trainer.strategy.root_device, Path(trainer.default_root_dir)
-            self._store = choose(self._bytes(trainer), device, trainer.num_devices, folder)
+            cells = sum(self.classes.rows.values()) * (self.classes.num_features + 1) // trainer.world_size
+            self._store = choose_store(cells, device, trainer.num_devices, folder)
         return self._store
-
-    def _bytes(self, trainer: Trainer) -> int:
-        """How large this process's share of all subsets is, features and labels."""
-        return sum(self.classes.rows.values()) * (self.classes.num_features + 1) * FLOAT_BYTES // trainer.world_size

@@ -16,7 +16,6 @@ from project.errors import InputError
 
 Array = npt.NDArray[np.float16 | np.float32 | np.float64 | np.integer]
 
-VERSIONS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # of the format, with the bytes that hold a header's length
 MAX_HEADER_BYTES = 1024  # numpy writes 118; on 10,000, its own limit, its search for Python 2's numbers can take 15 s
 CHUNK_ROWS = 65_536  # rows looked at together, so that no file is ever held in memory twice
 CHUNK_CELLS = 2**22  # and cells, where rows are wide
@@ -81,14 +80,6 @@ def read_state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def check_columns(file: Path | str | None, num_features: int) -> None:
-    """Refuse, by an InputError, rows to predict that are not there, or that a model of other features cannot take."""
-    if file is None:
-        raise InputError("--data.predict: missing; name an .npy file of rows to classify")
-    if (columns := open_array(Path(file)).shape[1]) != num_features:
-        raise InputError(f"{file} has {columns} columns, the checkpoint's model takes {num_features}; give those")
-
-
 def _read_header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
     """Return shape, whether in Fortran order, dtype and offset of an array, from the first bytes of its file."""
     if not begin:
@@ -99,20 +90,19 @@ def _read_header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.gener
         raise ValueError("not an .npy file; save an array with numpy.save")
     file = io.BytesIO(begin)  # It has no more to give, whatever length of the header the file claims.
     major, minor = npy_format.read_magic(file)
-    if (width := VERSIONS.get((major, minor))) is None:
+    if (major, minor) not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f".npy format version {major}.{minor} is not supported; need 1.0 to 3.0")
-    if (length := int.from_bytes(begin[8 : 8 + width], "little")) > MAX_HEADER_BYTES:
-        raise ValueError(f"header too long ({length} bytes); need at most {MAX_HEADER_BYTES}")
     # Version 3.0 differs from 2.0 in the names of structured arrays alone.
     read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of what it mends, and of odd escapes in a damaged header.
-            shape, fortran, dtype = read(file)
+            shape, fortran, dtype = read(file, MAX_HEADER_BYTES)
+        if not all(type(length) is int and 0 <= length < 2**63 for length in shape):  # numpy takes True, too.
+            raise ValueError("a length below 0 or above 2^63")
     except Exception as error:  # numpy and Python's parser raise nearly every kind there is on a damaged header.
-        raise ValueError("the header is malformed or cut off; save the array again") from error
-    if not all(type(length) is int and 0 <= length < 2**63 for length in shape):  # numpy takes True, too.
-        raise ValueError("malformed header (a length below 0 or above 2^63); save the array again")
+        what = f"the header is malformed, cut off or too long (above {MAX_HEADER_BYTES} bytes)"
+        raise ValueError(f"{what}; save the array again") from error
     return shape, fortran, dtype, file.tell()
 
 

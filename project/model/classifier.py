@@ -7,11 +7,14 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
-from torch import Tensor, distributed
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
 
+from project.data import NpyDataModule
 from project.data.batches import Piece
-from project.data.checks import moments_of
+from project.data.checks import Moments
 from project.model.loss import CRITERIA, METRICS, BatchMean
 from project.model.net import NETWORKS, Standardization, evaluating
 from project.options import check, look_up
@@ -82,11 +85,12 @@ class BinaryClassifier(LightningModule):
         return cast("Tensor", self.standardization(features)).to(self.dtype)
 
     @property
-    def _data(self) -> Any:
-        """The datamodule, or None where there is no trainer, or one that was given loaders."""
+    def _data(self) -> NpyDataModule | None:
+        """The data, or None where there is no trainer, or one that was given loaders."""
+        data = None
         with suppress(RuntimeError):  # Lightning raises it where no trainer is attached.
-            return getattr(self.trainer, "datamodule", None)
-        return None
+            data = getattr(self.trainer, "datamodule", None)
+        return data if isinstance(data, NpyDataModule) else None
 
     def setup(self, stage: str) -> None:
         """Take the data's statistics, and refuse what would train wrongly without a word."""
@@ -98,16 +102,21 @@ class BinaryClassifier(LightningModule):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
         self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
-        if hasattr(self._data, "statistics"):
-            mean, std = self._data.statistics
-            self.standardization.take(mean, std, self._data.feature_names)
+        if (data := self._data) is not None:
+            self.standardization.take(data.classes.moments, data.feature_names)
 
     def on_train_start(self) -> None:
-        """Measure, in one pass, what a plain loader gives: it has no statistics of its own."""
+        """Measure, in one pass, the features that a plain loader gives."""
         self._losses.clear()
-        if self.standardize and self.trainer.global_step == 0 and not hasattr(self._data, "statistics"):
-            moments = moments_of(self.trainer.train_dataloader, self.device, self.standardization.check)
-            self.standardization.take(*self.trainer.strategy.broadcast((moments.mean, moments.std)))
+        if self.standardize and self.trainer.global_step == 0 and self._data is None:
+            loader, moments = cast("Any", self.trainer.train_dataloader), Moments()
+            if sized_len(loader) is None:
+                raise ValueError("standardize: needs a loader that ends; use standardize=False")
+            with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
+                for features, _ in loader:
+                    self.standardization.check(features)
+                    moments.add(features.to(self.device))
+            self.standardization.take(self.trainer.strategy.broadcast(moments))
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), self.lr)
@@ -149,7 +158,7 @@ class BinaryClassifier(LightningModule):
 
     @property
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Labels and probabilities, (N,) each, of the rows of the last evaluation, those of class 0 first."""
+        """Labels and probabilities, (N,) each, of the rows that this process evaluated last, those of class 0 first."""
         rows = torch.cat(self._answers).double().cpu().numpy()
         labels, probabilities = rows[rows[:, 0].argsort(kind="stable")].T
         return labels, probabilities
@@ -160,10 +169,6 @@ class BinaryClassifier(LightningModule):
             self.log("step", float(self.trainer.global_step), sync_dist=True)
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
-        elif self.trainer.world_size > 1:
-            shares: list[Any] = [None] * self.trainer.world_size
-            distributed.all_gather_object(shares, [answers.cpu() for answers in self._answers])
-            self._answers = [answers for share in shares for answers in share]
         subsets = ("test",) if self.trainer.state.fn == "test" else ("val", "test")
         for subset, sums in zip(subsets, self._sums, strict=False):
             rows, *totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
@@ -189,10 +194,10 @@ class BinaryClassifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["initial"] = self.initial
-        checkpoint["fingerprint"] = getattr(self._data, "fingerprint", None)
+        checkpoint["fingerprint"] = self._data and self._data.classes.fingerprint
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse data or a split that the checkpoint was not trained on; no way of loading skips this hook."""
         self.initial = checkpoint["initial"]
-        if hasattr(self._data, "fingerprint") and self.trainer.state.fn != "predict":
-            self._data.check_fingerprint(checkpoint["fingerprint"])
+        if (data := self._data) is not None and self.trainer.state.fn != "predict":
+            data.classes.check_same(checkpoint["fingerprint"])

@@ -73,8 +73,6 @@ class BatchMean:
     def __init__(self, module: LightningModule) -> None:
         self.module, self.trainer = module, module.trainer
         self.loss, self.accuracy = torch.zeros(2, device=module.device)
-        # In other iterations nobody asks for the accuracy, which costs some microseconds.
-        self.is_validated = (self.trainer.global_step + 1) % (self.trainer.val_check_batch or 1) == 0
 
     def add(self, weight: float, loss: Tensor, y: Tensor, y_hat: Tensor) -> None:
         """Add a piece: its share of the batch's rows, its mean loss, its labels and probabilities, (n, 1) each."""
@@ -82,14 +80,11 @@ class BatchMean:
             self.loss.backward()
         share = weight * self.trainer.world_size
         self.loss = self.loss.detach() + share * loss
-        if self.is_validated:
-            self.accuracy += share * METRICS["accuracy"](y, y_hat.detach())
+        self.accuracy += share * METRICS["accuracy"](y, y_hat.detach())
 
     def outputs(self) -> dict[str, Tensor]:
-        """Return the loss for Lightning's backward, and the whole batch's loss and, if validated, accuracy."""
+        """Return the loss for Lightning's backward, and the whole batch's loss and accuracy."""
         if not self.loss.requires_grad:  # This process has no row of the batch, and the others wait for its gradients.
             self.loss = 0 * torch.stack([weights.sum() for weights in self.module.parameters()]).sum()
-        outputs = {"loss": self.loss, "batch_loss": self.trainer.strategy.reduce(self.loss.detach(), reduce_op="mean")}
-        if self.is_validated:
-            outputs["batch_accuracy"] = self.trainer.strategy.reduce(self.accuracy, reduce_op="mean")
-        return outputs
+        means = self.trainer.strategy.reduce(torch.stack([self.loss.detach(), self.accuracy]), reduce_op="mean")
+        return {"loss": self.loss, "batch_loss": means[0], "batch_accuracy": means[1]}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from project.data.checks import warn_of_odd_scales
+from project.data.checks import Moments
 from project.options import check, look_up
 
 RECTIFIERS = nn.CELU, nn.ELU, nn.GELU, nn.Mish, nn.ReLU, nn.SELU, nn.SiLU, nn.Softplus
@@ -65,13 +65,13 @@ class Standardization(nn.Module):
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
 
-    def take(self, mean: Tensor, std: Tensor, names: Sequence[str] | None = None) -> None:
-        """Scale from now on by the mean and deviation of each feature, (j,) each; warn, by their names, of odd ones."""
-        self.check(mean[None])
-        warn_of_odd_scales(mean, std, self.is_on, names)
+    def take(self, moments: Moments, names: Sequence[str] | None = None) -> None:
+        """Scale from now on by the moments of the features; warn, by their names, of odd ones."""
+        self.check(moments.mean[None])
+        moments.warn_of_odd_scales(self.is_on, names)
         if self.is_on:
-            self.mean.copy_(mean)
-            self.scale.copy_(torch.where(std > 0, 1 / std, 0))
+            self.mean.copy_(moments.mean)
+            self.scale.copy_(torch.where(moments.std > 0, 1 / moments.std, 0))
 
 
 @contextmanager

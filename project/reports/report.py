@@ -9,7 +9,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
-import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
@@ -78,7 +77,7 @@ def data_section(run: RunFolder) -> Section:
     rows.append(("split by", data.split))
     if classes.overlap and (both := classes.overlap.both_classes):
         odd.append(f"Noticed: {both} feature vectors occur in both classes, which nothing can tell apart.")
-    if constant := torch.nonzero(data.statistics[1] == 0)[:, 0].tolist():
+    if constant := classes.moments.constant:
         odd.append(f"Noticed: {name_columns(constant)} constant in the training subset.")
     texts = odd or ["Nothing odd was noticed about the data."]
     return Section(texts, rows=rows, figures=pictures(run.figures, {"scatter": FIGURES["scatter"].words}))

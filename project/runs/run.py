@@ -92,7 +92,7 @@ class RunFolder:
         if self._data is None:
             data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
             data.setup("fit")
-            data.check_fingerprint((contents or self.checkpoint())["fingerprint"])
+            data.classes.check_same((contents or self.checkpoint())["fingerprint"])
             self._data = data
         return self._data
 

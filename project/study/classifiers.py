@@ -99,7 +99,7 @@ class Classifiers(LightningModule):
         for stack in self._stacks:  # Between two validations weights may have overflowed; those saved are these.
             stack.freeze_diverged(torch.zeros_like(stack.rates))
         checkpoint["initial"] = self.initial
-        checkpoint["fingerprint"] = self.trainer.datamodule.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.
+        checkpoint["fingerprint"] = self.trainer.datamodule.classes.fingerprint  # type: ignore[attr-defined]  # Lightning attaches it.
         checkpoint["measured"] = {"steps": self.steps, "curves": self.curves}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

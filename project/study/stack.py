@@ -83,7 +83,7 @@ class Stack(nn.Module):
 
     def load_rows(self, data: Splits) -> None:
         """Get and standardize the rows of the split."""
-        self.template.standardization.take(*data.by_seed[self.split].statistics, data.feature_names)
+        self.template.standardization.take(data.by_seed[self.split].classes.moments, data.feature_names)
         subsets = ("train", *EVALUATED)
         self.rows = {name: data.rows(self.split, name, self.template, self.rates.device) for name in subsets}
         train = self.rows["train"]

@@ -86,7 +86,7 @@ def test_predictions_are_those_of_the_network_for_numbers_of_any_type() -> None:
 
 def test_data_say_what_they_are_and_need_no_setup() -> None:
     data = NpyDataModule()
-    assert repr(data).endswith("/sample': class_0.npy (760, 2) and class_1.npy (760, 2))")
+    assert repr(data).endswith("/sample': not set up)")
     assert data.train.features.shape == (912, 2)
     assert repr(data).endswith("train 912, val 304, test 304 rows of 2 features, half of each class 0)")
     assert str(NpyDataModule("nowhere")) == "NpyDataModule('nowhere': no class files)"

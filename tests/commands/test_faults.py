@@ -18,7 +18,7 @@ import torch
 from project import Run
 from project.__main__ import main
 from project.callbacks import CALLBACKS
-from project.data import store
+from project.data import batches
 from project.runs.checkpoint import load
 from tests.conftest import Write
 
@@ -92,7 +92,7 @@ def test_a_disk_too_full_ends_the_run_before_its_first_step(
     limit: int, free: int, begin: str, end: str, write_classes: Write, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     root = write_classes(*np.random.default_rng(0).normal(size=(2, 4000, 8)))
-    monkeypatch.setattr(store, "free_memory", lambda: free)
+    monkeypatch.setattr(batches, "free_memory", lambda: free)
     with files_up_to(limit):
         *warned, line = stderr_of(capsys, 1, *FIT, "20", "--data.root", str(root))
     assert warned == []

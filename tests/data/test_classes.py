@@ -13,10 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project.data import checks, classes, npy
-from project.data.batches import Batch, Subset, TrainingBatches
+from project.data import checks, classes
+from project.data.batches import Batch, Store, Subset, TrainingBatches
 from project.data.classes import SUBSETS, ClassFiles
-from project.data.store import Store
 from project.errors import InputError, InputWarning
 from tests.conftest import Write
 
@@ -48,23 +47,6 @@ def in_order(pieces: Batch, label: int | None = None) -> list[Row]:
     return sorted(row for row in rows if label in (None, row[-1]))
 
 
-@given(sizes, seeds, st.integers(1, 50))
-def test_every_row_is_in_one_subset_and_each_is_balanced(path: Path, rows: Pair, seed: int, chunk_rows: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npy, "CHUNK_ROWS", chunk_rows)
-        files, tables = load(path.parent, rows, seed)
-        subsets = [files.gather(name, MEMORY, torch.neg) for name in SUBSETS]
-    k = min(rows) // 5
-    for subset, size in zip(subsets, [min(rows) - 2 * k, k, k], strict=True):
-        assert subset.features.shape == (2 * size, 2)
-        assert subset.features.dtype == subset.labels.dtype == torch.float32
-        assert subset.labels.tolist() == [[0.0]] * size + [[1.0]] * size
-    for label, table in enumerate(tables):
-        taken = [tuple(row) for s in subsets for row in (-s.features[s.labels[:, 0] == label]).tolist()]
-        assert len(set(taken)) == len(taken) == min(rows)
-        assert set(taken) <= table
-
-
 @given(sizes, st.sampled_from([*SUBSETS]), st.integers(1, 7), few, few, seeds, st.booleans())
 def test_of_every_batch_each_row_is_in_one_share_wherever_it_lies(
     path: Path, rows: Pair, name: str, ranks: int, batch_size: int, piece_rows: int, seed: int, on_disk: bool
@@ -88,17 +70,16 @@ def test_of_every_batch_each_row_is_in_one_share_wherever_it_lies(
         assert in_order(pieces) == in_order(batch)
 
 
-@pytest.mark.parametrize(("most", "cells"), [(200, 400), (199, 400), (200, 39)])
-def test_dots_are_all_rows_or_so_many_at_random(path: Path, most: int, cells: int) -> None:
+def test_dots_are_all_rows_or_so_many_at_random(path: Path, monkeypatch: Any) -> None:
     """Of 400 rows against 100, the 300 that were dropped are not shown."""
-    files, _ = load(path.parent, (400, 100), 0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classes, "MOST_DOTS", most)
-        patch.setattr(classes, "MOST_CELLS", cells)
+    for most, cells in (200, 400), (199, 400), (200, 39):
+        files, _ = load(path.parent, (400, 100), 0)
+        monkeypatch.setattr(classes, "MOST_DOTS", most)
+        monkeypatch.setattr(classes, "MOST_CELLS", cells)
         shown = [[(name, *row) for name in SUBSETS for row in files.dots[name][label].tolist()] for label in (0, 1)]
-    assert [len(set(rows)) for rows in shown] == [len(rows) for rows in shown] == [min(most, cells // 2) // 2] * 2
-    for label, rows in enumerate(shown):
-        assert set(rows) <= {(n, *row[:-1]) for n in SUBSETS for row in in_order(files.gather(n).whole(999), label)}
+        assert [len(set(rows)) for rows in shown] == [len(rows) for rows in shown] == [min(most, cells // 2) // 2] * 2
+        for label, rows in enumerate(shown):
+            assert set(rows) <= {(n, *row[:-1]) for n in SUBSETS for row in in_order(files.gather(n).whole(999), label)}
 
 
 def test_files_that_give_no_split_are_refused_or_cut_down_where_asked(write_classes: Write) -> None:

@@ -1,5 +1,6 @@
 """What a trainer gets of two class files, and what it may ask for."""
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_the_split_depends_on_its_own_seed_alone_and_is_made_once(blobs: Path) -
         assert torch.equal(other.test.features, test.features)
     finally:
         torch.set_default_dtype(torch.float32)
-    assert other.fingerprint == data.fingerprint
+    assert other.classes.fingerprint == data.classes.fingerprint
     assert not torch.equal(loaded(blobs, seed=1).test.features, test.features)
 
 
@@ -93,15 +94,17 @@ def test_prediction_goes_through_its_rows_in_order(blobs: Path, tmp_path: Path) 
 
 
 def test_a_checkpoint_of_the_same_data_and_split_is_accepted_and_no_other(blobs: Path, tmp_path: Path) -> None:
-    trained_on, moved = loaded(blobs).fingerprint, Path(shutil.copytree(blobs, tmp_path / "moved"))
-    loaded(moved, batch_size=7, balance="downsample").check_fingerprint(trained_on)
+    trained_on, moved = loaded(blobs).classes.fingerprint, Path(shutil.copytree(blobs, tmp_path / "moved"))
+    digests = [hashlib.sha256((blobs / f"class_{label}.npy").read_bytes()).hexdigest() for label in (0, 1)]
+    assert trained_on["sha256"] == digests
+    loaded(moved, batch_size=7, balance="downsample").classes.check_same(trained_on)
     with pytest.raises(InputError, match=r"^--data.seed: the checkpoint was trained on split seed 0 .*not 1"):
-        loaded(moved, seed=1).check_fingerprint(trained_on)
+        loaded(moved, seed=1).classes.check_same(trained_on)
     for label in (0, 1):
         rows = np.load(blobs / f"class_{label}.npy")
         np.save(moved / f"class_{label}.npy", np.concatenate([np.nextafter(rows[:1], np.inf), rows[1:]]))
-        with pytest.raises(InputError, match=f"was trained on other data .sha256 {trained_on['sha256'][0][:12]}"):
-            loaded(moved).check_fingerprint(trained_on)
+        with pytest.raises(InputError, match=f"was trained on other data .sha256 {digests[0][:12]}"):
+            loaded(moved).classes.check_same(trained_on)
         np.save(moved / f"class_{label}.npy", rows)
 
 

@@ -103,9 +103,10 @@ REFUSED = {
     r"this is an \.npz archive; .*numpy\.save": [saved(np.ones((5, 2)), np.savez)],
     f"{HOLDS} 1500": [WHOLE[:-100]],
     f"{HOLDS} 1604": [WHOLE + b"more"],
-    "malformed": [WHOLE[:9], WHOLE[:50], assemble(b"ab\xff", version=(3, 0)), *map(assemble, MALFORMED)],
-    "header too long .1025 bytes": [assemble(WHOLE[10:128].ljust(1025), WHOLE[128:])],
-    "header too long .4294967295 bytes": [assemble(b"", version=(2, 0), length=2**32 - 1)],
+    "malformed, cut off or too long .above 1024": [
+        *(WHOLE[:9], WHOLE[:50], assemble(b"ab\xff", version=(3, 0)), *map(assemble, MALFORMED)),
+        *(assemble(WHOLE[10:128].ljust(1025), WHOLE[128:]), assemble(b"", version=(2, 0), length=2**32 - 1)),
+    ],
     "header says": [assemble(header("<f8", False, shape), bytes(160)) for shape in [(2**40, 2), (2**62, 2**62)]],
     r"1\.1 is not supported": [assemble(b"", version=(1, 1))],
     r"shape \(\) is 0-D; need \(N, j\)": [saved(np.zeros(()))],
@@ -128,6 +129,6 @@ def test_what_is_no_table_of_numbers_is_refused(path: Path) -> None:
 
 
 def test_damaged_files_are_read_as_numpy_reads_them_or_refused() -> None:
-    summary = run(files=1_000, seconds=600, seed=0)
+    summary = run(files=400, seconds=600, seed=0)
     assert not summary.failures, summary.failures[:10]
     assert min(summary.counts.values()) > 0.2 * summary.counts.total()

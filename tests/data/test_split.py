@@ -7,32 +7,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project.data import NpyDataModule
+from project.data import NpyDataModule, npy
 from project.data.classes import ClassFiles
 from project.data.split import DROPPED, SUBSETS, deal, split
 from project.errors import InputError, InputWarning
 from tests.conftest import Write
-from tests.data.test_classes import distinct
+from tests.data.test_classes import MEMORY, Pair, distinct, load, sizes
 
 seeds = st.just(0) | st.integers(0, 2**80)
 TEN, TENS, NINES = np.arange(10), np.arange(100) // 10, np.arange(100) // 9  # groups of one, ten and nine rows
 CHANCES = {
-    "rows": (lambda seed: split(10, 10, seed, 0), (0.6, 0.2, 0.2, 0)),
-    "some rows": (lambda seed: split(14, 10, seed, 0), (6 / 14, 2 / 14, 2 / 14, 4 / 14)),
+    "rows": (lambda seed: split(14, 10, seed, 0), (6 / 14, 2 / 14, 2 / 14, 4 / 14)),
     "groups": (lambda seed: deal([TEN, TEN], seed)[0], (0.6, 0.2, 0.2, 0)),
 }
 
 
-@given(st.integers(5, 3000), st.integers(0, 99), seeds, st.integers(0, 1))
-def test_each_row_is_in_one_subset(keep: int, surplus: int, seed: int, class_index: int) -> None:
-    rows, k = keep + surplus, keep // 5
-    assignment = split(rows, keep, seed, class_index)
-    assert (assignment.shape, assignment.dtype) == ((rows,), np.uint8)
-    assert np.bincount(assignment, minlength=4).tolist() == [keep - 2 * k, k, k, surplus]
-    np.testing.assert_array_equal(split(rows, keep, seed, class_index), assignment)
+@given(sizes, seeds, st.integers(1, 50))
+def test_every_row_is_in_one_subset_and_each_is_balanced(path: Path, rows: Pair, seed: int, chunk_rows: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npy, "CHUNK_ROWS", chunk_rows)
+        files, tables = load(path.parent, rows, seed)
+        subsets = [files.gather(name, MEMORY, torch.neg) for name in SUBSETS]
+    k = min(rows) // 5
+    for subset, size in zip(subsets, [min(rows) - 2 * k, k, k], strict=True):
+        assert subset.features.shape == (2 * size, 2)
+        assert subset.features.dtype == subset.labels.dtype == torch.float32
+        assert subset.labels.tolist() == [[0.0]] * size + [[1.0]] * size
+    for label, table in enumerate(tables):
+        taken = [tuple(row) for s in subsets for row in (-s.features[s.labels[:, 0] == label]).tolist()]
+        assert len(set(taken)) == len(taken) == min(rows)
+        assert set(taken) <= table
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=5, unique=True))
@@ -140,7 +148,7 @@ def test_groups_are_the_default_where_they_are_and_rows_of_the_sample(root: Path
     rows, whole = NpyDataModule(root, split="rows"), NpyDataModule(root)
     assert [data.split for data in (without, whole, NpyDataModule())] == ["rows", "groups", "rows"]
     with pytest.raises(InputError, match=r"^--data.split: the checkpoint was trained on another split .* with rows"):
-        rows.check_fingerprint(whole.fingerprint)
+        rows.classes.check_same(whole.classes.fingerprint)
     speakers = NpyDataModule(split="groups").classes
     assert speakers.rows == {"train": 920, "val": 300, "test": 300}
     assert [len(np.unique(speakers.groups_of(name))) for name in SUBSETS] == [46, 15, 15]

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.nn import functional
 
 from project.data import NpyDataModule
-from project.data.batches import Loader, Subset, TrainingBatches, cut
+from project.data.batches import Subset, TrainingBatches
 from project.errors import InputWarning
 from project.model import BCELoss, BinaryClassifier, NNet
 from project.model.net import ACTIVATIONS
@@ -193,28 +193,6 @@ def test_bits_are_those_of_a_plain_loop(tmp_path: Path) -> None:
         optimizer.step()
         assert value.item() == loss
         assert all(map(torch.equal, net.parameters(), weights))
-
-
-@pytest.mark.parametrize("piece_rows", [1, None])
-def test_one_step_worked_by_hand(piece_rows: int | None, tmp_path: Path) -> None:
-    """Two rows of class 1 through two relu units, with sums chosen so that every gradient is a short fraction.
-
-    x = 1:  hidden (1, 0), z =  ln 3, p = 3/4, (p - y) / 2 = -1/8
-    x = -1: hidden (0, 1), z = -ln 3, p = 1/4, (p - y) / 2 = -3/8
-    The batch comes in pieces, or as the plain pair that a DataLoader gives.
-    """
-    ln3 = math.log(3)
-    model = BinaryClassifier(1, 2, "relu", lr=0.5, standardize=False)
-    before = [torch.tensor(values) for values in ([[1.0], [-1.0]], [0.0, 0.0], [[ln3, -ln3]], [0.0])]
-    # The first are -1/8 * ln 3 * 1 and -3/8 * -ln 3 * -1.
-    gradients = [[[-ln3 / 8], [-3 * ln3 / 8]], [-ln3 / 8, 3 * ln3 / 8], [[-1 / 8, -3 / 8]], [-1 / 2]]
-    nn.utils.vector_to_parameters(torch.cat([values.flatten() for values in before]), model.net.parameters())
-    x, y = torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1)
-    loader = Loader([cut(x, y, piece_rows, 2) if piece_rows else [x, y]])
-    course = fit(model, (loader, loader), tmp_path, 1)
-    assert course.losses == pytest.approx([math.log(16 / 3) / 2], rel=1e-6)  # -(ln 3/4 + ln 1/4) / 2
-    for parameter, start, gradient in zip(model.net.parameters(), before, gradients, strict=True):
-        torch.testing.assert_close(parameter.detach(), start - 0.5 * torch.tensor(gradient))
 
 
 def test_an_iteration_on_another_device_waits_for_nothing(blobs: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from project.data.checks import Moments
 from project.errors import InputError
 from project.figures.boundary import boundary_figure
 from project.figures.evaluation import evaluation_figure
@@ -38,7 +39,9 @@ def model_of(rows: Array, kind: Callable[[int], BinaryClassifier] = BinaryClassi
     """Return a model whose answers vary much over rows, which it standardizes."""
     torch.manual_seed(seed)
     model: Any = kind(rows.shape[1])
-    model.standardization.take(torch.from_numpy(rows.mean(0)), torch.from_numpy(rows.std(0)))
+    moments = Moments()
+    moments.add(torch.from_numpy(rows))
+    model.standardization.take(moments)
     with torch.no_grad():
         model.net.output.weight.mul_(20)
     return model.eval()
