@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jsonargparse import ArgumentError
 from matplotlib.figure import Figure
 
@@ -18,12 +19,21 @@ from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
 from project.reports import plot
 from project.runs.run import RunFolder
+from project.runs.table import Numbers
 
 OWNERS = {"data": NpyDataModule, "model": BinaryClassifier}
 
 
 class Run(RunFolder):
     """The folder of one training run, or its name under lightning_logs, with its figures and its test."""
+
+    def curve(self, name: str) -> tuple[Numbers, Numbers]:
+        """Return the iterations at which a column of the history has values, and these, float64 (n,) each."""
+        history = self.history()
+        if name not in history:
+            raise InputError(f"{self.table.path}: no column {name}; need one of {', '.join(history)}")
+        is_filled = ~np.isnan(history[name])
+        return history["step"][is_filled], history[name][is_filled]
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""
@@ -43,32 +53,44 @@ def fit(
     root: Path | str | None = None,
     *,
     name: str | None = None,
-    seed_everything: int = 0,
-    max_steps: int = 1000,
+    seed_everything: int | None = None,
+    max_steps: int | None = None,
+    optimizer: str | dict[str, Any] | None = None,
+    lr_scheduler: str | dict[str, Any] | None = None,
+    trainer: dict[str, Any] | None = None,
+    ckpt_path: Path | str | None = None,
     **options: Any,
 ) -> Run:
     """Train as the command of this name does, and return the run.
 
     Args:
-        root: Folder with class_0.npy and class_1.npy, each (N, j); None is the shipped sample.
-        name: The run folder under lightning_logs; None is the next version_N.
-        seed_everything: Fixes the initial weights and the order of batches.
-        max_steps: Iterations.
-        options: More ones, of NpyDataModule and of BinaryClassifier.
+        root: Folder with class_0.npy and class_1.npy, each (N, j); the shipped sample unless given.
+        name: The run folder under lightning_logs; the next version_N unless given.
+        seed_everything: Fixes the initial weights and the order of batches; 0 unless given.
+        max_steps: Iterations; 1000 unless given.
+        optimizer: One of torch.optim, as "Adam" or {"class_path": "Adam", "init_args": {"lr": 0.01}}, instead of SGD.
+        lr_scheduler: One of torch.optim.lr_scheduler, likewise; it steps in every iteration.
+        trainer: More options of the trainer, as {"max_epochs": 3}.
+        ckpt_path: A checkpoint to go on from: a file, or last or best of ``name`` or else of the newest run.
+        options: Those of NpyDataModule and of BinaryClassifier.
 
     Raises:
         InputError: a ValueError, if the data or an option are not what they should be.
         DivergedError: an ArithmeticError, if training leaves the finite numbers.
         TypeError: if there is no such option.
     """
-    config: dict[str, Any] = {"name": name, "seed_everything": seed_everything, "trainer": {"max_steps": max_steps}}
-    given = {"root": None if root is None else str(root), **options}
+    named: dict[str, Any] = {"name": name, "seed_everything": seed_everything, "ckpt_path": ckpt_path, "root": root}
+    named |= {"optimizer": optimizer, "lr_scheduler": lr_scheduler}
+    # What is not given stays unsaid: a run that goes on has its own.
+    config = {option: value for option, value in named.items() if value is not None} | options
     for group, owner in OWNERS.items():
         own = inspect.signature(owner).parameters.keys() - {"num_features", "predict"}
-        config[group] = {option: given.pop(option) for option in own & given.keys()}
-    if given:
-        raise TypeError(f"fit: no option {', '.join(given)}; see help(NpyDataModule) and help(BinaryClassifier)")
-    return call(network.fit, ["fit", "--config", json.dumps(config)])
+        config[group] = {option: config.pop(option) for option in own & config.keys()}
+    config["trainer"] = {**({} if max_steps is None else {"max_steps": max_steps}), **(trainer or {})}
+    if unknown := [option for option in options if option in config]:
+        remedy = "help(NpyDataModule) and help(BinaryClassifier) list them, trainer={...} takes the trainer's"
+        raise TypeError(f"fit: no option {', '.join(unknown)}; {remedy}")
+    return call(network.fit, ["fit", "--config", json.dumps(config, default=as_plain)])
 
 
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
@@ -85,4 +107,13 @@ def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
 
 def name_arguments(message: str) -> str:
     """Return a message that names options as the command line does with the names of arguments."""
-    return re.sub(r"--(?:\w+\.)?(?=[a-z])", "", message)
+    return re.sub(r"--(?:(?:data|model)\.|trainer\.(?=max_steps))?(?=[a-z])", "", message)
+
+
+def as_plain(value: Any) -> Any:
+    """Return a path as text, and a number of numpy's as Python's; a config holds no other objects."""
+    if isinstance(value, (Path, np.generic)):
+        return str(value) if isinstance(value, Path) else value.item()
+    kind = value if isinstance(value, type) else type(value)
+    what = f'{{"class_path": "{kind.__module__}.{kind.__name__}", "init_args": {{...}}}}'
+    raise InputError(f"{value!r}: an object, which config.yaml cannot record; need {what}")

@@ -61,6 +61,7 @@ class NpyDataModule(LightningDataModule):
             raise ValueError(f"split: {split}; need rows or groups")
         self.root = sample.ROOT if root is None else Path(root).expanduser()
         self.is_sample = root is None
+        self.place = "the shipped sample" if self.is_sample else str(self.root)  # the same on every machine
         if split is None:  # The sample's default stays the coursework's random split.
             split = "groups" if has_groups(self.root) and not self.is_sample else "rows"
         # A checkpoint must agree with these; where the data lie and what they are called may differ between machines.
@@ -75,7 +76,7 @@ class NpyDataModule(LightningDataModule):
 
     def __repr__(self) -> str:
         what = self._counts() if "classes" in vars(self) else "not set up"
-        return f"{type(self).__name__}({str(self.root)!r}: {what})"
+        return f"{type(self).__name__}({self.place!r}: {what})"
 
     __str__ = __repr__
 
@@ -144,7 +145,7 @@ class NpyDataModule(LightningDataModule):
         place = "memory"
         if (folder := self._choose_store(trainer).scratch) is not None:
             place = f"a scratch file in {folder}, gone when the run ends"
-        return f"{self.root}: {self._counts()}; copied into {place}"
+        return f"{self.place}: {self._counts()}; copied into {place}"
 
     def train_dataloader(self) -> TrainingBatches:
         trainer, train = self.trainer, self._prepared("train")

@@ -29,13 +29,21 @@ def test_every_name_is_there() -> None:
 
 def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their results are, and their warnings speak of arguments, in one line."""
-    run = fit(blobs, name="python", seed_everything=3, max_steps=20, lr=1e-6, loss="mse", batch_size=16)
+    optimizer = {"class_path": "Adam", "init_args": {"lr": 1e-6}}
+    scheduler, clipping = {"class_path": "StepLR", "init_args": {"step_size": 5}}, {"gradient_clip_val": 1.0}
+    options: dict[str, Any] = {"optimizer": optimizer, "lr_scheduler": scheduler, "trainer": clipping}
+    options |= {"piece_rows": np.int64(7), "loss": "mse", "batch_size": 16}
+    run = fit(blobs, name="python", seed_everything=3, max_steps=20, **options)
     numbers = run.test("best")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: training did not beat guessing: ")
     assert "lr and max_steps may be too small" in line
-    options = "--seed_everything 3 --trainer.max_steps 20 --model.lr 1e-6 --model.loss mse --data.batch_size 16"
-    assert main(["fit", "--data.root", str(blobs), "--name", "command", *options.split()]) == 0
+    command = (
+        "fit --name command --seed_everything 3 --trainer.max_steps 20 --data.piece_rows 7 --model.loss mse "
+        "--data.batch_size 16 --optimizer Adam --optimizer.lr 1e-6 --lr_scheduler StepLR --lr_scheduler.step_size 5 "
+        "--trainer.gradient_clip_val 1"
+    )
+    assert main([*command.split(), "--data.root", str(blobs)]) == 0
     assert main(["test", "command", "--ckpt_path", "best"]) == 0
     there = Run("command")
     for name in "history.csv", "checkpoints/last.ckpt", "config.yaml", "test-best.json", "figures/test-best.png":
@@ -45,13 +53,34 @@ def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixtur
     assert repr(Run("none")) == "Run('lightning_logs/none': not trained)"
 
 
+def test_a_run_goes_on_and_its_curves_can_be_plotted(blobs: Path) -> None:
+    run = fit(blobs, max_steps=20, seed_everything=1)
+    assert fit(ckpt_path=run.last, max_steps=40).path == run.path
+    steps, values = run.curve("val_loss")
+    assert (steps.tolist(), values.tolist()) == ([20, 40], run.history()["val_loss"][[19, 39]].tolist())
+    steps, values = run.curve("train_loss")
+    assert (steps.tolist(), values.tolist()) == ([*range(1, 41)], run.history()["train_loss"].tolist())
+    with pytest.raises(InputError, match=r"history\.csv: no column loss; need one of step, train_loss, val_loss, "):
+        run.curve("loss")
+
+
 ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"lr": -1}, InputError, "^lr: -1.0; need a number above 0"),
     ({"loss": "hinge"}, InputError, "^loss: hinge; need one of bce, mse, or "),
     ({"hidden_features": "many"}, InputError, "^hidden_features: .*Expected a int"),
     ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
     ({"root": "nowhere"}, InputError, "^nowhere: class_0.npy and class_1.npy missing; root names the folder"),
-    ({"momentum": 0.9}, TypeError, "no option momentum; see help"),
+    ({"ckpt_path": "none.ckpt"}, InputError, "^none.ckpt: "),
+    ({"optimizer": "Nothing"}, InputError, "^optimizer: Nothing; need "),
+    ({"optimizer": torch.optim.Adam}, InputError, 'need {"class_path": "torch.optim.adam.Adam", "init_args": {...}}'),
+    (
+        {"lr_scheduler": "StepLR"},
+        InputError,
+        "^lr_scheduler: .*StepLR: the following arguments are required: step_size",
+    ),
+    ({"trainer": {"max_epoch": 3}}, InputError, "^trainer.max_epoch: no such option"),
+    ({"trainer": {"max_epochs": "many"}}, InputError, "^trainer.max_epochs: many; need one of int, null"),
+    ({"momentum": 0.9}, TypeError, "no option momentum; help.* list them, trainer=.* takes the trainer's"),
 ]
 
 
@@ -86,10 +115,9 @@ def test_predictions_are_those_of_the_network_for_numbers_of_any_type() -> None:
 
 def test_data_say_what_they_are_and_need_no_setup() -> None:
     data = NpyDataModule()
-    assert repr(data).endswith("/sample': not set up)")
+    assert repr(data) == "NpyDataModule('the shipped sample': not set up)"
     assert data.train.features.shape == (912, 2)
     assert repr(data).endswith("train 912, val 304, test 304 rows of 2 features, half of each class 0)")
-    assert str(NpyDataModule("nowhere")) == "NpyDataModule('nowhere': no class files)"
     whole = NpyDataModule(split="groups")
     whole.setup("fit")
     assert str(whole).endswith(", no group in two of them)")
