@@ -43,6 +43,7 @@ def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], li
         for number, (name, level) in enumerate(lines.items()):
             ax.axhline(level, color="0.4", lw=1.2, ls=(":", (0, (1, 4)))[number % 2], label=wrap(name, 60))
         ax.set(title=title, xlabel="iteration")
+        ax.locator_params(axis="x", integer=True)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(f"accuracy\n({SPREAD})")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -88,24 +89,27 @@ def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
 
 def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Difference]]]) -> Figure:
     """Draw, by metric and by what is compared, the difference in each split, (S,), and both intervals of its mean."""
-    figure, axes = new_figure(1, len(panels))
+    figure, axes = new_figure(1, len(panels), sharey=True)
     for ax, (metric, rows) in zip(axes, panels.items(), strict=True):
         ax.axvline(0, color="0.4", lw=1, ls=":")
         for number, (values, found) in enumerate(rows.values()):
             height, colour = -number, LINE_COLOURS[number % len(LINE_COLOURS)]
             heights = height + 0.12 + 0.16 * (np.arange(len(values)) % 5) / 4  # Equal ones would hide each other.
             ax.plot(values, heights, "o", ms=4, color=colour, alpha=0.7, label="a split")
-            label, naive = f"{100 * found.level:.3g} % interval of the mean", [found.naive_low, found.naive_high]
-            ax.plot([found.low, found.high], [height] * 2, lw=4, color=colour, label=label)
-            label = "naive interval, as if splits shared no rows"
-            ax.plot(naive, [height - 0.14] * 2, lw=1, color=colour, label=label)
+            if np.isfinite(found.low):
+                label, naive = f"{100 * found.level:.3g} % interval of the mean", [found.naive_low, found.naive_high]
+                ax.plot([found.low, found.high], [height] * 2, lw=4, color=colour, label=label)
+                label = "naive interval, as if splits shared no rows"
+                ax.plot(naive, [height - 0.14] * 2, lw=1, color=colour, label=label)
             ax.plot(found.mean, height, "D", mfc="white", mec=colour, ms=7, mew=1.5)
-        ax.set_yticks([-number for number in range(len(rows))], [wrap(name, 20) for name in rows])
+        ax.set_yticks([-number for number in range(len(rows))], [wrap(name, 24) for name in rows])
         ax.set_ylim(-len(rows) + 0.4, 0.6)
         right, left = ("first", "second") if "accuracy" in metric else ("second", "first")
         ax.set(title=metric, xlabel=f"difference (right: the {right} is better, left: the {left})")
+        ax.locator_params(axis="x", nbins=5)  # As many as matplotlib takes may touch each other.
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles[:3], labels[:3], loc="outside lower center", ncols=3)  # Those of all rows are the same.
+    kinds = len(set(labels))  # They are the same in each row.
+    figure.legend(handles[:kinds], labels[:kinds], loc="outside lower center", ncols=3)
     return figure
 
 
@@ -133,34 +137,47 @@ def slopes_figure() -> Figure:
 
 
 def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
-    """Draw mean probability and every network's 0.5 line, and the deviation, of (M, n) or (M, n * n) in a scene."""
-    figure, (left, right) = new_figure(1, 2, sharex=True, sharey=scene.is_plane)
-    mean, deviation, x = probabilities.mean(0), probabilities.std(0), scene.axes[0]
-    if scene.is_plane:
-        for values in probabilities:
-            draw_line(left, scene, values, "0.35", 0.7)
-        left.plot([], [], color="0.35", lw=0.7, label="of each network")
-        left.plot([], [], color="black", lw=2, label=LINE)
-        draw_answers(left, scene, mean)
-        add_bar(figure, [left], scene)
-        most = max(0.05, float(deviation.max()))  # Less would make a drama of nothing.
-        cells = draw_cells(right, scene, deviation.reshape(scene.opacity.shape), cmap="viridis", vmin=0, vmax=most)
-        figure.colorbar(cells, ax=right, label="standard deviation of the probability")
-        left.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
-    else:
-        left.plot(x, probabilities.T, color="0.4", lw=0.7)
-        left.plot([], [], color="0.4", lw=0.7, label="each network")
-        left.plot(x, mean, color="black", lw=2, label="mean")
-        left.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
-        left.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
-        right.plot(x, deviation, color="black", lw=2, label="deviation over networks")
-        right.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))
+    """Draw in a scene what M networks answer, (M, n) or (M, n * n), and their mean; beside it where several differ."""
+    several = len(probabilities) > 1
+    figure, axes = new_figure(1, 1 + several, sharex=True, sharey=scene.is_plane)
+    _draw_ensemble(figure, axes[0], probabilities, scene)
+    if several:
+        _draw_deviation(figure, axes[1], probabilities.std(0), scene)
     classes, names = scene.shown["training"], [wrap(name, 30) for name in scene.class_names]
-    for ax, heights in (left, (-0.05, 1.05)), (right, (-0.005, 0.505)):
+    for ax, heights in zip(axes, ((-0.05, 1.05), (-0.005, 0.505)), strict=False):
         ax.set(xlabel=wrap(scene.axis_names[0], 60), xlim=scene.axes[0, [0, -1]])
         draw_dots(ax, classes, names, heights, 12 if scene.is_plane else 18, sum(map(len, classes)), "white", True)
-    left.set_title("mean over networks")
-    right.set_title("disagreement of networks")
-    figure.suptitle(f"{wrap(scene.note, 110)}\n{CAUTION}", fontsize="medium")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    note = f"{wrap(scene.note, 110)}\n{CAUTION}" if several else wrap(scene.note, 70)
+    figure.suptitle(note, fontsize="medium")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5 if several else 3)
     return figure
+
+
+def _draw_ensemble(figure: Figure, ax: Axes, probabilities: Numbers, scene: Scene) -> None:
+    mean, each = probabilities.mean(0), probabilities if len(probabilities) > 1 else probabilities[:0]
+    ax.set_title("mean over networks" if len(each) else "the network")
+    if len(each):
+        ax.plot([], [], color="0.35", lw=0.7, label="each network")
+    if scene.is_plane:
+        for values in each:
+            draw_line(ax, scene, values, "0.35", 0.7)
+        ax.plot([], [], color="black", lw=2, label=LINE)
+        draw_answers(ax, scene, mean)
+        add_bar(figure, [ax], scene)
+        ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
+    else:
+        ax.plot(scene.axes[0], each.T, color="0.35", lw=0.7)
+        ax.plot(scene.axes[0], mean, color="black", lw=2, label=ax.get_title())
+        ax.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
+        ax.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
+
+
+def _draw_deviation(figure: Figure, ax: Axes, deviation: Numbers, scene: Scene) -> None:
+    ax.set_title("disagreement of networks")
+    if scene.is_plane:
+        most = max(0.05, float(deviation.max()))  # Less would make a drama of nothing.
+        cells = draw_cells(ax, scene, deviation.reshape(scene.opacity.shape), cmap="viridis", vmin=0, vmax=most)
+        figure.colorbar(cells, ax=ax, label="standard deviation of the probability")
+    else:
+        ax.plot(scene.axes[0], deviation, color="black", lw=2)
+        ax.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))

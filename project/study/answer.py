@@ -26,7 +26,9 @@ class Compared:
     ``curves`` (V, 2, metrics, networks) hold what was measured on validation and on test rows, which no choice sees.
     """
 
-    def __init__(self, name: str, tried: list[Options], choose: str, networks: list[Network], curves: Numbers) -> None:
+    def __init__(
+        self, compare: str, tried: list[Options], choose: str, networks: list[Network], curves: Numbers
+    ) -> None:
         are_numbers = all(isinstance(options[choose], (int, float)) for options in tried)
         if are_numbers:
             tried = sorted(tried, key=lambda options: options[choose])
@@ -34,7 +36,9 @@ class Compared:
         numbers = [[n for n, network in enumerate(networks) if network.options == options] for options in tried]
         tables = [np.array(each).reshape(splits, -1) for each in numbers]  # (S, K) numbers of networks, for each
         means = [curves[..., table].mean(-1) for table in tables]
-        self.name, self.loss = name, tried[0]["loss"]
+        self.loss, self.value = tried[0]["loss"], tried[0][compare]
+        # A number alone does not say what it is of.
+        self.name = self.value if isinstance(self.value, str) else f"{compare} {plain(self.value)}"
         self.options = [options[choose] for options in tried]  # R, of which one is chosen
         # The validation loss of each split at each of these, the mean over seeds, (S, R); NaN if a network diverged.
         self.losses: Numbers = np.stack([each[-1, VAL, list(METRICS).index(self.loss)] for each in means], 1)
@@ -50,12 +54,17 @@ class Compared:
 class Comparison(NamedTuple):
     """A value's difference from the first one, value minus first, in a metric on test rows."""
 
-    value: str
-    against: str
+    value: Compared
+    against: Compared
     metric: str
     found: Difference
     by_split: Numbers  # (S,) the difference in each split
     p: float | None  # Holm's, where it is one of several comparisons
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of both values, as in "hidden_features 8" and "2"."""
+        return self.value.name, plain(self.against.value)
 
 
 def compare_with_first(values: Sequence[Compared], rows: tuple[int, int]) -> list[Comparison]:
@@ -67,7 +76,7 @@ def compare_with_first(values: Sequence[Compared], rows: tuple[int, int]) -> lis
         found = [corrected(each, *rows, len(others)) for each in by_split]
         adjusted = holm([each.p for each in found]) if len(found) > 1 else [None] * len(found)
         for other, *rest in zip(others, found, by_split, adjusted, strict=True):
-            comparisons.append(Comparison(other.name, first.name, metric, *rest))
+            comparisons.append(Comparison(other, first, metric, *rest))
     return comparisons
 
 
@@ -83,13 +92,13 @@ class Answer:
         for options in design.combined:
             values[str(options[self.compare])].append(options)
         trained = self.choose, model.networks, self.curves
-        self.values = {name: Compared(name, candidates, *trained) for name, candidates in values.items()}
+        self.values = {name: Compared(self.compare, tried, *trained) for name, tried in values.items()}
         # The first value without a hidden layer, at its own best option.
-        self.baseline = Compared(BASELINE, design.baselines, *trained) if design.baselines else None
+        self.baseline = Compared("activation", design.baselines, *trained) if design.baselines else None
         self.comparisons = compare_with_first(list(self.values.values()), self.rows)
         found = [each for each in self.comparisons if each.metric == "accuracy"]
         # Whether the values differ in test accuracy, a sentence for each comparison.
-        self.verdicts = [sentence(each.found, (each.value, each.against), WORDS["accuracy"], each.p) for each in found]
+        self.verdicts = [sentence(each.found, each.names, WORDS["accuracy"], each.p) for each in found]
 
     @property
     def sentences(self) -> list[str]:

@@ -52,7 +52,8 @@ def study_facts(answer: Answer, model: Classifiers) -> dict[str, Any]:
         baselines[BASELINE] = {answer.choose: baseline.option, "test_accuracy": finite(baseline.accuracy.mean())}
     differences = []
     for value, against, metric, found, _, holm_p in answer.comparisons:
-        row: dict[str, Any] = {"value": value, "against": against, "metric": metric, "mean": finite(found.mean)}
+        row: dict[str, Any] = {"value": str(value.value), "against": str(against.value), "metric": metric}
+        row["mean"] = finite(found.mean)
         row["interval"] = [finite(found.low), finite(found.high)]
         row["naive_interval"] = [finite(found.naive_low), finite(found.naive_high)]
         row |= {"level": found.level, "p": finite(found.p), "holm_p": holm_p and finite(holm_p)}
@@ -103,9 +104,8 @@ def curves_table(answer: Answer) -> list[list[str]]:
 
 
 def draw_curves(answer: Answer) -> Figure:
-    named = {
-        f"{name} at {answer.choose} {study.plain(each.option)}": each.curves for name, each in answer.values.items()
-    }
+    each_value = answer.values.values()
+    named = {f"{each.name} at {answer.choose} {study.plain(each.option)}": each.curves for each in each_value}
     bands = {
         title: {name: find_band(curves[:, subset, ACCURACY]) for name, curves in named.items()}
         for title, subset in (("validation accuracy", VAL), ("test accuracy", TEST))
@@ -120,7 +120,7 @@ def draw_differences(answer: Answer) -> Figure:
     panels: dict[str, dict[str, tuple[Numbers, Difference]]] = {}
     for each in answer.comparisons:
         rows = panels.setdefault(WORDS.get(each.metric, each.metric), {})
-        rows[f"{each.value} - {each.against}"] = each.by_split, each.found
+        rows[" - ".join(each.names)] = each.by_split, each.found
     return study.differences_figure(panels)
 
 
@@ -142,7 +142,7 @@ def figure_drawers(answer: Answer, model: Classifiers, data: Splits, plane: str)
     """Return the functions that draw the figures that a study has, by name."""
     drawers: dict[str, Callable[[], Figure]] = {
         "curves": partial(draw_curves, answer),
-        "choice": partial(study.choice_figure, answer.values, answer.choose),
+        "choice": partial(study.choice_figure, {each.name: each for each in answer.values.values()}, answer.choose),
         "boundary": partial(draw_boundary, answer, model, data, plane),
     }
     if answer.comparisons:

@@ -1,6 +1,7 @@
 """The arrays in a study's figures, for few and many values and splits, and for what could not be measured."""
 
 from collections import namedtuple
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def test_curves_show_means_and_bands() -> None:
                 heights = fill.get_paths()[0].vertices[:, 1]
                 assert (heights.min(), heights.max()) == (low.min(), high.max())
             assert [each.get_ydata()[0] for each in ax.lines[-2:]] == [0.5, 0.6]
+            assert (ax.get_xticks() % 1 == 0).all(), "iterations are counted"
 
 
 def test_choice_marks_what_was_chosen_and_where_a_network_diverged() -> None:
@@ -70,23 +72,31 @@ def test_choice_marks_what_was_chosen_and_where_a_network_diverged() -> None:
 
 def test_differences_show_each_split_and_both_intervals() -> None:
     rng, nan = np.random.default_rng(0), np.nan
-    for values, splits, ends in (1, 1, (nan, nan, nan, nan)), (11, 30, (-0.1, 0.1, -0.05, 0.05)):
-        found = Difference(0.01, *ends, 0.5, splits, 0.95)
+    for values, splits, ends in (1, 1, (nan, nan, nan, nan)), (11, 30, (-0.0011, 0.0009, -0.0006, 0.0004)):
+        found = Difference(-0.0001, *ends, 0.5, splits, 0.95)
         panels = {
-            metric: {f"{LONG}{i}": (rng.normal(0, 0.1, splits), found) for i in range(values)}
+            metric: {f"{LONG}{i}": (rng.normal(0, 0.0003, splits), found) for i in range(values)}
             for metric in ("test accuracy", "log loss", "Brier score")
         }
-        for ax, (metric, rows) in zip(draw_panels(study.differences_figure(panels)), panels.items(), strict=True):
+        axes = draw_panels(figure := study.differences_figure(panels))
+        names = ["a split", "95 % interval of the mean", "naive interval, as if splits shared no rows"]
+        assert legend_texts(figure) == (names if splits > 1 else names[:1])
+        for ax, (metric, rows) in zip(axes, panels.items(), strict=True):
             better = "first" if metric == "test accuracy" else "second"
             assert (ax.get_title(), f"right: the {better} is better" in ax.get_xlabel()) == (metric, True)
             zero, *lines = ax.lines
-            assert (zero.get_xdata(), lines[1].get_label()) == ([0, 0], "95 % interval of the mean")
+            assert zero.get_xdata() == [0, 0]
+            size = len(lines) // values
             for i, (each, _) in enumerate(rows.values()):
-                dots, interval, naive, mean = lines[4 * i : 4 * i + 4]
+                dots, *intervals, mean = lines[size * i : size * (i + 1)]
                 np.testing.assert_array_equal(dots.get_xdata(), each)
-                np.testing.assert_array_equal([interval.get_xdata(), naive.get_xdata()], [ends[:2], ends[2:]])
-                assert interval.get_linewidth() > naive.get_linewidth()
-                assert mean.get_xdata()[0] == 0.01
+                if intervals:
+                    wide, naive = intervals
+                    np.testing.assert_array_equal([wide.get_xdata(), naive.get_xdata()], [ends[:2], ends[2:]])
+                    assert wide.get_linewidth() > naive.get_linewidth()
+                assert (len(intervals), mean.get_xdata()[0]) == (2 if splits > 1 else 0, -0.0001)
+            boxes = [text.get_window_extent() for text in ax.get_xticklabels()]
+            assert all(one.x1 + 5 < next_one.x0 for one, next_one in pairwise(boxes)), "ticks do not touch each other"
 
 
 def test_slopes_are_the_gradients_of_the_criteria() -> None:
@@ -112,15 +122,19 @@ def test_an_ensemble_shows_mean_and_disagreement() -> None:
     ):
         rows = make_rows(j, 9, 0)
         scene = lay_scene(np.concatenate(rows), {"training": rows}, 20, FEATURES, CLASSES, LONG * 4)
-        left, right = draw_panels(figure := ensemble_figure(answers, scene))
+        left, *others = draw_panels(figure := ensemble_figure(answers, scene))
+        assert len(others) == int(len(answers) > 1), "one network disagrees with none"
         if j == 1:
             np.testing.assert_array_equal(line(left, "mean").get_ydata(), answers.mean(0))
-            np.testing.assert_array_equal(right.lines[0].get_ydata(), answers.std(0))
-        else:
+            np.testing.assert_array_equal(others[0].lines[0].get_ydata(), answers.std(0))
+        for right in others if j == 2 else ():
             np.testing.assert_array_equal(right.images[0].get_array(), answers.std(0).reshape(20, 20))
             assert right.images[0].get_extent() == left.images[0].get_extent()
-        assert "decision boundary (0.5)" in legend_texts(figure)
-        for ax in left, right:
+        assert ("decision boundary (0.5)" in legend_texts(figure), "each network" in legend_texts(figure)) == (
+            True,
+            bool(others),
+        )
+        for ax in left, *others:
             for label, dots in enumerate(artists(ax, PathCollection)):
                 assert_dots(dots, rows[label], label)
-        assert "no evidence" in figure.get_suptitle()
+        assert ("no evidence" in figure.get_suptitle()) == bool(others)

@@ -22,7 +22,7 @@ def draw_curves(seed: int) -> npt.NDArray[np.float64]:
 
 def compared(curves: npt.NDArray[np.float64], loss: str = "bce") -> Compared:
     tried = [options for options in DESIGN.combined if options["loss"] == loss]
-    return Compared(loss, tried, "lr", NETWORKS, curves)
+    return Compared("loss", tried, "lr", NETWORKS, curves)
 
 
 def test_the_lowest_mean_validation_loss_of_its_own_criterion_is_chosen_and_test_rows_are_not_looked_at() -> None:

@@ -118,17 +118,20 @@ def test_two_processes_that_share_the_splits_leave_the_bytes_of_one() -> None:
 
 
 def test_several_values_are_each_compared_with_the_first(data: str, capsys: Captured) -> None:
-    run(f"{SMALL} --splits 2 --seeds 1 {data} --compare activation --model.activation [tanh,relu,identity]")
+    """A number is said with the option that it is of."""
+    run(f"{SMALL} --splits 2 --seeds 1 {data} --compare hidden_features --model.hidden_features [2,4,8]")
     report = json.loads(Path("lightning_logs/study_0/study.json").read_text())
-    assert list(report["chosen"]) == ["tanh", "relu", "identity"]
-    assert list(report["baselines"]) == ["majority"], "identity is studied itself"
+    assert list(report["chosen"]) == ["2", "4", "8"]
+    assert list(report["baselines"]) == ["majority", "identity"]
     rows = [row for row in report["differences"] if row["metric"] == "bce"]
-    assert [(row["value"], row["against"], row["level"]) for row in rows] == [
-        (each, "tanh", 0.975) for each in ("relu", "identity")
-    ]
+    assert [(row["value"], row["against"], row["level"]) for row in rows] == [("4", "2", 0.975), ("8", "2", 0.975)]
+    said = capsys.readouterr().out
+    assert "hidden_features 8 and 2" in said
+    assert "in test accuracy: hidden_features 8 - 2 = " in said
+    assert "hidden_features 8: lr " in said
     adjusted = multipletests([row["p"] for row in rows], method="holm")[1]
     np.testing.assert_allclose([row["holm_p"] for row in rows], adjusted)
-    assert report["sentence"].replace("; ", "\n") in capsys.readouterr().out
+    assert report["sentence"].replace("; ", "\n") in said
 
 
 def test_what_cannot_be_studied_is_one_line_and_leaves_nothing(data: str, capsys: Captured) -> None:
