@@ -62,11 +62,17 @@ def look_up(option: str, name: str, table: Mapping[str, Any]) -> Any:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested options by their full names, as in {"model.loss": "bce"}."""
+    """Return nested options by their full names, as in {"model.loss": "bce"}; a part is the value of one option."""
     flat = {}
     for name, value in config.items():
-        flat.update(flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+        is_group = isinstance(value, dict) and not is_part(value)
+        flat.update(flatten(value, f"{prefix}{name}.") if is_group else {prefix + name: value})
     return flat
+
+
+def is_part(value: Any) -> bool:
+    """Say whether a value describes an object to be made, as an optimizer or a callback, by its class and arguments."""
+    return isinstance(value, Mapping) and "class_path" in value
 
 
 def as_list(given: Any) -> list[Any]:

@@ -14,8 +14,11 @@ class Progress(ProgressBar):
     bar: "tqdm[Any]" = tqdm(disable=True)  # until training starts
     _off: bool | None = None  # tqdm then shows a bar only on a terminal.
 
-    def disable(self) -> None:  # Lightning calls it where another process shows a bar.
+    def disable(self) -> None:  # Lightning calls it where another process shows a bar, or a search for a rate does.
         self._off = True
+
+    def enable(self) -> None:
+        self._off = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total, done = trainer.fit_loop.max_batches, trainer.global_step

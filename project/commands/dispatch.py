@@ -5,7 +5,7 @@ from pathlib import Path
 
 from project.commands.failures import exit_status, refusing
 from project.commands.network import fit, predict, test, validate
-from project.commands.parsing import allow_packages, make_parser, name_the_run
+from project.commands.parsing import allow_packages, make_parser
 from project.commands.study import study
 from project.errors import InputError
 from project.model import BinaryClassifier
@@ -22,7 +22,7 @@ def run_command(argv: Sequence[str], kind: type[BinaryClassifier] = BinaryClassi
 
     def run() -> None:
         arguments = allow_packages([argument for argument in argv if argument != "--debug"])
-        RUNNERS[arguments[0]](name_the_run(arguments), kind)
+        RUNNERS[arguments[0]](arguments, kind)
 
     return exit_status(run, debug="--debug" in argv)
 

@@ -1,6 +1,5 @@
 """Commands about one network: fit, validate, test and predict."""
 
-import re
 import shutil
 import traceback
 from collections.abc import Sequence
@@ -15,9 +14,10 @@ from torch import Tensor
 
 from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
-from project.commands.failures import UNUSABLE, refusing
+from project.commands.failures import UNUSABLE
 from project.commands.origin import Origin, logs_folder
 from project.commands.parsing import Parser
+from project.commands.record import format_config
 from project.commands.trainer import ProjectCLI
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
@@ -108,19 +108,6 @@ def begin(parser: Parser, options: Namespace, origin: Origin | None, folders: ty
     return run
 
 
-def format_config(parser: Parser, options: Namespace) -> str:
-    """Return options as a config that ``fit -c`` accepts: anew, not into the same folder."""
-    again = options.clone()
-    again.name = again.ckpt_path = None
-    if again.data.root is not None:
-        again.data.root = str(Path(again.data.root).absolute())
-    with refusing(what="--trainer"):
-        config = str(parser.dump(again, skip_unset=False))
-    if broken := re.search(r'"[^"\n]*\\uD[89A-F][^"\n]*"', config):
-        raise InputError(f"options: {broken[0]} is not UTF-8, and no config can hold it; rename it")
-    return config
-
-
 def print_result(trainer: Trainer, run: RunFolder) -> None:
     """Print loss and accuracy of the final weights, where the loss was lower if it was, and where the figures are.
 
@@ -130,8 +117,8 @@ def print_result(trainer: Trainer, run: RunFolder) -> None:
         write_report(run)
     step, metrics = trainer.global_step, trainer.callback_metrics
     if (lowest := run.lowest(step)) is not None:
-        where = f"after iteration {lowest[0]}, in best.ckpt"
-        print(f"lowest validation loss {digits(lowest[1])} {where}: python -m project test --ckpt_path best")
+        print(f"lowest validation loss {digits(lowest[1])} after iteration {lowest[0]}, in best.ckpt")
+        print("choose before you look: python -m project test, or python -m project test --ckpt_path best")
     if "val/loss" in metrics:
         loss, accuracy = (digits(metrics[f"val/{name}"].item()) for name in ("loss", "accuracy"))
         print(f"validation loss {loss}, accuracy {accuracy} after iteration {step}")
@@ -144,7 +131,20 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     assert cli.origin is not None
     cli.datamodule.setup(arguments[0])
     cli.origin.take_up(cli.trainer, cli.model, cli.datamodule)
+    if cli.trainer.is_global_zero:
+        print_choice(arguments[0], cli.origin)
     return cli, cli.origin
+
+
+def print_choice(command: str, origin: Origin) -> None:
+    """Say, before numbers are seen, what the validation rows chose, or could choose."""
+    run = origin.run
+    is_best = run is not None and origin.checkpoint.name == run.best.name
+    if command == "validate" and is_best:
+        print("these rows chose best.ckpt, which is better on them than on new ones")
+    if command == "test" and run and not is_best and (lowest := run.lowest(origin.step)) is not None:
+        found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
+        print(f"the validation loss was lower, {found}: choose before you look, --ckpt_path best tests that")
 
 
 def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:

@@ -98,8 +98,11 @@ def take_options(origin: Origin, known: Namespace, is_training: bool) -> dict[st
     taken: dict[str, Any] = {**numbers, "figures": figures, "data": {**(config.get("data") or {}), **data}}
     taken["data"]["predict"] = None
     left_out = NEVER if is_training else ALONE
-    trainer = (config.get("trainer") or {}).items()
-    taken["trainer"] = {name: each for name, each in trainer if f"trainer.{name}" in known and name not in left_out}
+    taken["trainer"] = {
+        name: value
+        for name, value in (config.get("trainer") or {}).items()
+        if f"trainer.{name}" in known and name not in left_out and is_word(value)
+    }
     if "splits" in known:
         return {**taken, **{name: config.get(name) for name in STUDY}}
     taken["model"] = {**origin.contents["hyper_parameters"]}
@@ -115,4 +118,9 @@ def is_plain(part: Mapping[str, Any]) -> bool:
     """Say whether a recorded optimizer or scheduler is one of torch's, with numbers and names for arguments."""
     values = [each for value in part.get("init_args", {}).values() for each in as_list(value)]
     is_torchs = re.fullmatch(r"torch\.optim\.(lr_scheduler\.)?\w+", str(part.get("class_path")))
-    return bool(is_torchs) and all(isinstance(value, NUMBERS) or str(value).isidentifier() for value in values)
+    return bool(is_torchs) and all(map(is_word, values))
+
+
+def is_word(value: Any) -> bool:
+    """Say whether a value is a number or a word, as "auto" or "32-true", and no path of a class or a file."""
+    return isinstance(value, NUMBERS) or re.fullmatch(r"[\w-]+", str(value)) is not None

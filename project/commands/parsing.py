@@ -1,44 +1,64 @@
-"""Arguments of the commands, and what was meant by those that no option takes."""
+"""Parsers of the commands, their help, and packages of one's own."""
 
 import argparse
-import difflib
 import os
 import re
-import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentError, Namespace, set_parsing_settings
+from jsonargparse import DefaultHelpFormatter, Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser
 
 from project.commands import COMMANDS
 from project.commands.failures import refusing
+from project.commands.slips import settle
 from project.errors import InputError
 from project.options import check
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
-USUAL = {"data": "root", "model": "hidden_features", "trainer": "max_steps"}  # by group, the option to be named first
+OPTION = re.compile(  # of a line of help
+    r"  (-\w.*, )?(?P<name>--[^ ,]+)(, -\S+)?( (?P<choices>{\S*})| \S.*?)??  +(?P<meaning>.*?)"
+    r"( \((type: .*?)?(, )?(default: (?P<default>.*?))?(, known subclasses.*)?\))?"
+)
+OPTIMIZERS = """
+Optimizer and scheduler of torch.optim, instead of SGD with a rate that stays:
+  --optimizer                        As in --optimizer Adam --optimizer.lr 0.01
+  --lr_scheduler                     As in --lr_scheduler StepLR --lr_scheduler.step_size 100
+"""
+
+
+class Unbroken(DefaultHelpFormatter):
+    """Breaks no line of help; Parser.format_help does."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=10_000)  # type: ignore[no-untyped-call]
 
 
 class Parser(LightningArgumentParser):
     """Parses the arguments of one command, and raises an error where it cannot."""
 
     def format_help(self, *args: Any) -> str:
-        """Leave out the lists of all classes that an option could be given."""
-        return re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", super().format_help(*args))
+        """Return a page that gives each option a line or two: its name, choices, meaning and default."""
+        page, _, linked = super().format_help(*args).partition("\nLinked arguments:")
+        shown = []
+        for line in re.sub(r"\n {24}", "  ", page).splitlines():
+            if not (option := OPTION.fullmatch(line)):
+                shown.append(line)
+            elif not option["name"].endswith(".help") and option["meaning"] != "Path to a configuration file.":
+                default = f" ({option['default']})" if option["default"] not in (None, "null") else ""
+                text = textwrap.wrap(f"{option['choices'] or ''} {option['meaning']}{default}".strip(), 63)
+                shown.append(f"  {option['name']:<35}" + ("\n" + " " * 37).join(text))
+        return "\n".join(shown) + "\n" + (OPTIMIZERS if linked else "")
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
         """Parse a command and its arguments, or raise an InputError that says what was meant."""
-        check_group_arguments(arguments)
-        try:
-            with refusing():
-                options = self.parse_args(list(arguments[1:]))
-        except ArgumentError as error:
-            refuse(error, arguments, [f"--{name}" for name in self.get_defaults().keys()])  # noqa: SIM118
-            raise
+        _, *settled = settle(arguments, list(self.get_defaults().keys()))
+        with refusing():
+            options = self.parse_args(settled)
         if "trainer" in options:
             check_run_options(options)
         return options
@@ -47,8 +67,14 @@ class Parser(LightningArgumentParser):
 def make_parser(command: str) -> Parser:
     """Return a parser of a command by its name, which takes config files, too."""
     about = COMMANDS[command]
-    description, usage = f"{about[0].upper()}{about[1:]}.", f"project {command} [options]"
-    parser = Parser(description=description, usage=usage, exit_on_error=False, allow_abbrev=False)
+    words = {"fit": "", "study": "", "compare": "RUN RUN ... "}.get(command, "[RUN] ")
+    parser = Parser(
+        usage=f"project {command} {words}[options]",
+        description=f"{about[0].upper()}{about[1:]}.",
+        formatter_class=Unbroken,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
     parser.add_argument("-c", "--config", action="config", help="A config file, in YAML or JSON.")
     return parser
 
@@ -76,43 +102,6 @@ def check_run_options(options: Namespace) -> None:
         raise InputError(f"--name: {name}; need the name of one folder, printable, without a path and not too long")
 
 
-def refuse(error: ArgumentError, arguments: Sequence[str], known: Sequence[str]) -> None:
-    """Raise an InputError that says what was meant, if a parser did not recognize an argument."""
-    _, found, rest = str(error).partition("unrecognized arguments: ")
-    places = [place for place in range(1, len(arguments)) if f"{rest} ".startswith(f"{arguments[place]} ")]
-    if not found or not places:
-        return
-    place = max(places, key=lambda place: len(arguments[place]))  # It may have spaces, and begin like another one.
-    unknown, sign, value = arguments[place], "", ""
-    if unknown.startswith("-"):
-        unknown, sign, value = unknown.partition("=")
-    meant = [option for option in known if option.rpartition(".")[2] == unknown.removeprefix("--")]
-    meant += difflib.get_close_matches(unknown, known, 1)
-    if unknown.endswith(".npy"):
-        replacement = ["--data.predict", unknown]
-    elif meant:
-        replacement = [meant[0] + sign + value]
-    else:
-        named = unknown if unknown.strip() and unknown.isprintable() else repr(unknown)
-        raise InputError(f"{named}: no such option; project {arguments[0]} --help lists them") from error
-    command = shlex.join([*arguments[:place], *replacement, *arguments[place + 1 :]])
-    raise InputError(f"{unknown}: no such option; did you mean: python -m project {command}") from error
-
-
-def check_group_arguments(arguments: Sequence[str]) -> None:
-    """Refuse, by an InputError, what is given for a whole group and is no config: ``--data DIR`` is the usual slip."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        name, _, value = argument.partition("=")
-        group, value = name.removeprefix("--"), value or following
-        is_file = value.endswith(".npy")
-        # Path.is_dir raises an error if the name is too long, as a config in one line may be.
-        if name.startswith("--") and group in USUAL and (is_file or os.path.isdir(value)):  # noqa: PTH112
-            meant = f"{USUAL[group]} {value}"
-            if is_file and group == "data":
-                meant = f"predict {value}" if arguments[0] == "predict" else f"root {Path(value).parent}"
-            raise InputError(f"{name}: {value} is no config; did you mean --{group}.{meant}")
-
-
 def allow_packages(arguments: Sequence[str]) -> list[str]:
     """Import the PACKAGE of each ``--allow-import PACKAGE``, and return the other arguments.
 
@@ -132,14 +121,3 @@ def allow_packages(arguments: Sequence[str]) -> list[str]:
         except Exception as error:  # The package is not ours, and may raise anything.
             raise InputError(f"--allow-import: {package} cannot be imported ({error})") from error
     return rest
-
-
-def name_the_run(arguments: Sequence[str]) -> list[str]:
-    """Return a command's arguments with the run, which may stand first without an option, as its ``--name``."""
-    command, *rest = arguments
-    if command in ("fit", "study", "compare") or not rest or rest[0].startswith("-") or rest[0].endswith(".npy"):
-        return list(arguments)
-    run = Path(rest[0])
-    if any(argument.partition("=")[0] == "--name" for argument in rest):
-        raise InputError(f"{run}: --name names a run, too; leave one of them out")
-    return [command, "--name", run.name if run.parent.name == "lightning_logs" else rest[0], *rest[1:]]

@@ -8,7 +8,7 @@ import torch
 from lightning.fabric.plugins import ClusterEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, ReduceLROnPlateau
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, ReduceLROnPlateau, instantiate_class
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import Profiler
@@ -157,6 +157,9 @@ class ProjectCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Do it without a look at ``sys.argv``, of which LightningCLI would warn where it is given arguments."""
         self.config, self.origin = parse_with_origin(self.parser, self.arguments, self.is_training, self.kind)
+        rate, usual = (vars(each.model).get("lr") for each in (self.config, parser.get_defaults()))
+        if self.config.optimizer and rate != usual and not self.origin:
+            raise InputError(f"--model.lr: {rate} is for the model's own SGD; an --optimizer has --optimizer.lr")
 
     def before_instantiate_classes(self) -> None:
         self.trainer_defaults["callbacks"] = [Threads(self.config.threads), *self.own]
@@ -164,6 +167,14 @@ class ProjectCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         with refusing(self.config.keys()):
             super().instantiate_classes()
+        if self.config.lr_scheduler and not self.config.optimizer:  # LightningCLI would leave it out without a word.
+            own, scheduler = self.model.configure_optimizers, self.config_init.lr_scheduler
+
+            def scheduled() -> Any:
+                optimizer: Any = own()
+                return self.configure_optimizers(self.model, optimizer, instantiate_class((optimizer,), scheduler))
+
+            self.model.configure_optimizers = scheduled
 
     @staticmethod
     def configure_optimizers(

@@ -64,9 +64,6 @@ def write_test(
     name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
-    if run and checkpoint.name != run.best.name and (lowest := run.lowest(step)) is not None:
-        found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
-        print(f"the validation loss was lower, {found}: --ckpt_path best tests that")
     facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels), **numbers}
     write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     groups = data.classes.groups_of("test") if data.split == "groups" else None

@@ -59,12 +59,19 @@ class DigestCheckpointIO(TorchCheckpointIO):
 
 def diverged(what: str, step: int, last: Path) -> DivergedError:
     """Describe training that left the finite numbers, and name the checkpoint that is still good, if there is one."""
-    good = ""
+    good, option = "", "model"
     if last.exists():
         contents = torch.load(last, weights_only=True)
-        what = f"{what} at step {step} (lr={contents['hyper_parameters']['lr']})"
+        _, (rate, *_) = optimizer_of(contents)
+        what = f"{what} at step {step} (lr={rate})"
         good = f"last good checkpoint {last} (step {contents['global_step']}); "
-    return DivergedError(f"training diverged: {what}; {good}try a smaller --model.lr")
+        option = "model" if rate == contents["hyper_parameters"]["lr"] else "optimizer"
+    return DivergedError(f"training diverged: {what}; {good}try a smaller --{option}.lr")
+
+
+def optimizer_of(contents: Contents) -> tuple[str, list[float]]:
+    """Return class and first rates of the optimizer; a checkpoint that does not tell is of the model's own SGD."""
+    return contents.get("optimizer") or ("SGD", [contents["hyper_parameters"]["lr"]])
 
 
 def canonical(value: Any) -> Any:

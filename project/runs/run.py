@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from lightning.pytorch import Trainer
 from project.data import NpyDataModule
 from project.errors import InputError, join_words
 from project.model import BinaryClassifier
-from project.runs.checkpoint import load, rebuild
+from project.runs.checkpoint import load, optimizer_of, rebuild
 from project.runs.disk import hold, release
 from project.runs.table import Columns, Table, Tested, tested_name
 
 LOGS = "lightning_logs"
+CHANGED = "differs from the defaults"  # begins the comment that config.yaml begins with
 STUDIES = "studies.txt"  # in LOGS: the names of the studies, which are no runs
 
 
@@ -66,6 +68,22 @@ class RunFolder:
         except (AttributeError, FileNotFoundError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
         return dict(options)
+
+    def changed_options(self) -> dict[str, Any]:
+        """Return by their full names the options that are not the defaults, {} where no command has recorded them.
+
+        Of a part they hold its class and, as "optimizer.lr", its arguments; of a list of parts a text each.
+        """
+        lines = self.config.read_text(encoding="utf-8-sig").splitlines() if self.config.exists() else []
+        comment = "\n".join(line[2:] for line in takewhile(lambda line: line.startswith("# "), lines))
+        with suppress(yaml.YAMLError, TypeError, LookupError):
+            return dict(yaml.safe_load(comment)[CHANGED])
+        return {}
+
+    def optimizer(self) -> tuple[str, list[float]]:
+        """Return the class of last.ckpt's optimizer and the rates that it began with, one a group of parameters."""
+        name, rates = optimizer_of(self.checkpoint())
+        return str(name), list(rates)
 
     def history(self) -> Columns:
         """Return history.csv's columns by name, float64 (rows,), NaN where a cell is empty."""

@@ -87,16 +87,22 @@ def test_a_fit_reports_the_weights_that_it_saves(capsys: Captured) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_best_and_last_name_a_checkpoint_and_going_on_from_best_brings_all_of_the_run_to_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     """Killed as soon as that has begun, it goes on from there: last.ckpt comes before the history is cut."""
     options = ["--data.root", "data", "--trainer.max_steps", "300"]
     assert main(["fit", "--name", "over", *options]) == 0
     run, step = Run("over"), load(Run("over").best)["global_step"]
     assert step < 280, "or they could not be told apart"
+    assert "choose before you look: python -m project test, or " in capsys.readouterr().out
     for chosen, file, expected in ("last", "test.json", 300), ("best", "test-best.json", step):
         assert main(["test", "--name", "over", "--ckpt_path", chosen]) == 0
         assert json.loads((run.path / file).read_text())["step"] == expected
+        told, numbers = capsys.readouterr().out.split("test: 20 rows")
+        lower = f"loss was lower, {np.nanmin(run.history()['val_loss']):.4f}, after iteration {step}: choose before"
+        assert (lower in told, "best" in numbers) == (chosen == "last", chosen == "best"), "only before it is seen"
+    assert main(["validate", "over", "--ckpt_path", "best"]) == 0
+    assert "these rows chose best.ckpt" in capsys.readouterr().out
     history, go_on = run.table.path.read_bytes(), ["fit", "--name", "over", "--trainer.max_steps", "300", "--ckpt_path"]
 
     def interrupted(*_: Any) -> None:

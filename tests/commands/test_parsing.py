@@ -7,16 +7,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from project import Run
 from project.__main__ import main
+from project.callbacks import History
 from project.commands import COMMANDS
-from project.commands.parsing import name_the_run
+from project.commands.slips import settle
 from project.errors import InputError
 from project.options import LARGEST, flatten
 from project.runs.checkpoint import DigestCheckpointIO
@@ -39,31 +42,68 @@ def refused(capsys: Captured, *arguments: str, status: int = 2) -> str:
     return line.removeprefix("error: ").rstrip("\n")
 
 
-MEANT = {  # by command: what was meant
+MEANT = {  # by command: what was meant, where it is a command
+    "fit --max_steps=3": "fit --trainer.max_steps 3",
+    "fit --epochs 3": "fit --trainer.max_epochs 3",
+    "fit --steps 3 --model.lr 1": "fit --trainer.max_steps 3 --model.lr 1",
+    "fit --iterations 3": "fit --trainer.max_steps 3",
+    "fit --learning_rate 1": "fit --model.lr 1",
+    "fit --hidden 8": "fit --model.hidden_features 8",
+    "fit --gpu": "fit --trainer.accelerator gpu",
+    "fit --seed 1": "fit --data.seed 1, or --seed_everything 1",
     "fit --model.hidden 64": "fit --model.hidden_features 64",
-    "fit --max_steps=3": "fit --trainer.max_steps=3",
+    "fit --optimizer adam": "fit --optimizer Adam",
+    "fit --lr_scheduler steplr": "fit --lr_scheduler StepLR",
+    "fit --model.loss BCE": "fit --model.loss bce",
+    "fit --data DIR": "fit --data.root DIR",
+    "fit DIR": "fit --data.root DIR",
+    "fit DIR/class_0.npy": "fit --data.root DIR",
+    "fit config.yaml": "fit --config config.yaml",
     "predict --name a rows.npy": "predict --name a --data.predict rows.npy",
+    "predict --data=rows.npy": "predict --data.predict rows.npy",
+    "plot a --fmt svg": "plot --name a --format svg",
     "compare a b --out c": "compare a b --output c",
+    "test lightning_logs/X/checkpoints/last.ckpt": "test --ckpt_path lightning_logs/X/checkpoints/last.ckpt",
+    "test --ckpt_path lightning_logs/X": "test --name X",
 }
-LINES = {given: f"*: no such option; did you mean: python -m project {meant}" for given, meant in MEANT.items()} | {
+LINES = {given: f"*; did you mean: python -m project {meant}" for given, meant in MEANT.items()} | {
     "fit --xyzzy 1": "--xyzzy: no such option; project fit --help lists them",
-    "fit --data DIR": "--data: DIR is no config; did you mean --data.root DIR",
-    "predict --data=rows.npy": "--data: rows.npy is no config; did you mean --data.predict rows.npy",
     "fit --model.lr !!timestamp": "options: *",
     "fit --trainer.barebones true": "--trainer.barebones*no such option*",
+    "fit --optimizer Adam --model.lr 0.1": "--model.lr: 0.1 *; an --optimizer has --optimizer.lr",
     "train": "train: no such command; need one of fit, *",
+}
+CONFIG_LINES = {  # by what a config holds: the line after its name
+    "model:\n\tlr: 1": ", line 2: *; indent by spaces alone, *",
+    "model:\n  lr: 1\n   loss: mse": ", line 3: *; indent by spaces alone, *",
+    "model:\n  hidden: 1": ", line 2: model.hidden: no such option; did you mean model.hidden_features",
+    "trainer: {max_step: 1}": ", line 1: trainer.max_step: no such option; did you mean trainer.max_steps",
+    "lr: 1": ", line 1: lr: no such option; did you mean model.lr",
+    "data:\n  seed: 1\ndata: {seed: 2}": ", line 3: data stands there twice, first in line 1",
+    "model:\nlr: 1": ", line 1: model has no options by their names, *",
+    "# nothing": ": the file has no options by their names, *",
+    "data:\n  seed: !!python/object/apply:os.getpid []": "*could not determine a constructor*",
+    "\ud8ff": ": not a config *",
+    "\0": ": not a config *",
 }
 
 
 def test_one_line_says_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("DIR").mkdir()
+    for folder in Path("DIR"), Path("lightning_logs/X"):
+        folder.mkdir(parents=True)
     for command, line in LINES.items():
         assert fnmatch.fnmatchcase(refused(capsys, *command.split(" ")), line), command
     assert "'my rows.npy'" in refused(capsys, "predict", "--name", "a", "my rows.npy")
-    for config in (b"\xff\xfe", b"model: [1]", b"data:\n  seed: !!python/object/apply:os.getpid []", b"[", b"\x00"):
-        Path("config.yaml").write_bytes(config)
-        refused(capsys, "fit", "--config", "config.yaml")
+    for config, line in CONFIG_LINES.items():
+        Path("config.yaml").write_bytes(config.encode(errors="surrogatepass"))
+        said = refused(capsys, "fit", "--config", "config.yaml")
+        assert fnmatch.fnmatchcase(said, line if line.startswith("*") else f"config.yaml{line}"), config
+    for error in InputError("no"), MisconfigurationException("no"), TypeError("no"):
+        monkeypatch.setattr(History, "on_train_start", Mock(side_effect=error))
+        assert main(["fit", "--name", "begun"]) == 2
+        assert capsys.readouterr().err.endswith("no\n")
+        assert not Path("lightning_logs/begun").exists(), "what cannot begin leaves no folder"
 
 
 AT_LEAST_1 = {value: f"@: {value}; need at least 1" for value in ("0", "-1")}
@@ -161,27 +201,30 @@ def test_a_config_holds_what_differs_from_the_defaults(capsys: Captured) -> None
         assert path.stem == "bce" or all(defaults[option] != value for option, value in config.items()), path
 
 
-def test_a_run_may_stand_first() -> None:
+def test_a_run_may_stand_anywhere() -> None:
+    known = ["name", "data.seed", "data.predict", "model.lr"]
     for run in ("a", "lightning_logs/a", "here/lightning_logs/a/"):
-        assert name_the_run(["plot", run, "--x"]) == ["plot", "--name", "a", "--x"]
-    for others in (["test"], ["test", "--x", "a"], ["predict", "a.npy"], ["fit", "a"], ["compare", "a", "b"]):
-        assert name_the_run(others) == others
-    for named in ["--name", "b"], ["--name=b"]:
-        with pytest.raises(InputError, match="a: --name names a run, too; leave one of them out"):
-            name_the_run(["test", "a", *named])
+        assert settle(["plot", run, "--data.seed", "1"], known) == ["plot", "--name", "a", "--data.seed", "1"]
+    assert settle(["test", "--model.lr", "-1", "a"], known) == ["test", "--model.lr", "-1", "--name", "a"]
+    for others in (["test"], ["compare", "a", "b"], ["test", "--data.seed", "a"], ["test", "--print_config"]):
+        assert settle(others, known) == others
+    for named in ["--name", "b"], ["--name=b"], ["b"]:
+        with pytest.raises(InputError, match="the run is named already; leave one of the names out"):
+            settle(["test", "a", *named], known)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_ours_says_what_it_means(command: str, capsys: Captured) -> None:
     assert main([command, "--help"]) == 0
-    _, *parts = (page := capsys.readouterr().out).split("\n  --")
-    assert "known subclasses" not in page
-    ours = ("model.", "data.", "trainer.", "name", "output", "format", "dpi", "splits", "threads", "figures.")
-    options = [part for part in parts if part.startswith(ours) and ".help" not in part.split()[0]]
-    assert options
-    assert [option for option in options if len(option.partition("(type")[0].split()) <= 4] == []
-    theirs = {name for name in ("optimizer", "lr_scheduler") if any(part.startswith(name) for part in parts)}
-    assert theirs == ({"optimizer", "lr_scheduler"} if command in ("fit", "validate", "test", "predict") else set())
+    usage, *lines = (page := capsys.readouterr().out).splitlines()
+    assert len(lines) < 120 > max(map(len, lines))
+    assert ("RUN" in usage) == (command not in ("fit", "study"))
+    _, *options = page.split("\n  --")
+    assert [option for option in options if len(option.split()) < 4] == []
+    wanted = ["trainer.max_steps", "trainer.val_check_interval", "optimizer", "lr_scheduler", "trainer.accelerator"]
+    found = {option.split()[0] for option in options}.intersection(wanted)
+    expected = {"study": set(wanted) - {"optimizer", "lr_scheduler"}, "compare": set(), "plot": set(), "export": set()}
+    assert found == expected.get(command, set(wanted))
 
 
 def test_options_and_configs_without_end_are_obeyed_or_refused() -> None:
