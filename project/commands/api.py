@@ -14,14 +14,18 @@ from matplotlib.figure import Figure
 from project.commands import network
 from project.commands.failures import fold_message, quiet
 from project.commands.parsing import allow_packages
+from project.commands.slips import Given, find_slip
+from project.commands.trainer import make_trainer
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
+from project.options import flatten
 from project.reports import plot
 from project.runs.run import RunFolder
 from project.runs.table import Numbers
 
-OWNERS = {"data": NpyDataModule, "model": BinaryClassifier}
+OWNERS: dict[str, Callable[..., Any]] = {"data": NpyDataModule, "model": BinaryClassifier, "trainer": make_trainer}
+OPTIONS = [f"{group}.{name}" for group, owner in OWNERS.items() for name in inspect.signature(owner).parameters]
 
 
 class Run(RunFolder):
@@ -79,17 +83,19 @@ def fit(
         DivergedError: an ArithmeticError, if training leaves the finite numbers.
         TypeError: if there is no such option.
     """
-    named: dict[str, Any] = {"name": name, "seed_everything": seed_everything, "ckpt_path": ckpt_path, "root": root}
-    named |= {"optimizer": optimizer, "lr_scheduler": lr_scheduler}
+    named = {"name": name, "seed_everything": seed_everything, "ckpt_path": ckpt_path, "optimizer": optimizer}
+    named |= {"lr_scheduler": lr_scheduler, "root": root, "max_steps": max_steps}
     # What is not given stays unsaid: a run that goes on has its own.
-    config = {option: value for option, value in named.items() if value is not None} | options
+    config: dict[str, Any] = {option: value for option, value in named.items() if value is not None} | options
     for group, owner in OWNERS.items():
         own = inspect.signature(owner).parameters.keys() - {"num_features", "predict"}
         config[group] = {option: config.pop(option) for option in own & config.keys()}
-    config["trainer"] = {**({} if max_steps is None else {"max_steps": max_steps}), **(trainer or {})}
-    if unknown := [option for option in options if option in config]:
-        remedy = "help(NpyDataModule) and help(BinaryClassifier) list them, trainer={...} takes the trainer's"
-        raise TypeError(f"fit: no option {', '.join(unknown)}; {remedy}")
+    config["trainer"] |= trainer or {}
+    for option, value in flatten(config).items():
+        problem, meant = find_slip("fit", Given(f"--{option}", str(value), []), [*OPTIONS, *named])
+        if problem:
+            remedy = f"did you mean {' or '.join('='.join(each) for each in meant)}" if meant else "see help(fit)"
+            raise (TypeError if option in options else InputError)(name_arguments(f"{problem}; {remedy}"))
     return call(network.fit, ["fit", "--config", json.dumps(config, default=as_plain)])
 
 
@@ -114,6 +120,4 @@ def as_plain(value: Any) -> Any:
     """Return a path as text, and a number of numpy's as Python's; a config holds no other objects."""
     if isinstance(value, (Path, np.generic)):
         return str(value) if isinstance(value, Path) else value.item()
-    kind = value if isinstance(value, type) else type(value)
-    what = f'{{"class_path": "{kind.__module__}.{kind.__name__}", "init_args": {{...}}}}'
-    raise InputError(f"{value!r}: an object, which config.yaml cannot record; need {what}")
+    raise InputError(f'{value!r}: no config can hold it; need {{"class_path": its class, "init_args": its arguments}}')

@@ -71,16 +71,22 @@ ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
     ({"root": "nowhere"}, InputError, "^nowhere: class_0.npy and class_1.npy missing; root names the folder"),
     ({"ckpt_path": "none.ckpt"}, InputError, "^none.ckpt: "),
-    ({"optimizer": "Nothing"}, InputError, "^optimizer: Nothing; need "),
-    ({"optimizer": torch.optim.Adam}, InputError, 'need {"class_path": "torch.optim.adam.Adam", "init_args": {...}}'),
+    ({"optimizer": "adam"}, InputError, "^optimizer: adam; did you mean optimizer=Adam"),
+    ({"optimizer": torch.optim.Adam}, InputError, 'no config can hold it; need {"class_path": '),
+    ({"optimizer": "Adam", "lr": 0.1}, InputError, "^lr: 0.1 .* has optimizer.lr"),
     (
         {"lr_scheduler": "StepLR"},
         InputError,
         "^lr_scheduler: .*StepLR: the following arguments are required: step_size",
     ),
-    ({"trainer": {"max_epoch": 3}}, InputError, "^trainer.max_epoch: no such option"),
+    (
+        {"trainer": {"max_epoch": 3}},
+        InputError,
+        "^trainer.max_epoch: no such option; did you mean trainer.max_epochs=3",
+    ),
     ({"trainer": {"max_epochs": "many"}}, InputError, "^trainer.max_epochs: many; need one of int, null"),
-    ({"momentum": 0.9}, TypeError, "no option momentum; help.* list them, trainer=.* takes the trainer's"),
+    ({"learning_rate": 0.1}, TypeError, "^learning_rate: no such option; did you mean lr=0.1"),
+    ({"momentum": 0.9}, TypeError, "^momentum: no such option; see help"),
 ]
 
 
