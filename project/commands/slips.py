@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ def settle(arguments: Sequence[str], known: Collection[str]) -> list[str]:
     ``known`` are the command's options. A slip, also in a config, is an InputError that says what was meant.
     """
     command, *rest = arguments
+    check_lists(rest)
     pairs = read_pairs(rest)
     for place, given in enumerate(pairs):
         if not given.option and command not in NO_RUN and Path(given.value).suffix not in FILES:
@@ -71,6 +72,17 @@ def settle(arguments: Sequence[str], known: Collection[str]) -> list[str]:
             if problem:
                 raise InputError(f"{problem}; project {command} --help lists them")
     return [command, *chain(*(each.arguments for each in pairs))]
+
+
+def check_lists(arguments: Sequence[str]) -> None:
+    """Refuse, by an InputError, a list of which its spaces made several arguments."""
+    for place, argument in enumerate(arguments):
+        named = argument if argument.startswith("--") else f"{arguments[place - 1]}={argument}"
+        option, _, begun = named.partition("=")
+        rest = list(takewhile(lambda each: not each.startswith("--"), arguments[place + 1 :]))
+        if begun.startswith("[") and rest and rest[-1].endswith("]"):
+            value = " ".join([begun, *rest])
+            raise InputError(f"{option}: {value} has spaces; put it in quotes: {option} {shlex.quote(value)}")
 
 
 def read_pairs(arguments: Sequence[str]) -> list[Given]:

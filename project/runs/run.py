@@ -98,7 +98,14 @@ class RunFolder:
 
     def checkpoint(self) -> dict[str, Any]:
         """Return the contents of last.ckpt."""
+        self.refuse_study()
         return load(self.last, self.kind)
+
+    def refuse_study(self) -> None:
+        """Raise an InputError if another command's networks are in here."""
+        logs = self.path.parent
+        if self.order != STUDIES and self.path.name in names_in(logs / STUDIES):
+            raise InputError(f"{self.path} is a study of many networks; name a run{alternatives(logs)}")
 
     def model(self, initial: bool = False) -> BinaryClassifier:
         """Return the model of last.ckpt, ready to predict, or as it was before the first iteration."""
@@ -210,8 +217,8 @@ def find_checkpoint(logs: Path, name: str | None, wanted: str, folders: type[Run
     run = folders(logs / name) if name is not None else None
     if run and not run.path.exists():
         raise InputError(f"--name: {run.path}: no such run; run {folders.command} first{alternatives(logs)}")
-    if run and folders.order != STUDIES and name in names_in(logs / STUDIES):
-        raise InputError(f"--name: {run.path} is a study of many networks; name a run{alternatives(logs)}")
+    if run:
+        run.refuse_study()
     if wanted in ("last", "best"):
         return (run or newest(logs, folders)).last.with_name(f"{wanted}.ckpt")
     if run and run.path.absolute() != Path(wanted).absolute().parent.parent:

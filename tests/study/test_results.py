@@ -140,6 +140,8 @@ def test_what_cannot_be_studied_is_one_line_and_leaves_nothing(data: str, capsys
         f"study {data} --model.lr [1,-1]": "--model.lr: -1.0; need a number above 0",
         f"study {data} --model.lr [1,1.0]": "--model.lr: [1.0, 1.0]; need different values",
         f"study {data} --model.lr []": "--model.lr: []; need different values",
+        f"study {data} --model.lr [1, 2]": "--model.lr: [1, 2] has spaces; put it in quotes: --model.lr '[1, 2]'",
+        f"study {data} --model.lr=[1, 2] --seeds 1": "--model.lr: [1, 2] has spaces; put it in quotes: --model.lr '[1,",
         f"study {data} --model.loss [bce,nope]": "--model.loss: nope; need one of bce, mse",
         f"study {data} --model.network [a,b]": "--model.network: ['a', 'b']; a list is for the option to --compare",
         f"study {data} --compare nothing": "--compare: nothing; need one of model.hidden_features, ",
@@ -150,6 +152,10 @@ def test_what_cannot_be_studied_is_one_line_and_leaves_nothing(data: str, capsys
         f"study {data} --data.batch_size 61": "--data.batch_size: 61; need 1 to 60",
         "study --ckpt_path last --splits 4": "--splits: 4 conflicts with the checkpoint's 3",
         "test": "no run was trained here yet; run fit first",
+        **dict.fromkeys(
+            ["test whole", "plot whole", "compare whole lightning_logs/whole", "export --name whole --output x.onnx"],
+            "lightning_logs/whole is a study of many networks; name a run",
+        ),
     }.items():
         run(command, 2)
         (line,) = capsys.readouterr().err.splitlines()
