@@ -72,6 +72,8 @@ class NpyDataModule(LightningDataModule):
         names = [given.split(",") if isinstance(given, str) else given for given in (feature_names, class_names)]
         known = (sample.FEATURE_NAMES, sample.CLASS_NAMES) if self.is_sample else (None, ["class 0", "class 1"])
         self._feature_names, self.class_names = names[0] or known[0], names[1] or known[1]
+        if len(self.class_names) != 2:
+            raise ValueError(f"class_names: {len(self.class_names)} names given; need 2, one each")
         self._store: Store | None = None
 
     def __repr__(self) -> str:
@@ -100,21 +102,16 @@ class NpyDataModule(LightningDataModule):
         if stage != "predict":
             _ = self.classes
         elif self.predict_file is not None:  # Lightning sets up the data of an earlier fit, too.
-            self._check_names()
             rows = checked_rows(open_array(self.predict_file))
             self.to_predict = torch.cat([torch.from_numpy(values) for _, values in rows])
-
-    def _check_names(self) -> None:
-        for option, count in {"feature_names": self.num_features, "class_names": 2}.items():
-            if (given := len(getattr(self, option))) != count:
-                raise InputError(f"--data.{option}: {given} names given; need {count}, one each")
 
     @cached_property
     def classes(self) -> ClassFiles:
         """The class files, read, checked and split when they are asked for."""
         if self.predict_file is not None:
             raise InputError(f"--data.predict: {self.predict_file} has no effect here; it is for the predict command")
-        self._check_names()
+        if (given := len(self.feature_names)) != self.num_features:
+            raise InputError(f"--data.feature_names: {given} names given; need {self.num_features}, one each")
         # The sample's docstring tells that some of its rows stand in both classes.
         classes = ClassFiles(self.root, self.seed, self.balance, self.split == "groups", self.is_sample)
         if (self.batch_size or 1) > (most := classes.rows["train"]):

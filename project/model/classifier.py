@@ -10,7 +10,7 @@ import torch
 from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch import Tensor
+from torch import Tensor, distributed
 
 from project.data import NpyDataModule
 from project.data.batches import Piece
@@ -158,7 +158,7 @@ class BinaryClassifier(LightningModule):
 
     @property
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Labels and probabilities, (N,) each, of the rows that this process evaluated last, those of class 0 first."""
+        """Labels and probabilities, (N,) each, of the rows of the last evaluation, those of class 0 first."""
         rows = torch.cat(self._answers).double().cpu().numpy()
         labels, probabilities = rows[rows[:, 0].argsort(kind="stable")].T
         return labels, probabilities
@@ -169,6 +169,10 @@ class BinaryClassifier(LightningModule):
             self.log("step", float(self.trainer.global_step), sync_dist=True)
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
+        elif self.trainer.world_size > 1:
+            shares: list[Any] = [None] * self.trainer.world_size
+            distributed.all_gather_object(shares, [answers.cpu() for answers in self._answers])
+            self._answers = [answers for share in shares for answers in share]
         subsets = ("test",) if self.trainer.state.fn == "test" else ("val", "test")
         for subset, sums in zip(subsets, self._sums, strict=False):
             rows, *totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
