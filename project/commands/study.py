@@ -30,7 +30,7 @@ from project.study.stack import Splits
 
 def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
     """Train many networks at once by plain SGD, and say what differs."""
-    saved, parser = partial(Classifiers, kind=kind), make_study_parser()
+    saved, parser = partial(Classifiers, kind=kind), make_study_parser(kind)
     options, origin = parse_with_origin(parser, arguments, True, saved, Study)
     seed_everything(options.seed_everything)
     with refusing([*options.keys(), *(f"model.{name}" for name in options.model)]):
@@ -54,7 +54,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     return run
 
 
-def make_study_parser() -> Parser:
+def make_study_parser(kind: type[BinaryClassifier]) -> Parser:
     """Return a parser of a study's options: those of a fit, any of the model as a list, and no optimizer."""
     parser = make_parser("study")
     seeds = "Initial weights in each split, other ones: seed_everything, seed_everything + 1, ..."
@@ -63,7 +63,8 @@ def make_study_parser() -> Parser:
     parser.add_argument("--compare", default="model.loss", help="The option whose values are compared.")
     parser.add_argument("--choose", default="model.lr", help="The option that is chosen for each of them.")
     model = "Any option of the model, as --model.lr '[0.5, 1]'; a list is what is compared or chosen."
-    parser.add_argument("--model", type=dict[str, Any], default=TRIED, help=model)
+    usual = {**make_model_parser(kind).get_defaults().model, **TRIED}
+    parser.add_argument("--model", type=dict[str, Any], default=usual, help=model)
     parser.add_argument("--seed_everything", type=int, default=0, help="Fixes initial weights and order of batches.")
     add_run_options(parser)
     parser.add_lightning_class_args(make_trainer, "trainer")
@@ -77,11 +78,16 @@ def complete(options: Namespace, kind: type[BinaryClassifier]) -> dict[str, Any]
     studied = [name.removeprefix("model.") for name in (options.compare, options.choose)]
     given = {name: values for name, values in TRIED.items() if name in studied}
     given |= {name: value for name, value in options.model.items() if value != TRIED.get(name)}
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, "model", skip={"num_features"})
+    parser = make_model_parser(kind)
     values: dict[str, Any] = dict(parser.get_defaults().model.items())
     for name, value in given.items():
         several = value if isinstance(value, list) else [value]
         typed = [parser.parse_object({"model": {name: each}}).model[name] for each in several]
         values[name] = typed if isinstance(value, list) else typed[0]
     return values
+
+
+def make_model_parser(kind: type[BinaryClassifier]) -> ArgumentParser:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "model", skip={"num_features"})
+    return parser

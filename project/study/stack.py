@@ -25,6 +25,7 @@ class Splits(NpyDataModule):
 
     def __init__(self, splits: int, **options: Any) -> None:
         super().__init__(**options)
+        self.hparams["split"] = self.split  # Lightning has taken what was given.
         self.by_seed: dict[int, NpyDataModule] = {self.seed: self}
         for seed in range(self.seed + 1, self.seed + splits):
             self.by_seed[seed] = NpyDataModule(**{**options, "seed": seed})
