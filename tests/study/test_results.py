@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,9 @@ def test_what_it_leaves_follows_from_its_networks(studied: Path) -> None:
     ends = np.array([found["interval"], found["naive_interval"]])
     assert (found["value"], found["against"], found["splits"]) == ("mse", "bce", 3)
     np.testing.assert_allclose(ends.T, each.mean() + np.array([-half, half]), atol=1e-9)
+    page = " ".join(re.sub("<[^>]*>", " ", (folder / "report.html").read_text()).split())
+    options = "splits 3 seeds 2 compare model.loss choose model.lr model.hidden_features 4 model.lr 0.1, 1.0"
+    assert f"{options} trainer.max_steps 40 data.root {studied}" in page
     names = ["boundary", "choice", "curves", "differences", "slopes"]
     assert sorted(path.stem for path in (folder / "figures").glob("*.png")) == names
 
