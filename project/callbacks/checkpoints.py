@@ -22,7 +22,6 @@ class Checkpoints(Checkpoint):
     """
 
     best_loss = float("inf")
-    optimizer: tuple[str, list[float]] | None = None  # its class, and the rates that the run began with
     _saved_step = -1
 
     def __init__(self, best: bool = True) -> None:
@@ -34,17 +33,7 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_loss = float(state_dict["best_loss"])
 
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self.optimizer = checkpoint.get("optimizer")
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["optimizer"] = self.optimizer
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.optimizer is None:  # A scheduler may have changed the rate already, and keeps the first one.
-            (optimizer,) = trainer.optimizers
-            rates = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
-            self.optimizer = type(optimizer).__name__, rates
         self.run, self._saved_step = RunFolder.from_trainer(trainer), trainer.global_step or -1
         if trainer.global_step == 0:  # Saving now proves before the first iteration that checkpoints can be written.
             self._save(trainer, "last")

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from project.commands import network
 from project.commands.failures import fold_message, quiet
 from project.commands.parsing import allow_packages
-from project.commands.slips import Given, find_slip
+from project.commands.slips import find_slip
 from project.commands.trainer import make_trainer
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
@@ -92,9 +92,9 @@ def fit(
         config[group] = {option: config.pop(option) for option in own & config.keys()}
     config["trainer"] |= trainer or {}
     for option, value in flatten(config).items():
-        problem, meant = find_slip("fit", Given(f"--{option}", str(value), []), [*OPTIONS, *named])
+        problem, meant = find_slip("fit", option, str(value), [*OPTIONS, *named])
         if problem:
-            remedy = f"did you mean {' or '.join('='.join(each) for each in meant)}" if meant else "see help(fit)"
+            remedy = f"did you mean {' or '.join(f'--{name}={given}' for name, given in meant)}" if meant else "see help(fit)"
             raise (TypeError if option in options else InputError)(name_arguments(f"{problem}; {remedy}"))
     return call(network.fit, ["fit", "--config", json.dumps(config, default=as_plain)])
 

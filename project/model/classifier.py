@@ -108,6 +108,8 @@ class BinaryClassifier(LightningModule):
     def on_train_start(self) -> None:
         """Measure, in one pass, the features that a plain loader gives."""
         self._losses.clear()
+        for group in (group for optimizer in self.trainer.optimizers for group in optimizer.param_groups):
+            group.setdefault("first_lr", float(group["lr"]))  # A scheduler changes the rate.
         if self.standardize and self.trainer.global_step == 0 and self._data is None:
             loader, moments = cast("Any", self.trainer.train_dataloader), Moments()
             if sized_len(loader) is None:
@@ -198,6 +200,7 @@ class BinaryClassifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["initial"] = self.initial
+        checkpoint["optimizers"] = [type(optimizer).__name__ for optimizer in self.trainer.optimizers]
         checkpoint["fingerprint"] = self._data and self._data.classes.fingerprint
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -71,7 +71,8 @@ def diverged(what: str, step: int, last: Path) -> DivergedError:
 
 def optimizer_of(contents: Contents) -> tuple[str, list[float]]:
     """Return class and first rates of the optimizer; a checkpoint that does not tell is of the model's own SGD."""
-    return contents.get("optimizer") or ("SGD", [contents["hyper_parameters"]["lr"]])
+    groups = contents["optimizer_states"][0]["param_groups"]
+    return contents.get("optimizers", ["SGD"])[0], [group.get("first_lr", group["lr"]) for group in groups]
 
 
 def canonical(value: Any) -> Any:

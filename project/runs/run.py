@@ -82,8 +82,7 @@ class RunFolder:
 
     def optimizer(self) -> tuple[str, list[float]]:
         """Return the class of last.ckpt's optimizer and the rates that it began with, one a group of parameters."""
-        name, rates = optimizer_of(self.checkpoint())
-        return str(name), list(rates)
+        return optimizer_of(self.checkpoint())
 
     def history(self) -> Columns:
         """Return history.csv's columns by name, float64 (rows,), NaN where a cell is empty."""

@@ -205,7 +205,7 @@ def test_a_run_may_stand_anywhere() -> None:
     known = ["name", "data.seed", "data.predict", "model.lr"]
     for run in ("a", "lightning_logs/a", "here/lightning_logs/a/"):
         assert settle(["plot", run, "--data.seed", "1"], known) == ["plot", "--name", "a", "--data.seed", "1"]
-    assert settle(["test", "--model.lr", "-1", "a"], known) == ["test", "--model.lr", "-1", "--name", "a"]
+    assert settle(["test", "--model.lr", "-1", "a"], known) == ["test", "--model.lr=-1", "--name", "a"]
     for others in (["test"], ["compare", "a", "b"], ["test", "--data.seed", "a"], ["test", "--print_config"]):
         assert settle(others, known) == others
     for named in ["--name", "b"], ["--name=b"], ["b"]:
