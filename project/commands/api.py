@@ -94,7 +94,8 @@ def fit(
     for option, value in flatten(config).items():
         problem, meant = find_slip("fit", option, str(value), [*OPTIONS, *named])
         if problem:
-            remedy = f"did you mean {' or '.join(f'--{name}={given}' for name, given in meant)}" if meant else "see help(fit)"
+            words = " or ".join(f"--{name}={given}" for name, given in meant)
+            remedy = f"did you mean {words}" if meant else "see help(fit)"
             raise (TypeError if option in options else InputError)(name_arguments(f"{problem}; {remedy}"))
     return call(network.fit, ["fit", "--config", json.dumps(config, default=as_plain)])
 

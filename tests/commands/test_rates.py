@@ -72,3 +72,11 @@ def test_what_differs_from_the_defaults_and_the_rate_that_was_used_are_on_record
     assert run.changed_options() == {**root, **expected}
     run.config.write_text(run.config.read_text().partition("\nseed")[2])
     assert run.changed_options() == {}, "where no command has recorded them"
+
+
+def test_a_rate_that_was_searched_is_the_one_on_record() -> None:
+    assert main([*FIT, "30", "--name", "run", "--trainer.callbacks+=LearningRateFinder", *STEP_LR]) == 0
+    name, (rate,) = Run("run").optimizer()
+    (group,) = Run("run").checkpoint()["optimizer_states"][0]["param_groups"]
+    assert (name, group["lr"] / rate) == ("SGD", pytest.approx(0.5**3))
+    assert rate != pytest.approx(0.8)
