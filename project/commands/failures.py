@@ -121,7 +121,6 @@ def refusing(options: Iterable[str] = (), what: str = "options") -> Iterator[Non
 def fold_message(message: str) -> str:
     """Fold a message, often one of jsonargparse's long ones, into one line that begins with the option."""
     message = re.sub(r'^Parser key "([^"]*)":', r"--\1:", message)
-    message = re.sub(r"^Group '(\w+)' does not accept option '([^']*)'", r"--\1.\2: no such option", message)
     message = re.sub(r"<class '([^']*)'>", r"\1", message).replace("NoneType", "null").replace("typing.Literal", "")
     subtypes, given = re.search(r"Subtypes: \[(.*)\]", message), re.search(r"Given value: (.*)", message)
     if subtypes and given:

@@ -4,7 +4,6 @@ import argparse
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -20,39 +19,28 @@ from project.errors import InputError
 from project.options import check
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
-OPTION = re.compile(  # of a line of help
-    r"  (-\w.*, )?(?P<name>--[^ ,]+)(, -\S+)?( (?P<choices>{\S*})| \S.*?)??  +(?P<meaning>.*?)"
-    r"( \((type: .*?)?(, )?(default: (?P<default>.*?))?(, known subclasses.*)?\))?"
-)
 OPTIMIZERS = """
 Optimizer and scheduler of torch.optim, instead of SGD with a rate that stays:
-  --optimizer                        As in --optimizer Adam --optimizer.lr 0.01
-  --lr_scheduler                     As in --lr_scheduler StepLR --lr_scheduler.step_size 100
+  --optimizer NAME                  As in --optimizer Adam --optimizer.lr 0.01
+  --lr_scheduler NAME               As in --lr_scheduler StepLR --lr_scheduler.step_size 100
 """
 
 
-class Unbroken(DefaultHelpFormatter):
-    """Breaks no line of help; Parser.format_help does."""
-
+class WideHelpFormatter(DefaultHelpFormatter):
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=10_000)  # type: ignore[no-untyped-call]
+        super().__init__(prog, max_help_position=36, width=100)  # type: ignore[no-untyped-call]
 
 
 class Parser(LightningArgumentParser):
     """Parses the arguments of one command, and raises an error where it cannot."""
 
     def format_help(self, *args: Any) -> str:
-        """Return a page that gives each option a line or two: its name, choices, meaning and default."""
+        """Leave out types, the classes that there are, what only lists help, and what nobody can give."""
         page, _, linked = super().format_help(*args).partition("\nLinked arguments:")
-        shown = []
-        for line in re.sub(r"\n {24}", "  ", page).splitlines():
-            if not (option := OPTION.fullmatch(line)):
-                shown.append(line)
-            elif not option["name"].endswith(".help") and option["meaning"] != "Path to a configuration file.":
-                default = f" ({option['default']})" if option["default"] not in (None, "null") else ""
-                text = textwrap.wrap(f"{option['choices'] or ''} {option['meaning']}{default}".strip(), 63)
-                shown.append(f"  {option['name']:<35}" + ("\n" + " " * 37).join(text))
-        return "\n".join(shown) + "\n" + (OPTIMIZERS if linked else "")
+        for left_out in r"(?<=\()type:.*?default:\s+", r",\s+known\s+subclasses:[^)]*(?=\))", r", --\S+\+ \S+":
+            page = re.sub(left_out, "", page, flags=re.DOTALL)
+        page = re.sub(r"\n  --(\S+\.help|\w+ CONFIG) .*(\n {8,}.*)*", "", page)
+        return page + (OPTIMIZERS if linked else "")
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
         """Parse a command and its arguments, or raise an InputError that says what was meant."""
@@ -71,7 +59,7 @@ def make_parser(command: str) -> Parser:
     parser = Parser(
         usage=f"project {command} {words}[options]",
         description=f"{about[0].upper()}{about[1:]}.",
-        formatter_class=Unbroken,
+        formatter_class=WideHelpFormatter,
         exit_on_error=False,
         allow_abbrev=False,
     )
