@@ -8,18 +8,19 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.callbacks.tensorboard import run_loggers
 from project.errors import InputWarning
-from project.figures.style import encode_gif, encode_png, pick_evenly, to_picture
+from project.figures.style import encode_gif, encode_png, pick_evenly, stack_panels, to_picture
 from project.reports.plot import FIGURES, draw, draw_film, figure_drawers
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 
-FILM = "boundary during training"
+CARD = 640  # pixels that can be read in one of TensorBoard's cards
 
 
 class Figures(Callback):
     """Draws the data when training starts, and all figures of the run folder when the fit has ended.
 
-    TensorBoard gets them too, and pictures of boundary.gif under their iterations: its slider shows the boundary move.
+    TensorBoard gets them too, with panels below each other, and instead of boundary.png the pictures of boundary.gif
+    under their iterations: its slider shows the boundary move.
     """
 
     run: RunFolder | None = None  # once training has started
@@ -40,21 +41,24 @@ class Figures(Callback):
         for name in figure_drawers(self.run):
             if name in FIGURES and name != "scatter":
                 self._draw(trainer, self.run, name)
-        with self._tolerant(FILM):
+        with self._tolerant("boundary.gif"):
             pictures = draw_film(self.run)
             steps = list(pictures)
             for step in [steps[place] for place in pick_evenly(len(steps), 10)]:  # TensorBoard shows no more.
+                left = pictures[step].crop((0, 0, pictures[step].width // 2, pictures[step].height))
                 for logger in run_loggers(trainer):
-                    logger.log_picture(FILM, pictures[step], step)
+                    logger.log_picture("boundary", left, step)
             if pictures:
                 write_whole(self.run.film, encode_gif(list(pictures.values())))
 
     def _draw(self, trainer: Trainer, run: RunFolder, name: str) -> None:
         with self._tolerant(name):
-            picture = to_picture(draw(run, name))
-            for logger in run_loggers(trainer):
-                logger.log_picture(name, picture, trainer.global_step)
-            write_whole(run.figures / f"{name}.png", encode_png(picture))
+            figure = draw(run, name)
+            write_whole(run.figures / f"{name}.png", encode_png(picture := to_picture(figure)))
+            for logger in run_loggers(trainer) if name != "boundary" else ():
+                # TensorBoard's cards are too narrow for panels side by side.
+                narrow = picture if picture.width <= CARD else stack_panels(figure)
+                logger.log_picture(name, narrow, trainer.global_step)
 
     @contextmanager
     def _tolerant(self, name: str) -> Iterator[None]:

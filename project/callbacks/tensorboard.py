@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from project.errors import InterruptedRunError
+from project.model.loss import METRICS
 from project.runs.disk import tolerated
 from project.runs.run import RunFolder
 
-CHARTS = {"loss": ["Multiline", ["train/loss", "val/loss"]]}
-CHARTS["accuracy"] = ["Multiline", ["val/accuracy", "test/accuracy"]]
-RESULTS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss")  # scalars of which HPARAMS shows the last value
+RESULTS = ("val/accuracy", "test/accuracy", "val/loss", "test/loss")  # scalars of which HPARAMS shows the last value
 
 
 class RunLogger(TensorBoardLogger):
@@ -27,6 +27,7 @@ class RunLogger(TensorBoardLogger):
     """
 
     log_dir = root_dir = save_dir = ""
+    criterion = "loss"  # what a training loss is called: several runs share a chart, and none shall mix two losses
 
     def __init__(self, folder: Path | None, purge_step: int = 0) -> None:
         # With the usual queue of 10, every validation would wait for the disk.
@@ -38,7 +39,8 @@ class RunLogger(TensorBoardLogger):
         with tolerated(Path(self.log_dir)):
             for name, value in metrics.items():  # Lightning's own loop turns any failure into a ValueError.
                 if value is not None:
-                    self.experiment.add_scalar(name, value, step)
+                    tag = f"train/{self.criterion}" if name == "train/loss" else name
+                    self.experiment.add_scalar(tag, value, step)
 
     @rank_zero_only
     def log_picture(self, name: str, picture: Image.Image, step: int) -> None:
@@ -73,25 +75,32 @@ class TensorBoard(Callback):
     """Hands over chart layout, config and graph when training starts, the options and what they led to when it ends."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for logger in run_loggers(trainer):
+            logger.criterion = pl_module.hparams["loss"]
         if trainer.global_step > 0:  # A resumed run has told them.
             return
+        charts = {name: ["Multiline", [f"{subset}/{name}" for subset in ("train", "val", "test")]] for name in METRICS}
         config = RunFolder.from_trainer(trainer).config
         row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
         # The graph shows how raw features become a probability.
         whole = torch.nn.Sequential(*map(pl_module.get_submodule, ("standardization", "net")))
         for logger in run_loggers(trainer):
             with tolerated(config.parent):
-                logger.experiment.add_custom_scalars({"learning": CHARTS})
+                logger.experiment.add_custom_scalars({"learning": charts})
                 logger.experiment.add_graph(whole, row)
                 logger.experiment.add_text("config", f"```yaml\n{config.read_text()}```")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
-        options = {**pl_module.hparams, **datamodule.hparams, "seed_everything": torch.initial_seed()}
-        options.pop("balance", None)  # HPARAMS shows the first five names, of which lr shall be one.
+        groups, changed = trainer.optimizers[0].param_groups, RunFolder.from_trainer(trainer).changed_options()
+        rates = [float(group.get("initial_lr", group["lr"])) for group in groups]
+        others = sorted(changed.keys() - {"model.lr"}, key=lambda name: (not name.startswith("model."), name))
+        options = ", ".join(f"{name.rpartition('.')[2]} {changed[name]}" for name in others if "optimizer" not in name)
+        # A screen has room for three names before the results.
+        shown: dict[str, Any] = {"optimizer": type(trainer.optimizers[0]).__name__, "options": options or "defaults"}
+        shown["lr"] = rates[0] if len(rates) == 1 else str(rates)
         for logger in run_loggers(trainer):
             with tolerated(Path(logger.log_dir)):
-                logger.log_hyperparams(options, dict.fromkeys(RESULTS))  # Their values are logged already.
+                logger.log_hyperparams(shown, dict.fromkeys(RESULTS))  # Their values are logged already.
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, InterruptedRunError):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from project.commands.failures import exit_status, refusing
 from project.commands.network import fit, predict, test, validate
-from project.commands.parsing import allow_packages, make_parser
+from project.commands.parsing import add_plane, allow_packages, make_parser
 from project.commands.study import study
 from project.errors import InputError
 from project.model import BinaryClassifier
@@ -46,10 +46,14 @@ def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png", help="Format of the files.")
     parser.add_argument("--dpi", type=int, default=100, help="Pixels an inch, 10 to 1000.")
     parser.add_argument("--width", type=float | None, default=None, help="Inches of a figure; null is 6.4 a panel.")
+    parser.add_argument("--data.root", type=str | None, default=None, help="Where the class files are, if they moved.")
+    add_plane(parser, None)
     options = parser.parse(arguments)
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
-    run = RunFolder(options.name or newest(Path(LOGS)).path, kind)
+    given = {"data": {"root": options.data.root}, "figures": {"plane": options.figures.plane}}
+    instead = {group: own for group, own in given.items() if None not in own.values()}
+    run = RunFolder(options.name or newest(Path(LOGS)).path, kind, instead=instead)
     for path in [*plot_run(run, options.format, options.dpi, options.width), write_report(run)]:
         print(f"written: {path}")
 

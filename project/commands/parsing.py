@@ -73,9 +73,13 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     parser.add_argument("--ckpt_path", type=str | None, default=None, help="A checkpoint file, or last or best.")
     threads = "CPU threads, 1 to 1024; null suits the size of a piece."
     parser.add_argument("--threads", type=int | None, default=None, help=threads)
+    add_plane(parser, "best")
+
+
+def add_plane(parser: LightningArgumentParser, default: str | None) -> None:
     planes = Literal["best", "features", "components", "model"]
-    plane = "Where the boundary of more than two features is shown; best agrees most with the model."
-    parser.add_argument("--figures.plane", type=planes, default="best", help=plane)
+    plane = "Where more than two features are shown; best is where the colours agree most with the model."
+    parser.add_argument("--figures.plane", type=planes | None, default=default, help=plane)
 
 
 def check_run_options(options: Namespace) -> None:

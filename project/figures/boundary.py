@@ -8,7 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 
 from project.figures.style import PROBABILITY_MAP, Classes, Names, Numbers, draw_dots, least_width, new_figure, wrap
@@ -66,7 +66,7 @@ def boundary_figure(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
     """Draw panels side by side: by title, the probabilities (n,) or (n * n,) of class 1 at the places of a scene."""
     figure, axes = new_figure(1, len(panels), sharex=True, sharey=True)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
-        draw_scene(ax, scene)
+        draw_scene(ax, scene, panels)
         draw_answers(ax, scene, values)
         ax.set_title(wrap(title, 60))
         ax.set_ylabel(ax.get_ylabel() if ax is axes[0] else "")
@@ -74,10 +74,11 @@ def boundary_figure(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
     return figure
 
 
-def draw_scene(ax: Axes, scene: Scene) -> None:
-    """Draw rows, axes and the legend's entries; of one feature, class 0 is below and class 1 above the curve."""
+def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
+    """Draw rows, axes and the legend's entries of panels; of one feature, class 0 is below the curve, class 1 above."""
     ax.set(xlabel=wrap(scene.axis_names[0], 70), xlim=scene.axes[0, [0, -1]])
-    ax.plot([], [], color="black", lw=2, label=LINE if scene.is_plane else "probability")
+    if not scene.is_plane or any(map(has_line, panels.values())):
+        ax.plot([], [], color="black", lw=2, label=LINE if scene.is_plane else "probability")
     if scene.is_plane:
         ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
     else:
@@ -108,14 +109,19 @@ def draw_cells(ax: Axes, scene: Scene, cells: Numbers, **options: Any) -> AxesIm
     return ax.imshow(cells, extent=(left, right, bottom, top), origin="lower", aspect="auto", **options)
 
 
+def has_line(values: Numbers) -> bool:
+    """Return whether probabilities lie on both sides of one half."""
+    return bool(values.min() < 0.5 < values.max())
+
+
 def draw_line(ax: Axes, scene: Scene, values: Numbers, colour: str, width: float) -> list[Artist]:
     """Draw the line in the plane where probabilities, (n * n,), are one half."""
-    if not values.min() < 0.5 < values.max():  # Where there is no line, matplotlib would warn.
+    if not has_line(values):  # Then matplotlib would warn.
         return []
     return [ax.contour(*scene.axes, values.reshape(scene.opacity.shape), [0.5], colors=colour, linewidths=width)]
 
 
-def add_key(figure: Figure, axes: list[Axes], scene: Scene) -> None:
+def add_key(figure: FigureBase, axes: list[Axes], scene: Scene) -> None:
     """Add the bar of colours, the note and the legend that stand around the panels of a scene."""
     if scene.is_plane:
         add_bar(figure, axes, scene)
@@ -125,7 +131,7 @@ def add_key(figure: Figure, axes: list[Axes], scene: Scene) -> None:
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
-def add_bar(figure: Figure, axes: list[Axes], scene: Scene) -> None:
+def add_bar(figure: FigureBase, axes: list[Axes], scene: Scene) -> None:
     bar, words = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP), "(pale where no training row is near)"
     figure.colorbar(bar, ax=axes, label=f"{wrap(scene.probability, 50)}\n{words}", ticks=[0, 0.25, 0.5, 0.75, 1])
 

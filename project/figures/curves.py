@@ -46,7 +46,7 @@ def draw_loss(ax: Axes, history: History, criterion: str, title: str) -> None:
     if 0 < 100 * shown.min() < shown.max():
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
-    ax.set(xlabel="iteration", ylabel=f"loss ({criterion.upper()})", title=wrap(title, 60))
+    ax.set(ylabel=f"loss ({criterion.upper()})", title=wrap(title, 60))
     ax.legend()
 
 
@@ -59,7 +59,7 @@ def accuracy_figure(history: History, batches: History | None = None, title: str
     _draw_subsets(ax, history, "accuracy")
     _mark_lowest(ax, history, "accuracy", "at the lowest validation loss: {:.3g}")
     ax.axhline(0.5, color="grey", ls=":", lw=1, label="guessing")
-    ax.set(xlabel="iteration", ylabel="accuracy", title=wrap(title, 60))
+    ax.set(ylabel="accuracy", title=wrap(title, 60))
     ax.legend()
     return figure
 
@@ -70,6 +70,12 @@ def _draw_subsets(ax: Axes, history: History, metric: str) -> None:
             there = ~np.isnan(values)
             marker = "" if there.all() and len(there) > 1 else "."
             ax.plot(history["step"][there], values[there], marker=marker, color=LINE_COLOURS[place], label=label)
+    _count_iterations(ax)
+
+
+def _count_iterations(ax: Axes) -> None:
+    ax.set_xlabel("iteration")
+    ax.locator_params("x", integer=True)
     ax.grid(alpha=0.3)
 
 
@@ -97,8 +103,8 @@ def comparison_figure(runs: Mapping[str, Curves]) -> Figure:
         for i, (name, curves) in enumerate(runs.items()):
             if title in curves:
                 (lines[name],) = ax.plot(*curves[title], lw=1 + 2.5 * (1 - (i + 1) / len(runs)), **line_style(i))
-        ax.set(title=title, xlabel="iteration")
-        ax.grid(alpha=0.3)
+        ax.set_title(title)
+        _count_iterations(ax)
     for ax in axes[len(titles) :]:
         ax.axis("off")
     names, handles = [wrap(name, LEGEND_WIDTH, 1) for name in runs], [lines[name] for name in runs]

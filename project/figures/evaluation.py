@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from project.evaluation.estimate import Estimate, Numbers
 from project.evaluation.metrics import Reliability, estimate_area, groups_at, reliability, roc
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, LINE_COLOURS, Names, new_figure, wrap
+from project.figures.style import LINE_COLOURS, Names, draw_histogram, new_figure, wrap
 
 
 def evaluation_figure(
@@ -47,12 +47,12 @@ def _draw_roc(ax: Axes, labels: Numbers, probabilities: Numbers, area: Estimate,
     known = "" if np.isnan(area.low) else f" [{area.low:.3f}, {area.high:.3f}]"
     both = len(np.unique(labels)) == 2
     across, upwards = roc(labels, probabilities) if both else (labels[:0], labels[:0])
-    ax.plot(across, upwards, color="black", lw=2, label=f"area {found}{known}")
+    ax.plot(across, upwards, color="black", lw=2)
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="guessing")
     if both:
         at_half = [(probabilities[labels == label] >= 0.5).mean() for label in (0, 1)]
         ax.plot(*at_half, "o", color=LINE_COLOURS[1], label="threshold 0.5")
-    ax.set(title="ROC curve", xlabel=wrap(f"{class_names[0]} taken for {class_names[1]}", 60))
+    ax.set(title=f"ROC curve (area {found}{known})", xlabel=wrap(f"{class_names[0]} taken for {class_names[1]}", 60))
     ax.set(ylabel=wrap(f"{class_names[1]} found", 50), ylim=(-0.02, 1.02))
     ax.legend(loc="lower right")
 
@@ -72,11 +72,8 @@ def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
 
 
 def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
-    bins = np.linspace(0, 1, 21)
-    for label, (colour, marker) in enumerate(zip(CLASS_COLOURS, CLASS_MARKERS, strict=True)):
-        counts, _ = np.histogram(probabilities[labels == label], bins)
-        ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=wrap(class_names[label], 30))
-        ax.plot((bins[1:] + bins[:-1]) / 2, np.where(counts, counts, np.nan), marker, color=colour, ms=4)
+    names, classes = [wrap(name, 30) for name in class_names], [probabilities[labels == label] for label in (0, 1)]
+    draw_histogram(ax, classes, names, np.linspace(0, 1, 21))
     ax.axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
-    ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60), ylabel="rows")
+    ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60))
     ax.legend()

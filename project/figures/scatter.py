@@ -1,32 +1,34 @@
 """The data: every datapoint or, where there are too many, some at random."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from project.figures.style import CLASS_COLOURS, CLASS_MARKERS, Classes, Names, dot_scale, least_width, new_figure, wrap
+from project.figures.style import Classes, Names, draw_dots, draw_histogram, least_width, new_figure, wrap
 
 
-def sample_note(shown: int, rows: int) -> str:
-    return "" if shown == rows else f"{shown:,} of {rows:,} datapoints, at random"
+def count_rows(shown: int, kept: int, given: int) -> str:
+    """Say how many rows are shown, of those that were kept so that classes are equal, of those that were given."""
+    reasons = [("classes made equal", kept < given), ("some at random", shown < kept)]
+    because = ", ".join(words for words, is_so in reasons if is_so)
+    return f"{shown:,} of {given:,} rows: {because}" if because else f"All {given:,} rows"
 
 
-def scatter_figure(classes: Classes, rows: int, axis_names: Names, class_names: Names, num_features: int) -> Figure:
-    """Draw datapoints, of how many rows, where they are seen, or of one feature a histogram of each class."""
-    figure, (ax,) = new_figure()
-    j, shown = len(axis_names), sum(map(len, classes))
-    which = sample_note(shown, rows) or "All datapoints"
-    ax.set_title(which if num_features <= 2 else f"{which}, in the plane of most variance of {num_features} features")
-    ax.set(xlabel=wrap(axis_names[0], 70), ylabel="rows" if j == 1 else wrap(axis_names[1], 60))
-    across = np.concatenate(classes)[:, 0].astype(np.float64)
-    margin = least_width(across[0]) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
-    bins = np.histogram_bin_edges(across, 30, (across.min() - margin, across.max() + margin))
-    for features, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, class_names, strict=True):
-        label = f"{wrap(name, 40)} ({len(features):,})"
-        if j == 1:
-            counts, _ = np.histogram(features, bins)
-            ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=label)
+def scatter_figure(panels: Mapping[str, tuple[Classes, Names]], class_names: Names, title: str) -> Figure:
+    """Draw datapoints, by a panel's title, where they are seen on axes of some names; of one feature, histograms."""
+    figure, axes = new_figure(1, len(panels))
+    for ax, (words, (classes, axis_names)) in zip(axes, panels.items(), strict=True):
+        names = [f"{wrap(name, 40)} ({len(rows):,})" for name, rows in zip(class_names, classes, strict=True)]
+        ax.set(title=words, xlabel=wrap(axis_names[0], 70))
+        if len(axis_names) == 1:
+            across = np.concatenate(classes)[:, 0].astype(np.float64)
+            margin = least_width(across[0]) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
+            bins = np.histogram_bin_edges(across, 30, (across.min() - margin, across.max() + margin))
+            draw_histogram(ax, classes, names, bins)
         else:
-            size = 16 * dot_scale(shown)
-            ax.scatter(features[:, 0], features[:, 1], size, colour, marker=marker, alpha=0.7, lw=0, label=label)
-    ax.legend()
+            ax.set_ylabel(wrap(axis_names[1], 60))
+            draw_dots(ax, classes, names, (), 22, sum(map(len, classes)), "white", True)
+        ax.legend()
+    figure.suptitle(title, fontsize="large")
     return figure

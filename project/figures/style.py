@@ -12,7 +12,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.gridspec import GridSpec
 from PIL import Image
 
 # ColorBrewer's RdBu, which colour-blind eyes tell apart: strong for the classes, pale for the probability behind them.
@@ -46,10 +47,26 @@ def own_style() -> Iterator[None]:
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """Return a figure of 640x480 pixels a panel, and its panels."""
     figure = Drawing(figsize=(6.4 * columns, 4.8 * rows), dpi=100, layout="constrained")
+    return figure, add_panels(figure, rows, columns, **options)
+
+
+def add_panels(figure: FigureBase, rows: int = 1, columns: int = 1, **options: Any) -> list[Axes]:
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes.flat)
+    return list(axes.flat)
+
+
+def stack_panels(figure: Figure) -> Image.Image:
+    """Put a figure's panels below each other, for narrow places, and return its picture."""
+    panels = [ax for ax in figure.axes if ax.get_subplotspec()]
+    grid = GridSpec(len(panels), 1, figure)
+    for row, ax in enumerate(panels):
+        ax.set_subplotspec(grid[row])
+    figure.set_size_inches(6.4, 4.8 * len(panels))
+    for legend in figure.legends:
+        legend.set_ncols(2)
+    return to_picture(figure)
 
 
 def line_style(number: int) -> dict[str, Any]:
@@ -58,20 +75,26 @@ def line_style(number: int) -> dict[str, Any]:
     return {"color": LINE_COLOURS[place], "ls": DASHES[repeats % len(DASHES)]}
 
 
-def dot_scale(rows: int) -> float:
-    """Return the factor by which the area of so many dots shrinks, that they do not hide each other."""
-    return min(1.0, max(0.1, 2000 / max(rows, 1)))
-
-
 def draw_dots(
     ax: Axes, classes: Classes, names: Names, heights: Sequence[float], size: float, rows: int, edge: str, fill: bool
 ) -> None:
     """Draw each class where its rows are seen, (N, 2), or at a height of its own, (N, 1); of many rows, smaller."""
-    scale, width = dot_scale(rows), 0.4 if edge else 1.5
-    for places, colour, marker, name, height in zip(classes, CLASS_COLOURS, CLASS_MARKERS, names, heights, strict=True):
-        x, y = places.T if places.shape[1] == 2 else (places[:, 0], np.full(len(places), height))
-        face = colour if fill else "none"
-        ax.scatter(x, y, size * scale, marker=marker, fc=face, ec=edge or colour, lw=width * scale, label=name)
+    scale, width = min(1.0, max(0.1, 2000 / max(rows, 1))), 0.4 if edge else 1.5
+    for label, (places, colour, marker) in enumerate(zip(classes, CLASS_COLOURS, CLASS_MARKERS, strict=True)):
+        if len(places):  # A legend names only what is drawn.
+            x, y = places.T if places.shape[1] == 2 else (places[:, 0], np.full(len(places), heights[label]))
+            face, line = colour if fill else "none", width * scale
+            ax.scatter(x, y, size * scale, marker=marker, fc=face, ec=edge or colour, lw=line, label=names[label])
+
+
+def draw_histogram(ax: Axes, classes: Classes, names: Names, bins: Numbers) -> None:
+    """Draw how many values of each class lie between each two of the edges of bins."""
+    for values, colour, marker, name in zip(classes, CLASS_COLOURS, CLASS_MARKERS, names, strict=True):
+        counts, _ = np.histogram(values, bins)
+        ax.stairs(counts, bins, fill=True, fc=colour + "40", ec=colour, lw=1.5, label=name)
+        ax.plot((bins[1:] + bins[:-1]) / 2, np.where(counts, counts, np.nan), marker, color=colour, ms=4)
+    ax.set_ylabel("rows")
+    ax.locator_params("y", integer=True)
 
 
 def least_width(constant: Numbers) -> Numbers:

@@ -1,8 +1,8 @@
 """Several runs over each other: what they have in common, where they differ, and how they ended."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,8 @@ from project.evaluation.metrics import is_right
 from project.figures.curves import SUBSETS, Curves, comparison_figure, running_mean, window
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
-from project.model.loss import METRICS
 from project.options import flatten
 from project.reports.report import Section, pictures, render
-from project.runs.checkpoint import rebuild
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
@@ -30,7 +28,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     for name, run in runs.items():
         if not (run.trained and run.config.exists()):
             raise InputError(f"{name}: not the folder of a trained run; name a folder that fit has written")
-    options = differing([flatten(run.options()) for run in runs.values()])
+    options = differing([options_of(run) for run in runs.values()])
     checkpoints = [run.checkpoint() for run in runs.values()]
     steps, splits, initial = ([each[key] for each in checkpoints] for key in ("global_step", "fingerprint", "initial"))
     facts: dict[str, Any] = {
@@ -55,8 +53,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
         figure = to_file(comparison_figure(curves), "png")
     write_whole(output / "comparison.png", figure)
     write_whole(output / "comparison.json", (json.dumps(facts, indent=2) + "\n").encode())
-    header, *rows = tabulate(facts["runs"])
-    printed = [[name.rpartition(".")[2] for name in header], *rows]
+    printed = header, *rows = tabulate(facts["runs"])
     widths = [max(map(len, column)) for column in zip(*printed, strict=True)]
     for row in printed:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
@@ -65,6 +62,14 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     title = f"Comparison of {join_words(list(runs))}"
     render(output, title, "", {"Comparison": Section(texts, header, rows, figures)})
     print(f"written: {output / 'comparison.png'}, comparison.json and report.html")
+
+
+def options_of(run: RunFolder) -> dict[str, Any]:
+    """Return a run's options by their full names, with the optimizer and the rates that it used as one each."""
+    options, (optimizer, rates) = {**flatten(run.options()), **run.changed_options()}, run.optimizer()
+    parts = re.compile(r"(model|optimizer)\.lr$|class_path|init_args")
+    own = {name: value for name, value in options.items() if not parts.search(name)}
+    return own | {"optimizer": optimizer, "lr": rates[0] if len(rates) == 1 else rates}
 
 
 def differing(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -79,12 +84,19 @@ def same_tensors(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -
 
 
 def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return a header, and a row a run: name, iterations, the options that differ, and the last of each metric."""
-    columns = list(dict.fromkeys(name for run in runs for name in run["final"]))
-    rows = [["run", "step", *runs[0]["options"], *columns]]
+    """Return a header, and a row a run: name, iterations, the options that differ, and the last of each metric.
+
+    An option's name is as short as it can be without being another's, too; of a long value, its ends are shown.
+    """
+    columns, names = list(dict.fromkeys(name for run in runs for name in run["final"])), list(runs[0]["options"])
+    lasts = [name.rpartition(".")[2] for name in names]
+    header = [name if lasts.count(last) > 1 else last for name, last in zip(names, lasts, strict=True)]
+    rows = [["run", "step", *header, *columns]]
     for run in runs:
         final = [digits(run["final"][name]) if name in run["final"] else "-" for name in columns]
-        rows.append([run["name"], str(run["step"]), *map(str, run["options"].values()), *final])
+        values = map(str, run["options"].values())
+        short = [text if len(text) <= 24 else f"{text[:9]} ... {text[-10:]}" for text in values]
+        rows.append([run["name"], str(run["step"]), *short, *final])
     return rows
 
 
@@ -109,31 +121,17 @@ def paired_test(runs: Mapping[str, RunFolder], steps: Sequence[int]) -> tuple[di
 
 
 def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
-    """Return what a chart shows of a run: each metric from the initial weights on, as far as its data are at hand."""
+    """Return what a chart shows of a run: the training loss, and each metric of validations, by their titles."""
     columns = run.history()
     steps, losses = columns.pop("step"), columns.pop("train_loss")
     # The loss of an iteration is that of the weights before its update; of mini-batches, single ones hide each other.
     most, criterion = window(len(steps)), checkpoint["hyper_parameters"]["loss"].upper()
     title = f"training loss ({criterion}), mean of the last {most}" if most > 1 else f"training loss ({criterion})"
     curves = {title: (steps - 1, running_mean(losses, most))}
-    before = initial_metrics(run, checkpoint, {name.partition("_")[0] for name in columns})
     for name, values in columns.items():
         subset, _, metric = name.partition("_")
         if metric != "loss":  # It is one of the others.
-            x, y = steps[~np.isnan(values)], values[~np.isnan(values)]
-            if name in before:
-                x, y = np.insert(x, 0, 0), np.insert(y, 0, before[name])
-            curves[f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"] = x, y
+            there = ~np.isnan(values)
+            title = f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"
+            curves[title] = steps[there], values[there]
     return curves
-
-
-@torch.no_grad()
-def initial_metrics(run: RunFolder, checkpoint: dict[str, Any], subsets: set[str]) -> dict[str, float]:
-    """Return the metrics of the initial weights by their columns, as far as the data are where they were."""
-    model, found = rebuild(checkpoint, run.kind, checkpoint["initial"]), dict[str, float]()
-    with suppress(InputError):
-        for subset in subsets:
-            rows = getattr(run.data(checkpoint), subset)
-            answers = model(rows.features)
-            found |= {f"{subset}_{name}": metric(rows.labels, answers).item() for name, metric in METRICS.items()}
-    return found

@@ -15,11 +15,11 @@ from project.figures.boundary import boundary_figure, draw_units
 from project.figures.curves import accuracy_figure, draw_loss, loss_figure
 from project.figures.evaluation import evaluation_figure
 from project.figures.film import film_pictures
-from project.figures.plane import component_plane, feature_plane
-from project.figures.scatter import scatter_figure
-from project.figures.style import encode_gif, own_style, to_file
+from project.figures.plane import component_plane
+from project.figures.scatter import count_rows, scatter_figure
+from project.figures.style import Classes, Names, encode_gif, own_style, to_file
 from project.model import BinaryClassifier
-from project.reports.view import ask_models
+from project.reports.view import ask_models, wanted_plane
 from project.runs.checkpoint import load, rebuild, snapshots
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
@@ -29,9 +29,16 @@ def draw_scatter(run: RunFolder) -> Figure:
     data = run.data()
     dots, names = data.classes.dots.values(), data.feature_names
     classes = [np.concatenate([subset[label] for subset in dots]) for label in (0, 1)]
-    plane = component_plane(np.concatenate(classes), names) if len(names) > 2 else feature_plane(classes[0][0], names)
-    seen = [plane.locate(rows) for rows in classes]
-    return scatter_figure(seen, sum(data.classes.rows.values()), plane.names, data.class_names, len(names))
+    wanted = wanted_plane(run) if len(names) > 2 else "features"
+    panels = dict[str, tuple[Classes, Names]]()
+    if wanted != "components":
+        title = f"the first two of {len(names)} features" if len(names) > 2 else ""
+        panels[title] = [rows[:, :2] for rows in classes], names[:2]
+    if wanted != "features":
+        plane = component_plane(np.concatenate(classes), names)
+        panels[f"{len(names)} features in the plane of most variance"] = list(map(plane.locate, classes)), plane.names
+    kept, given = sum(data.classes.rows.values()), sum(array.shape[0] for array in data.classes.arrays)
+    return scatter_figure(panels, data.class_names, count_rows(sum(map(len, classes)), kept, given))
 
 
 def draw_losses(run: RunFolder) -> Figure:

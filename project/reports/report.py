@@ -12,38 +12,44 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from project.errors import InputError, name_columns
+from project.errors import InputError, join_words, name_columns
 from project.evaluation.estimate import digits
 from project.figures.style import encode_png, reduce_colours
-from project.options import flatten
 from project.reports.plot import FIGURES, TEST_FIGURES
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
 FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
 
-Pictures = Sequence[tuple[str, str]]  # what each shows in words, and a PNG file in base64
+# What numbers are called elsewhere
+WORDS = {"accuracy": "share of right answers", "sensitivity": "share of class 1 that is found"}
+WORDS |= {"specificity": "share of class 0 that is found", "auc": "area under the ROC curve"}
+WORDS |= {"bce": "log loss", "mse": "Brier score"}
+
+Pictures = Sequence[tuple[str, str, str]]  # the name of each, what it shows in words, and a PNG file in base64
 
 
 class Section(NamedTuple):
-    """A part of a report: texts, a table, figures, commands, as far as it has them."""
+    """A part of a report: texts, a table, figures, commands, files that are folded up, as far as it has them."""
 
     texts: Sequence[str] = ()
     header: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
     figures: Pictures = ()
     commands: Sequence[str] = ()
+    files: Mapping[str, str] = {}
 
 
 def write_report(run: RunFolder) -> Path:
     """Write report.html into a run's folder from what that holds, say there what is missing, and return its path."""
     makers: dict[str, Callable[[RunFolder], Section]] = {
-        "Data": data_section,
-        "Options": options_section,
-        "Training": training_section,
+        "Answer": answer_section,
         **{test.capitalize(): partial(test_section, test=test) for test in run.tests},
+        "Training": training_section,
+        "Data": data_section,
         "Leaks": leaks_section,
         "Again": commands_section,
+        "Options": lambda run: options_section(run, run.checkpoint()),
     }
     sections = {}
     for title, make in makers.items():
@@ -66,12 +72,25 @@ def render(folder: Path, title: str, subtitle: str, sections: Mapping[str, Secti
     return path
 
 
+def answer_section(run: RunFolder) -> Section:
+    """Tell how right the answers are, by tests or, before there is one, by the validation of the final weights."""
+    texts = []
+    for test in run.tests:
+        numbers = run.numbers(run.tests[test])
+        value, low, high = map(digits, (numbers["accuracy"], *numbers["accuracy_interval"]))
+        by = f"{numbers['checkpoint']} after {numbers['step']} iterations, on {numbers['rows']} test rows"
+        texts.append(f"Accuracy {value}, 95 % interval {low} to {high}: {by}.")
+    if not texts:
+        accuracy = digits(run.final().get("val_accuracy"))
+        texts.append(f"Validation accuracy {accuracy} after {run.table.rows} iterations; it has not been tested yet.")
+    return Section(texts, figures=pictures(run.figures, {"boundary": FIGURES["boundary"].words}))
+
+
 def data_section(run: RunFolder) -> Section:
     data = run.data()
-    folder = "the shipped sample" if data.is_sample else str(data.root.absolute())
-    classes, rows, odd = data.classes, [("folder", folder)], []
-    titles = [f"{name} ({file.name})" for name, file in zip(data.class_names, classes.files, strict=True)]
-    rows += zip(titles, classes.fingerprint["sha256"], strict=True)
+    classes, odd = data.classes, []
+    rows = [("folder", "the shipped sample" if data.is_sample else str(data.root.absolute()))]
+    rows += zip((file.name for file in classes.files), data.class_names, strict=True)
     rows.append(("features", ", ".join(data.feature_names)))
     rows += [(f"rows in {name}", str(count)) for name, count in classes.rows.items()]
     rows.append(("split by", data.split))
@@ -83,32 +102,40 @@ def data_section(run: RunFolder) -> Section:
     return Section(texts, rows=rows, figures=pictures(run.figures, {"scatter": FIGURES["scatter"].words}))
 
 
-def options_section(run: RunFolder) -> Section:
-    options = run.options()
-    trainer = options.get("trainer") or {}
-    shown = flatten({group: options.get(group) or {} for group in ("data", "model")})
-    shown |= {f"trainer.{name}": trainer.get(name) for name in ("max_steps", "val_check_interval", "accelerator")}
-    shown["seed_everything"] = options.get("seed_everything")
-    return Section(rows=list(shown.items()))
+def options_section(run: RunFolder, contents: Mapping[str, Any] | None = None) -> Section:
+    """Show the options that are not the defaults, with the optimizer and the files' hashes of a checkpoint's contents.
+
+    The whole config is folded up below.
+    """
+    options = run.changed_options()
+    rows = [(name, join_words(value) if isinstance(value, list) else value) for name, value in options.items()]
+    files = {run.config.name: run.config.read_text(encoding="utf-8")} if run.config.exists() else {}
+    if contents is not None:
+        name, rates = run.optimizer()
+        rows += [("optimizer used", name), ("learning rate used", join_words(rates))]
+        files["sha256 of class_0.npy and class_1.npy"] = "\n".join(contents["fingerprint"]["sha256"])
+    return Section(["All others are the defaults." if options else "All are the defaults."], rows=rows, files=files)
 
 
 def training_section(run: RunFolder) -> Section:
     rows, texts = [(name, digits(value)) for name, value in run.final().items()], []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
-    shown = {name: figure.words for name, figure in FIGURES.items() if name != "scatter"}
+    shown = {name: figure.words for name, figure in FIGURES.items() if name not in ("scatter", "boundary")}
     return Section(texts, ("", "at the end"), rows, pictures(run.figures, shown))
 
 
 def test_section(run: RunFolder, test: str) -> Section:
     numbers = run.numbers(run.tests[test])
-    names = [name for name in numbers if f"{name}_interval" in numbers]
-    rows = [(name, *map(digits, (numbers[name], *numbers[f"{name}_interval"]))) for name in names]
+    # The loss is another one of them.
+    names = [name for name in numbers if f"{name}_interval" in numbers and name != "loss"]
+    ends = {name: (numbers[name], *numbers[f"{name}_interval"]) for name in names}
+    rows = [(name, *map(digits, ends[name]), WORDS.get(name, "")) for name in names]
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]
     if "claim" in numbers:
         texts.append(f"An estimate for {numbers['claim']}.")
     shown = {f"{test}{name}": figure.words for name, figure in TEST_FIGURES.items()}
-    return Section(texts, ("", "value", "95 % from", "to"), rows, figures=pictures(run.figures, shown))
+    return Section(texts, ("", "value", "95 % from", "to", ""), rows, figures=pictures(run.figures, shown))
 
 
 def leaks_section(run: RunFolder) -> Section:
@@ -150,4 +177,4 @@ def pictures(folder: Path, words: Mapping[str, str]) -> Pictures:
     """Return the PNG pictures in a folder by their names, with what they show in words, as far as they are there."""
     there = {name: folder / f"{name}.png" for name in words if (folder / f"{name}.png").exists()}
     files = {name: encode_png(reduce_colours(Image.open(path))) for name, path in there.items()}
-    return [(f"{name}: {words[name]}", base64.b64encode(file).decode()) for name, file in files.items()]
+    return [(name, words[name], base64.b64encode(file).decode()) for name, file in files.items()]

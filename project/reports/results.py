@@ -4,27 +4,26 @@ import importlib.util
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from project.data import NpyDataModule, sample
 from project.errors import InputError, InputWarning, join_words
 from project.evaluation.estimate import Numbers, digits, finite, to_json
 from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.figures.curves import SUBSETS
+from project.figures.style import stack_panels, to_file
 from project.model import BinaryClassifier
-from project.reports.plot import TEST_FIGURES, plot
-from project.reports.report import write_report
+from project.reports.plot import TEST_FIGURES, draw
+from project.reports.report import WORDS, write_report
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
-from project.runs.table import Tested, predictions_csv, tested_name
-
-WORDS = {"auc": "area under ROC", "bce": "log loss (bce)", "mse": "Brier score (mse)"}
+from project.runs.table import Tested, predicted_csv, tested_csv, tested_name
 
 
 def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Any]:
@@ -34,12 +33,14 @@ def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabiliti
     estimates = evaluate(labels, probabilities, groups if in_groups else None)
     facts = to_json(estimates)
     counted = {"accuracy": (rows, ""), "sensitivity": (half, f" of {ones}"), "specificity": (half, f" of {zeros}")}
+    words = WORDS | {
+        name: f"{round(estimates[name].value * count)} of {count}{of}" for name, (count, of) in counted.items()
+    }
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     print(f"{'':<18}  value   95% interval")
     for name, (value, low, high, method) in estimates.items():
-        count, of_class = counted.get(name, (0, ""))
-        counts = f"; {round(value * count)} of {count}{of_class}" if count else ""
-        print(f"{WORDS.get(name, name):<18} {digits(value)}  {digits(low)} to {digits(high)} ({method}){counts}")
+        end = f"; {words[name]}" if name in words else ""
+        print(f"{name:<18} {digits(value)}  {digits(low)} to {digits(high)} ({method}){end}")
     if groups is not None:
         name = sample.GROUP_NAME if data.is_sample else "groups"
         facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
@@ -68,18 +69,21 @@ def write_test(
     write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     groups = data.classes.groups_of("test") if data.split == "groups" else None
     rows = np.concatenate(data.classes.row_numbers("test")).tolist()
-    write_result(run, f"{name}_predictions.csv", predictions_csv(rows, Tested(step, labels, probabilities, groups)))
+    write_result(run, f"{name}_predictions.csv", tested_csv(rows, Tested(step, labels, probabilities, groups)))
     if run:
-        add_to_events(run, name, facts)
         # Its figures are of these data, wherever they were when it was trained.
         run = RunFolder(run.path, run.kind, data)
-        drawn = plot(run, "png", 100, None, [name + figure for figure in TEST_FIGURES])
-        for path in [*drawn, write_report(run)]:
+        figures = {kind: draw(run, name + kind) for kind in TEST_FIGURES}
+        paths = [run.figures / f"{name}{kind}.png" for kind in figures]
+        for path, figure in zip(paths, figures.values(), strict=True):
+            write_whole(path, to_file(figure, "png"))
+        add_to_events(run, name, facts, figures)
+        for path in [*paths, write_report(run)]:
             print(f"written: {path}")
 
 
-def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any]) -> None:
-    """Add what a test found to the run's events, if it has some, so that TensorBoard's HPARAMS lists it."""
+def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any], figures: Mapping[str, Figure]) -> None:
+    """Add what a test found to the run's events, if it has some, so that TensorBoard shows it, also in HPARAMS."""
     if not any(run.path.glob("events*")):
         return
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (no other command needs it)
@@ -88,6 +92,9 @@ def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any]) -> None
         for metric in "accuracy", "loss":
             if numbers[metric] is not None:
                 writer.add_scalar(f"{name}/{metric}", numbers[metric], numbers["step"])
+        for kind, figure in figures.items():  # Tests of several checkpoints share a card, each under its iteration.
+            picture = np.asarray(stack_panels(figure))
+            writer.add_image(f"views/test{kind}", picture, numbers["step"], dataformats="HWC")
 
 
 def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers) -> None:
@@ -100,9 +107,7 @@ def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities:
         message = f"no answer for {which}: too far from what the model was trained on"
         warnings.warn(f"{data.predict_file}: {message}", InputWarning, stacklevel=2)
     print(f"{len(probabilities)} rows: {', '.join(counts)}")
-    rows = enumerate(probabilities.tolist())
-    lines = [f"{row},{p:.9g},{int(p >= 0.5)}\n" if isfinite(p) else f"{row},,\n" for row, p in rows]
-    write_result(run, "predictions.csv", "".join(["row,probability,label\n", *lines]))
+    write_result(run, "predictions.csv", predicted_csv(probabilities, data.class_names))
 
 
 def write_result(run: RunFolder | None, name: str, text: str) -> None:

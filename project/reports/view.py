@@ -11,7 +11,7 @@ from project.errors import InputError
 from project.figures.boundary import Scene, lay_scene
 from project.figures.curves import SUBSETS
 from project.figures.plane import Plane, component_plane, feature_plane
-from project.figures.scatter import sample_note
+from project.figures.scatter import count_rows
 from project.figures.style import Numbers
 from project.model import BinaryClassifier
 from project.model.net import evaluating
@@ -30,8 +30,7 @@ def ask_models(
     The best plane is the last model's; titles say at which share of the training dots the colour is the answer.
     """
     data, final, panels = run.data(), list(models.values())[-1], dict[str, Numbers]()
-    train, names = np.concatenate(data.classes.dots["train"]), data.feature_names
-    wanted = (run.options().get("figures") or {}).get("plane", "best")
+    train, names, wanted = np.concatenate(data.classes.dots["train"]), data.feature_names, wanted_plane(run)
     with torch.no_grad(), evaluating(models.values()):
         plane = choose_plane(wanted, final, train, names)
         n = min(GRID_POINTS, math.isqrt(MOST_WORK // max(final.width, len(names))))
@@ -39,10 +38,17 @@ def ask_models(
         for name, model in models.items():
             title = name
             if len(names) > 2:
+                is_others = model is not final and wanted in ("best", "model")
                 share = math.floor(100 * agreement(model, plane, train))  # Rounded down, only all dots are 100 %.
-                title = f"{name}\ncolour is the model's answer at {share} % of the training dots"
+                title += ", in the plane of the trained model" if is_others else ""
+                title += f"\ncolour is the model's answer at {share} % of the training dots"
             panels[title] = ask_model(model, plane, scene.places())
     return panels, scene
+
+
+def wanted_plane(run: RunFolder) -> str:
+    """Return the name of the plane that a run's options ask for."""
+    return str((run.options().get("figures") or {}).get("plane", "best"))
 
 
 def show_rows(data: NpyDataModule, plane: Plane, subsets: Sequence[str], n: int) -> Scene:
@@ -50,7 +56,8 @@ def show_rows(data: NpyDataModule, plane: Plane, subsets: Sequence[str], n: int)
     seen = {name: [plane.locate(rows) for rows in data.classes.dots[name]] for name in {"train", *subsets}}
     shown = {SUBSETS[name]: seen[name] for name in subsets}
     drawn = sum(len(rows) for classes in shown.values() for rows in classes)
-    note = sample_note(drawn, sum(data.classes.rows[name] for name in subsets))
+    rows = sum(data.classes.rows[name] for name in subsets)
+    note = count_rows(drawn, rows, rows) if drawn < rows else ""
     return lay_scene(np.concatenate(seen["train"]), shown, n, plane.names, data.class_names, note)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -27,8 +28,9 @@ STUDIES = "studies.txt"  # in LOGS: the names of the studies, which are no runs
 class RunFolder:
     """The folder of one training run, or its name under lightning_logs, and what can be made of it.
 
-    ``kind`` is the class of its model, and ``data`` are its data, if they are at hand already. Whatever is asked for
-    and is missing, damaged or not what it was raises an InputError.
+    ``kind`` is the class of its model, ``data`` are its data, if they are at hand already, and ``instead`` are options,
+    by group and name, that replace those of its config. Whatever is asked for and is missing, damaged or not what it
+    was raises an InputError.
     """
 
     command = "fit"  # which makes such folders
@@ -36,7 +38,11 @@ class RunFolder:
     order = "runs.txt"  # beside the folders: their names, each time that one begins or goes on
 
     def __init__(
-        self, where: Path | str, kind: type[BinaryClassifier] = BinaryClassifier, data: NpyDataModule | None = None
+        self,
+        where: Path | str,
+        kind: type[BinaryClassifier] = BinaryClassifier,
+        data: NpyDataModule | None = None,
+        instead: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         named = Path(LOGS) / where
         is_name = len(Path(where).parts) == 1 and (named.is_dir() or not os.path.isdir(where))  # noqa: PTH112
@@ -48,7 +54,7 @@ class RunFolder:
         self.film = self.figures / "boundary.gif"
         self.table = Table(self.path / "history.csv")
         self.accuracies = Table(self.path / "train_accuracy.csv")  # of the batches of validated iterations
-        self.kind, self._data = kind, data
+        self.kind, self._data, self._instead = kind, data, instead or {}
 
     def __repr__(self) -> str:
         state = f"{self.table.rows} iterations" if self.trained else "not trained"
@@ -67,7 +73,7 @@ class RunFolder:
                 raise ValueError("a group of options is none")
         except (AttributeError, FileNotFoundError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
-        return dict(options)
+        return {**options, **{group: {**(options.get(group) or {}), **own} for group, own in self._instead.items()}}
 
     def changed_options(self) -> dict[str, Any]:
         """Return by their full names the options that are not the defaults, {} where no command has recorded them.

@@ -1,8 +1,9 @@
 """CSV files of a run folder: tables that grow by iterations, and one of what ``test`` found of each row."""
 
 import csv
+import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,13 +83,33 @@ class Tested(NamedTuple):
     groups: Groups | None = None  # int64 (N,), of a split by groups: which rows are not independent
 
 
-def predictions_csv(rows: Sequence[int], found: Tested) -> str:
-    """Return a line a row: its number in its class file, its label, its probability and, if there is one, its group."""
-    cells = [f"{p:.9g}" if isfinite(p) else "" for p in found.probabilities.tolist()]
-    columns: dict[str, Iterable[Any]] = {"row": rows, "class": found.labels.astype(int).tolist(), "probability": cells}
-    if found.groups is not None:
-        columns["group"] = found.groups.tolist()
-    return "".join(",".join(map(str, row)) + "\n" for row in [columns, *zip(*columns.values(), strict=True)])
+def tested_csv(rows: Sequence[int], found: Tested) -> str:
+    """Return a line a row: its number in its class file, its label, its probability, perhaps its group, the answer."""
+    probabilities, answers = format_answers(found.probabilities)
+    columns = {"row": rows, "class": found.labels.astype(int).tolist(), "probability": probabilities}
+    groups = {} if found.groups is None else {"group": found.groups.tolist()}
+    return format_csv({**columns, **groups, "answer": answers})
+
+
+def predicted_csv(probabilities: Numbers, class_names: Sequence[str]) -> str:
+    """Return a line a row: its number, the probability of class 1, the label 0 or 1, and what these are called."""
+    cells, labels = format_answers(probabilities)
+    names, of = [class_names[int(label)] if label else "" for label in labels], [class_names[1]] * len(labels)
+    columns = {"row": range(len(labels)), "probability": cells, "label": labels}
+    return format_csv({**columns, "class": names, "probability_of": of})
+
+
+def format_answers(probabilities: Numbers) -> tuple[list[str], list[str]]:
+    """Return probabilities, (N,), and the labels 0 and 1 that they speak for; what is not finite is empty."""
+    values = probabilities.tolist()
+    return [f"{p:.9g}" if isfinite(p) else "" for p in values], [
+        str(int(p >= 0.5)) if isfinite(p) else "" for p in values
+    ]
+
+
+def format_csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    csv.writer(text := io.StringIO(), lineterminator="\n").writerows([columns, *zip(*columns.values(), strict=True)])
+    return text.getvalue()
 
 
 def tested_name(checkpoint: str) -> str:

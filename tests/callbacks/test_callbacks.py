@@ -21,7 +21,8 @@ from tests.commands.test_interruption import signal_at
 pytestmark = pytest.mark.process
 
 FIT = ["fit", "--trainer.max_steps", "60", "--data.batch_size", "30", "--data.root", "data"]
-COLUMNS = {"train/loss": "train_loss", "val/loss": "val_loss", "val/accuracy": "val_accuracy"}
+ADAM = ["--optimizer", "Adam", "--optimizer.lr", "0.01"]
+COLUMNS = {"train/bce": "train_loss", "val/loss": "val_loss", "val/accuracy": "val_accuracy"}
 FIGURES = {"scatter", "loss", "accuracy", "boundary", "hidden"}
 
 
@@ -81,7 +82,7 @@ def test_each_stands_alone_and_what_none_has_made_is_said_in_one_line(
 
 
 def test_tensorboard_is_told_scalars_layout_graph_config_and_figures(shipped: Path) -> None:
-    """Scalars as in the history; training and validation loss on one chart; the boundary moves."""
+    """Scalars as in the history; a chart for each criterion; the boundary moves, and panels are below each other."""
     run = Run(shipped / "lightning_logs" / "bce")
     shown, history = EventAccumulator(str(run.path), size_guidance={"images": 0, "tensors": 0}).Reload(), run.history()
     for tag, column in COLUMNS.items():
@@ -90,11 +91,13 @@ def test_tensorboard_is_told_scalars_layout_graph_config_and_figures(shipped: Pa
         np.testing.assert_allclose([scalar.value for scalar in scalars], history[column][filled], rtol=1e-6)
     layout = Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     charts = {chart.title: list(chart.multiline.tag) for chart in layout.category[0].chart}
-    assert charts["loss"] == ["train/loss", "val/loss"]
-    assert set(shown.Tags()["images"]) == {f"views/{name}" for name in (*FIGURES, "boundary during training")}
-    frames = {frame.encoded_image_string: frame.step for frame in shown.Images("views/boundary during training")}
+    assert charts == {name: [f"{of}/{name}" for of in ("train", "val", "test")] for name in ("accuracy", "bce", "mse")}
+    assert set(shown.Tags()["images"]) == {f"views/{name}" for name in FIGURES}
+    frames = {frame.encoded_image_string: frame.step for frame in shown.Images("views/boundary")}
     assert list(frames.values()) == [0, 20, 40, 80, 160, 320, 640, 1000]
-    for name in FIGURES:
+    sizes = {Image.open(BytesIO(frame)).size for frame in frames}
+    assert sizes == {(640, 480)}, "no card is wider than what it shows"
+    for name in "scatter", "loss", "accuracy":
         (picture,) = (Image.open(BytesIO(each.encoded_image_string)) for each in shown.Images(f"views/{name}"))
         assert picture.tobytes() == Image.open(run.figures / f"{name}.png").convert("RGB").tobytes(), name
     graph = str(shown.Graph())
@@ -108,26 +111,32 @@ def test_an_interrupted_and_resumed_run_has_no_gap_and_nothing_twice(
     """And HPARAMS shows its options and its final accuracy. Resuming anew purges the steps that it repeats."""
     monkeypatch.chdir(tmp_path)
     with signal_at(47):
-        assert main(["fit", "--name", "a", "--model.loss", "mse", "--trainer.max_steps", "100"]) == 143
+        assert main(["fit", "--name", "a", "--model.loss", "mse", "--trainer.max_steps", "100", *ADAM]) == 143
     early, run = Run("a").last.read_bytes(), Run("a")
     assert main(["fit", "--ckpt_path", "last"]) == 0
     events = [event for file in sorted(run.path.glob("ev*")) for event in EventFileLoader(str(file)).Load()]
     tags = [(value.tag, event.step) for event in events for value in event.summary.value]
     steps = {tag: [step for other, step in tags if other == tag] for tag, _ in tags}
-    assert steps.pop("train/loss") == list(range(1, 101))
+    assert steps.pop("train/mse") == list(range(1, 101))
     assert all(steps.pop(f"val/{name}") == [20, 40, 60, 80, 100] for name in ("loss", "accuracy", "bce", "mse"))
-    assert steps.pop("views/boundary during training") == [0, 20, 40, 80, 100]
-    assert set(steps) > {*(f"views/{name}" for name in FIGURES), "custom_scalars__config__", "config/text_summary"}
+    assert steps.pop("views/boundary") == [0, 20, 40, 80, 100]
+    assert set(steps) > {
+        *(f"views/{name}" for name in FIGURES - {"boundary"}),
+        "custom_scalars__config__",
+        "config/text_summary",
+    }
     assert all(len(times) == 1 for times in steps.values()), steps
     shown, names = EventAccumulator(str(run.path)).Reload(), ("experiment", "session_start_info")
     found = [shown.SummaryMetadata(f"_hparams_/{name}").plugin_data.content for name in names]
     experiment, started = map(HParamsPluginData.FromString, found)
     metrics = [metric.name.tag for metric in experiment.experiment.metric_infos]
-    assert metrics == ["val/accuracy", "val/loss", "test/accuracy", "test/loss"]
+    assert metrics == ["val/accuracy", "test/accuracy", "val/loss", "test/loss"]
     options = started.session_start_info.hparams
-    assert (options["loss"].string_value, {"hidden_features", "lr", "seed"} < set(options)) == ("mse", True)
+    assert set(options) == {"lr", "optimizer", "options"}, "with more of them, metrics would be off the first screen"
+    assert (options["lr"].number_value, options["optimizer"].string_value) == (0.01, "Adam")
+    assert options["options"].string_value == "loss mse, max_steps 100"
 
     run.last.write_bytes(early)  # as if the machine had lost the newest checkpoint, but not the events
     assert main(["fit", "--ckpt_path", "last", "--trainer.max_steps", "80"]) == 0
     shown = EventAccumulator(str(run.path), purge_orphaned_data=True).Reload()
-    assert [scalar.step for scalar in shown.Scalars("train/loss")] == list(range(1, 81))
+    assert [scalar.step for scalar in shown.Scalars("train/mse")] == list(range(1, 81))

@@ -157,8 +157,8 @@ def test_predict_writes_a_probability_a_row(workplace: Path) -> None:
     np.save(workplace / "new.npy", features)
     assert main(["predict", "--data.predict", "new.npy"]) == 0
     header, *rows = (Run("bce").path / "predictions.csv").read_text().splitlines()
-    assert header == "row,probability,label"
-    values = np.array([row.split(",") for row in rows], float)
+    assert header == "row,probability,label,class,probability_of"
+    values = np.array([row.split(",")[:3] for row in rows], float)
     with torch.no_grad():
         p = Run("bce").model()(features)[:, 0].numpy()
     np.testing.assert_allclose(values, np.column_stack([np.arange(len(features)), p, p >= 0.5]), rtol=1e-6)

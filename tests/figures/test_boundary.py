@@ -94,6 +94,9 @@ def test_boundary_lies_where_the_probability_is_one_half() -> None:
     answers = {"slanted": 0.5 + (x + y - 1) / 8, "upright": 0.2 + 0.8 * x}
     answers |= {str(level): np.full_like(x, level) for level in (0.4999, 0.5)}  # all on one side, which has no line
     contours = [artists(ax, QuadContourSet) for ax in draw_panels(boundary_figure(answers, square))]
+    for shown, line in (["slanted", "0.5"], ["decision boundary (0.5)"]), (["0.5"], []):
+        figure = boundary_figure({name: answers[name] for name in shown}, square)
+        assert legend_texts(figure) == line, "a legend names only what is drawn"
     assert [[list(contour.levels) for contour in each] for each in contours] == [[[0.5]]] * 2 + [[]] * 2
     slanted, upright = (np.concatenate([p.vertices for p in each.get_paths()]) for (each,) in contours[:2])
     np.testing.assert_allclose(slanted.sum(axis=1), 1, atol=1e-5)

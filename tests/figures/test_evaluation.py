@@ -9,7 +9,7 @@ from project.evaluation.estimate import Numbers
 from project.evaluation.metrics import wilson
 from project.figures.evaluation import evaluation_figure
 from project.figures.style import CLASS_COLOURS
-from tests.figures.drawing import CLASSES, draw_panels
+from tests.figures.drawing import CLASSES, draw_panels, legend_texts
 
 PROBABILITIES = np.array([0.02, 0.12, 0.14, 0.32, 0.44, 0.88, 0.12, 0.5, 0.74, 0.92, 0.94, 1.0])
 
@@ -35,7 +35,8 @@ def test_the_figure_of_a_test_by_hand() -> None:
     assert {(0, 0), (0, 3), (1, 3), (1, 5), (4, 5), (6, 6)} <= corners
     np.testing.assert_allclose(half.get_data(), [[1 / 6], [5 / 6]])
     area = np.mean([(p > q) + (p == q) / 2 for p in PROBABILITIES[6:] for q in PROBABILITIES[:6]])
-    assert str(roc.get_label()).startswith(f"area {area:.3f} [")
+    assert curve.get_title().startswith(f"ROC curve (area {area:.3f} [")
+    assert (legend_texts(curve), legend_texts(histogram)[:2]) == (["guessing", "threshold 0.5"], CLASSES)
     assert (curve.get_xlabel(), curve.get_ylabel()) == ("cats taken for dogs", "dogs found")
     means, shares = [0.02, 0.38 / 3, 0.32, 0.44, 0.5, 0.74, 0.88, 2.86 / 3], np.array([0, 1 / 3, 0, 0, 1, 1, 0, 1])
     np.testing.assert_allclose(reliability.lines[1].get_data(), [means, shares])
@@ -55,7 +56,8 @@ def test_a_row_without_an_answer_is_a_wrong_one() -> None:
         figure, cells, numbers = draw(np.where(np.isin(np.arange(12), lost), np.nan, PROBABILITIES))
         assert cells == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
         assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
-        roc, *others = figure.axes[1].lines
-        assert (roc.get_label(), len(roc.get_xydata()) > 0, len(others)) == ("area unknown", has_curve, 1 + has_curve)
+        curve = figure.axes[1]
+        assert (len(curve.lines[0].get_xydata()) > 0, len(curve.lines)) == (has_curve, 2 + has_curve)
+        assert curve.get_title() == "ROC curve (area unknown)"
         assert sum(map(int, numbers)) == 12 - len(lost)
     draw(np.full(12, np.nan))

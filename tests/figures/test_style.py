@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from project.figures.style import new_figure, own_style, pick_evenly, to_file, to_picture
+from project.figures.style import new_figure, own_style, pick_evenly, stack_panels, to_file, to_picture
 from tests.figures.drawing import ODD
 
 
@@ -32,6 +32,16 @@ def test_a_figure_is_always_the_same_png_which_decodes_to_its_pixels() -> None:
         assert to_file(sketch(), "png") == file != to_file(sketch("another title"), "png")
         assert dict(mpl.rcParams) == {**plain, **ODD, "font.family": [ODD["font.family"]]}
     assert not sketch().axes[0].title.get_parse_math()
+
+
+def test_stacked_panels_are_as_wide_as_one() -> None:
+    """And the legend has room below them."""
+    figure = sketch()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=9)
+    picture = stack_panels(figure)
+    assert (picture.size, figure.legends[0]._ncols) == ((640, 960), 2)
+    left, right = (ax.get_window_extent() for ax in figure.axes)
+    assert left.y0 > right.y1
 
 
 def test_evenly_spread_places_hold_the_first_and_the_last() -> None:

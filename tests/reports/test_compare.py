@@ -7,15 +7,13 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import torch
 
 from project import Run
 from project.__main__ import main
 from project.errors import InputError
 from project.evaluation.differences import bonett_price, compare_answers, mcnemar
 from project.evaluation.estimate import format_interval, format_p
-from project.model import BCELoss
-from project.reports.compare import curves_of, paired_test
+from project.reports.compare import curves_of, options_of, paired_test, tabulate
 from project.runs import table
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
@@ -37,8 +35,8 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
     assert main(["test", "two"]) == 0
     printed, found = compared(capsys, *names)
     assert [run["name"] for run in found["runs"]] == [*names], "as they were typed"
-    options = {"seed_everything": 0, "trainer.max_steps": 101, "model.lr": 2.0, "model.loss": "mse"}
-    defaults = {"seed_everything": 1, "trainer.max_steps": 60, "model.lr": 0.8, "model.loss": "bce"}
+    options = {"seed_everything": 0, "trainer.max_steps": 101, "lr": 2.0, "model.loss": "mse"}
+    defaults = {"seed_everything": 1, "trainer.max_steps": 60, "lr": 0.8, "model.loss": "bce"}
     each = [{**options, "data.batch_size": 20}, {**defaults, "data.batch_size": None}]
     assert [run["options"] for run in found["runs"]] == each
     assert (found["same_split"], found["same_initial_weights"]) == (True, False)
@@ -67,6 +65,27 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
     assert Path("result/comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_columns_are_told_apart_and_values_are_short() -> None:
+    long = "LearningRateMonitor(logging_interval='step'), EarlyStopping('val/loss')"
+    options = {"data.seed": 1, "optimizer.eps": 0.1, "lr_scheduler.eps": 0.2, "trainer.callbacks": long}
+    header, row = tabulate([{"name": "run", "step": 20, "options": options, "final": {"val_loss": 0.5}}])
+    assert header == ["run", "step", "seed", "optimizer.eps", "lr_scheduler.eps", "callbacks", "val_loss"]
+    assert row == ["run", "20", "1", "0.1", "0.2", "LearningR ... val/loss')", "0.5000"]
+
+
+@pytest.mark.parametrize("rates", [[0.01], [0.1, 0.01]])
+def test_the_rate_of_a_run_is_the_one_that_it_used(rates: list[float]) -> None:
+    """Whatever model.lr says; of an optimizer there is one name, instead of the places of its parts in a config."""
+    config = {"model": {"lr": 0.8}, "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"eps": 1e-8}}}
+    used = {"options.return_value": config, "optimizer.return_value": ("Adam", rates)}
+    found = options_of(
+        Mock(**used, **{"changed_options.return_value": {"optimizer.lr": 0.01, "trainer.callbacks": ["A"]}})
+    )
+    assert found["optimizer"] == "Adam"
+    assert found["lr"] == (0.01 if len(rates) == 1 else rates)
+    assert not {"model.lr", "optimizer.lr", "optimizer.class_path", "optimizer.init_args.eps"} & found.keys()
+
+
 def test_other_seeds_are_other_splits_and_weights(capsys: Captured) -> None:
     for names, same_weights in (["two", "other"], True), (["two", "other", "<b>one"], False):
         printed, found = compared(capsys, *names)
@@ -87,16 +106,13 @@ def test_runs_of_whole_groups_are_compared_group_by_group_and_tests_of_other_row
         paired_test(runs, [20, 20])
 
 
-def test_a_chart_begins_with_the_initial_weights() -> None:
-    """Validation of them is computed where the data are at hand, and left out where they are not."""
-    curves = curves_of(run := Run("<b>one"), contents := run.checkpoint())
-    data, model = run.data(), run.model(initial=True)
-    with torch.no_grad():
-        expected = BCELoss()(data.val.labels, model(data.val.features)).item()
+def test_a_chart_has_each_metric_once_and_the_loss_of_the_weights_before_each_update() -> None:
+    curves = curves_of(run := Run("<b>one"), run.checkpoint())
+    assert list(curves)[1:] == ["validation accuracy", "validation BCE", "validation MSE"]
     steps, values = curves["validation BCE"]
-    assert (steps[0], values[0]) == (0, pytest.approx(expected, rel=1e-6))
-    assert values[1:-1].tolist() == run.history()["val_bce"][19::20].tolist()
+    assert (steps.tolist(), values[:-1].tolist()) == (
+        [20, 40, 60, 80, 100, 101],
+        run.history()["val_bce"][19::20].tolist(),
+    )
     losses, (steps, means) = run.history()["train_loss"], curves["training loss (MSE), mean of the last 2"]
     assert (steps[0], means[0], means[99]) == (0, losses[0], pytest.approx(losses[98:100].mean()))
-    Path("data").rename("moved")
-    assert curves_of(Run("<b>one"), contents)["validation BCE"][0][0] == 20

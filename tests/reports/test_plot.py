@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -147,8 +148,35 @@ def test_titles_say_if_pictures_show_some_rows_at_random(monkeypatch: pytest.Mon
     monkeypatch.setattr(classes, "MOST_DOTS", 10)
     run = Run("two")
     counts = [sum(map(len, parts)) for parts in run.data().classes.dots.values()]
-    titles = run.figure("scatter").axes[0].get_title(), run.figure("boundary").get_suptitle()
-    assert titles == tuple(f"{n} of {of} datapoints, at random" for n, of in ((10, 100), (sum(counts[:2]), 80)))
+    titles = run.figure("scatter").get_suptitle(), run.figure("boundary").get_suptitle()
+    assert titles == tuple(f"{n} of {of} rows: some at random" for n, of in ((10, 100), (sum(counts[:2]), 80)))
+
+
+@pytest.mark.filterwarnings("ignore:.*dropped 10 of 60 rows")
+def test_the_scatter_is_of_two_features_and_of_components_in_the_plane_asked_for(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more features than two; and it says how many rows were left out so that classes are equal."""
+    for label, rows in enumerate((50, 60)):
+        np.save(f"data/class_{label}.npy", np.random.default_rng(label).normal(label, 1, (rows, 4)))
+    monkeypatch.setattr("project.commands.network.CALLBACKS", FEW)
+    short = ["--trainer.max_steps", "20", "--data.balance", "downsample"]
+    assert main(["fit", "--name", "wide", "--data.root", "data", *short]) == 0
+    Path("data").rename("moved")
+    assert main(["plot", "wide"]) == 2
+    assert "/data: class_0.npy and class_1.npy missing; --data.root names" in capsys.readouterr().err, "plot has it"
+    monkeypatch.setattr(plot, "FIGURES", {name: plot.FIGURES[name] for name in ("scatter", "hidden")})
+    titles = ["the first two of 4 features", "4 features in the plane of most variance"]
+    for plane, shown in {"": titles, "model": titles, "features": titles[:1], "components": titles[1:]}.items():
+        asked = {"data": {"root": str(runs / "moved")}, **({"figures": {"plane": plane}} if plane else {})}
+        figure = Run("wide", instead=asked).figure("scatter")
+        assert [ax.get_title() for ax in figure.axes] == shown
+        assert figure.get_suptitle() == "100 of 110 rows: classes made equal"
+    features = Run("wide", instead=asked | {"figures": {}}).figure("scatter").axes[0].collections[0].get_offsets()
+    rows = np.load("moved/class_0.npy")[:, :2].astype(np.float32)
+    assert set(map(tuple, np.asarray(features, np.float32))) == set(map(tuple, rows)), "feature 1 against feature 2"
+    assert main(["plot", "wide", "--data.root", "moved", "--figures.plane", "components"]) == 0
+    assert Image.open(io.BytesIO(pictures(Run("wide"))["scatter"])).size == (640, 480)
 
 
 def test_a_picture_that_cannot_be_drawn_is_one_warning_and_drawn_later(

@@ -33,14 +33,18 @@ def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
     assert main(["compare", "<b>one", "two", "--output", "compared"]) == 0
     study = ["--splits", "2", "--seeds", "1", "--trainer.max_steps", "20", "--name", "study", "--data.root", "data"]
     assert main(["study", *study, "--data.class_names", f"{NASTY},dogs & cats", "--model.lr", "[0.5, 1]"]) == 0
+    write_report(Run("<b>one"))
     texts = {}
-    for where, count in {"lightning_logs/<b>one": 5 + 4, "compared": 1, "lightning_logs/study": 5}.items():
+    for where, count in {"lightning_logs/study": 5, "compared": 1, "lightning_logs/<b>one": 5 + 4}.items():
         html = Path(where, "report.html").read_text()
         tree, texts[where] = parse(html)
         assert len(html) < 1_000_000
-        assert not re.search(r"""(src|href)=["'](?!data:)""", html), "nothing is fetched"
+        assert not re.search(r"""(src|href)=["'](?!data:|#)""", html), "nothing is fetched"
         pictures = list(tree.iter("img"))
-        assert len(pictures) == count
+        links = [link.get("href") for link in tree.iter("a") if link.find("img") is not None]
+        assert links == [f"#{figure.get('id')}" for figure in tree.iter("figure")], "a figure in its full size"
+        assert len(pictures) == len(links) == count
+        assert all("wide" in place.get("class", "") for place in tree.iter("div")), "tables scroll"
         for picture in pictures:
             assert len(picture.get("alt").split()) > 5
             data = base64.b64decode(picture.get("src").removeprefix("data:image/png;base64,"))
@@ -49,12 +53,30 @@ def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
         assert "<b>" not in html
     assert json.loads(Path("lightning_logs/study/study.json").read_text())["sentence"] in texts["lightning_logs/study"]
     run, text = Run("<b>one"), texts["lightning_logs/<b>one"]
-    numbers = run.numbers()
+    numbers, options = run.numbers(), text.partition(" Options ")[2]
+    places = [
+        text.index(f" {title} ") for title in ("Answer", "Test", "Test-best", "Training", "Data", "Leaks", "Again")
+    ]
+    assert places == sorted(places), "the answer comes first"
+    for term in "Brier score", "DeLong", "design effect", "McNemar", "piece", "Wilson":
+        assert [word.text for word in tree.iter("dt")].count(term) == 1
+    assert "loss" not in [cell.text for cell in tree.iter("th")], "it is another one of the numbers"
+    changed, _, record = options.partition(" config.yaml ")
     for words in (
-        f"{NASTY} (class_0.npy)",
-        "rows in train 60",
         "model.loss mse",
+        "model.lr 2.0",
         "trainer.max_steps 101",
+        "optimizer used SGD",
+        "learning rate used 2.0",
+    ):
+        assert words in changed
+    assert "hidden_features" not in changed, "a default"
+    assert " ".join(run.config.read_text().split()) in record
+    assert " ".join(run.checkpoint()["fingerprint"]["sha256"]) in record
+    for words in (
+        f"Accuracy {numbers['accuracy']:.4f}, 95 % interval {numbers['accuracy_interval'][0]:.4f} to ",
+        f"class_0.npy {NASTY}",
+        "rows in train 60",
         f"val_loss {run.final()['val_loss']:.4f}",
         f"accuracy {numbers['accuracy']:.4f} {numbers['accuracy_interval'][0]:.4f}",
         "20 test rows, last.ckpt after 101 iterations.",

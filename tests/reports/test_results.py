@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
 
 Captured = pytest.CaptureFixture[str]
 NAMES = ["accuracy", "sensitivity", "specificity", "auc", "bce", "mse"]
-WORDS = [*NAMES[:3], "area under ROC", "log loss (bce)", "Brier score (mse)"]
+WORDS = ["area under the ROC curve", "log loss", "Brier score"]
 
 
 def cells(path: Path) -> tuple[str, list[list[str]]]:
@@ -29,19 +29,21 @@ def cells(path: Path) -> tuple[str, list[list[str]]]:
 def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Captured) -> None:
     assert main(["test", "<b>one"]) == 0
     (out, err), run = capsys.readouterr(), Run("<b>one")
-    first, rows, _, *lines = out.splitlines()
+    first, choice, rows, _, *lines = out.splitlines()
     assert (first, rows[:13], err) == (f"{run.last}: after iteration 101", "test: 20 rows", "")
+    assert "choose before you look" in choice
     numbers = run.numbers()
     assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 101), ("rows", 20)]
     assert list(numbers)[3:] == [name + end for name in (*NAMES, "loss") for end in ("", "_interval")]
     assert (numbers["loss"], numbers["loss_interval"]) == (numbers["mse"], numbers["mse_interval"])
-    for line, name, word in zip(lines, NAMES, WORDS, strict=False):
+    for line, name in zip(lines, NAMES, strict=False):
         low, high = numbers[f"{name}_interval"]
-        assert line.startswith(f"{word:<18} {numbers[name]:.4f}  {low:.4f} to {high:.4f} (")
+        assert line.startswith(f"{name:<18} {numbers[name]:.4f}  {low:.4f} to {high:.4f} ("), "the name is test.json's"
     header, table = cells(run.path / "test_predictions.csv")
-    assert header == "row,class,probability"
+    assert header == "row,class,probability,answer"
     expected = [(row, label) for label, of in enumerate(run.data().classes.row_numbers("test")) for row in of]
-    assert [(int(row), int(label)) for row, label, _ in table] == expected
+    assert [(int(row), int(label)) for row, label, *_ in table] == expected
+    assert [answer for *_, answer in table] == ["01"[float(row[2]) >= 0.5] for row in table]
     features = np.stack([np.load(f"data/class_{label}.npy")[row] for row, label in expected])
     probabilities = np.array([float(row[2]) for row in table])
     np.testing.assert_allclose(probabilities, run.model()(features).detach()[:, 0], rtol=1e-6)
@@ -49,9 +51,15 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert [numbers[name] for name in NAMES] == pytest.approx([again[name].value for name in NAMES], abs=1e-8)
     right = round(again["accuracy"].value * 20), *(round(again[name].value * 10) for name in NAMES[1:3])
     counts = [f"{right[0]} of 20", f"{right[1]} of 10 of dogs & cats", f"{right[2]} of 10 of {NASTY}"]
-    assert [line.rpartition("; ")[2] for line in lines[:3]] == counts
+    assert [line.rpartition("; ")[2] for line in lines[: len(NAMES)]] == [*counts, *WORDS]
     shown = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")[-1]
     assert (shown.step, shown.value) == (101, pytest.approx(numbers["accuracy"]))
+    shown = EventAccumulator(str(run.path), size_guidance={"images": 0}).Reload()
+    cards = {name: shown.Images(name) for name in shown.Tags()["images"]}
+    assert len(cards) <= 8
+    for name in "views/test", "views/test-boundary":
+        assert {each.step for each in cards[name]} == {101, load(run.best)["global_step"]}, "of both checkpoints"
+        assert {each.width for each in cards[name]} == {640}
 
 
 def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(
@@ -71,7 +79,7 @@ def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(
     out, numbers, (header, _) = found["rows"]
     assert "an estimate for new rows of these groups; fit --data.split groups estimates for new groups\n" in out
     assert (numbers["claim"], numbers.get("groups")) == ("new rows of these groups", None)
-    assert header == "row,class,probability"
+    assert header == "row,class,probability,answer"
     out, numbers, (_, table) = found["groups"]
     groups = np.array([int(row[3]) for row in table])
     assert groups.tolist() == [of[int(row[0])] + 2**60 for row in table]
@@ -101,8 +109,11 @@ def test_rows_to_predict_without_an_answer_have_empty_cells_and_one_warning(caps
     out, err = capsys.readouterr()
     assert err == "warning: new.npy: no answer for rows 1 and 3: too far from what the model was trained on\n"
     assert f"\n5 rows: 1 {NASTY}, 2 dogs & cats, 2 without an answer\n" in out
-    _, table = cells(Run("tiny").path / "predictions.csv")
+    header, table = cells(Run("tiny").path / "predictions.csv")
+    assert header == "row,probability,label,class,probability_of"
     assert [(row[0], row[2]) for row in table] == list(zip("01234", ["1", "", "0", "", "1"], strict=True))
+    dogs = "dogs & cats"
+    assert [row[3:] for row in table] == [[name, dogs] for name in (dogs, "", NASTY, "", dogs)]
     assert [row[1] and float(row[1]) >= 0.5 for row in table] == [True, "", False, "", True]
 
 

@@ -51,6 +51,7 @@ def run_of(rows: Array, class_names: Names = ("cats", "dogs"), names: Names = NA
     """Return what a picture of rows asks a run for: rows that are training, validation and test ones by turns."""
     parts = {name: [rows[i::6], rows[i + 3 :: 6]] for i, name in enumerate(("train", "val", "test"))}
     classes = SimpleNamespace(dots=parts, rows={name: sum(map(len, each)) for name, each in parts.items()})
+    classes.arrays = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
     data = SimpleNamespace(classes=classes, feature_names=names[: rows.shape[1]], class_names=class_names)
     return SimpleNamespace(data=lambda: data, options=lambda: more)
 
@@ -107,13 +108,16 @@ def test_the_plane_is_the_configs() -> None:
     rows, planes = cloud(5), set()
     model, train = model_of(rows), np.concatenate([rows[::6], rows[3::6]])
     for wanted in ("best", *WANTED):
-        panels, scene = view.ask_models(run_of(rows, figures={"plane": wanted}), {"now": model})
+        both = {"before": model_of(rows, seed=1), "now": model}
+        panels, scene = view.ask_models(run_of(rows, figures={"plane": wanted}), both)
         with torch.no_grad():
             plane = view.choose_plane(wanted, model, train, NAMES[:5])
             share = math.floor(100 * view.agreement(model, plane, train))
             answers = view.ask_model(model, plane, scene.places())
-        title = f"now\ncolour is the model's answer at {share} % of the training dots"
-        np.testing.assert_array_equal(panels[title], answers)
+        words = f"\ncolour is the model's answer at {share} % of the training dots"
+        np.testing.assert_array_equal(panels[f"now{words}"], answers)
+        others = ", in the plane of the trained model" if wanted in ("best", "model") else ""
+        assert next(iter(panels)).startswith(f"before{others}\n"), "a plane that another model has chosen"
         np.testing.assert_allclose(np.concatenate(scene.shown["training"]), plane.locate(train))
         planes.add(tuple(scene.axis_names))
     assert len(planes) == 3
@@ -141,10 +145,10 @@ def test_names_of_any_kind_leave_every_figure_readable(j: int, names: list[str])
     one, two = {"after 7 iterations": model}, {"before training": model, "after 7 iterations": model}
     with own_style():
         figures = {
-            plot.draw_scatter(run): [2],
+            plot.draw_scatter(run): [2] if j == 1 else [2, 2],
             boundary_figure(*view.ask_models(run, two)): [6 if j == 1 else 5],
             boundary_figure(*view.ask_models(run, one, ("test",))): [4 if j == 1 else 3],
-            evaluation_figure(labels, answers, None, names, "a title"): [3, 2, 3],
+            evaluation_figure(labels, answers, None, names, "a title"): [2, 2, 3],
         }
     for figure, entries in figures.items():
         panels = draw_panels(figure)
