@@ -92,7 +92,7 @@ class TensorBoard(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         groups, changed = trainer.optimizers[0].param_groups, RunFolder.from_trainer(trainer).changed_options()
-        rates = [float(group.get("initial_lr", group["lr"])) for group in groups]
+        rates = [float(group.get("first_lr", group["lr"])) for group in groups]
         others = sorted(changed.keys() - {"model.lr"}, key=lambda name: (not name.startswith("model."), name))
         options = ", ".join(f"{name.rpartition('.')[2]} {changed[name]}" for name in others if "optimizer" not in name)
         # A screen has room for three names before the results.

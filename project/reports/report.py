@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from project.errors import InputError, join_words, name_columns
+from project.errors import InputError, name_columns
 from project.evaluation.estimate import digits
 from project.figures.style import encode_png, reduce_colours
 from project.reports.plot import FIGURES, TEST_FIGURES
@@ -49,7 +49,7 @@ def write_report(run: RunFolder) -> Path:
         "Data": data_section,
         "Leaks": leaks_section,
         "Again": commands_section,
-        "Options": lambda run: options_section(run, run.checkpoint()),
+        "Options": used_section,
     }
     sections = {}
     for title, make in makers.items():
@@ -102,19 +102,20 @@ def data_section(run: RunFolder) -> Section:
     return Section(texts, rows=rows, figures=pictures(run.figures, {"scatter": FIGURES["scatter"].words}))
 
 
-def options_section(run: RunFolder, contents: Mapping[str, Any] | None = None) -> Section:
-    """Show the options that are not the defaults, with the optimizer and the files' hashes of a checkpoint's contents.
-
-    The whole config is folded up below.
-    """
-    options = run.changed_options()
-    rows = [(name, join_words(value) if isinstance(value, list) else value) for name, value in options.items()]
+def options_section(run: RunFolder, first: Mapping[str, Any], hashes: Sequence[str] = ()) -> Section:
+    """Show some facts, and the options that are not the defaults; the whole config and hashes are folded up below."""
+    facts = {**first, **run.changed_options()}
+    rows = [(name, ", ".join(map(str, value)) if isinstance(value, list) else value) for name, value in facts.items()]
     files = {run.config.name: run.config.read_text(encoding="utf-8")} if run.config.exists() else {}
-    if contents is not None:
-        name, rates = run.optimizer()
-        rows += [("optimizer used", name), ("learning rate used", join_words(rates))]
-        files["sha256 of class_0.npy and class_1.npy"] = "\n".join(contents["fingerprint"]["sha256"])
-    return Section(["All others are the defaults." if options else "All are the defaults."], rows=rows, files=files)
+    if hashes:
+        files["sha256 of class_0.npy and class_1.npy"] = "\n".join(hashes)
+    return Section(["All other options are the defaults."], rows=rows, files=files)
+
+
+def used_section(run: RunFolder) -> Section:
+    name, rates = run.optimizer()
+    used = {"optimizer used": name, "learning rate used": rates}
+    return options_section(run, used, run.checkpoint()["fingerprint"]["sha256"])
 
 
 def training_section(run: RunFolder) -> Section:

@@ -17,7 +17,7 @@ from project.figures import study
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
 from project.model.net import evaluating
-from project.reports.report import Section, pictures, render
+from project.reports.report import Section, options_section, pictures, render
 from project.reports.view import ask_model, choose_plane, show_rows
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder
@@ -176,12 +176,7 @@ def write_study(folder: RunFolder, model: Classifiers, data: Splits, plane: str)
     found = Section(said, header, rows, figures=pictures(folder.figures, SHOWN))
     again = Section(commands=[f"study --config {quote(str(folder.config))}"])
     asked = {name: folder.options()[name] for name in ("splits", "seeds", "compare", "choose")}
-    options = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in (asked | folder.changed_options()).items()
-    }
-    shown = Section(["All others are the defaults."], rows=list(options.items()))
-    sections = {"Answer": found, "Options": shown, "Again": again}
+    sections = {"Answer": found, "Again": again, "Options": options_section(folder, asked)}
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
     render(folder.path, f"Study {folder.path.name}", subtitle, sections)
     print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {folder.path}")
