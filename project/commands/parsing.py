@@ -77,7 +77,7 @@ def add_run_options(parser: LightningArgumentParser) -> None:
 
 
 def add_plane(parser: LightningArgumentParser, default: str | None) -> None:
-    planes = Literal["best", "features", "components", "model"]
+    planes = Literal["best", "features", "components", "model", "gradients"]
     plane = "Where more than two features are shown; best is where the colours agree most with the model."
     parser.add_argument("--figures.plane", type=planes | None, default=default, help=plane)
 

@@ -36,19 +36,24 @@ def feature_plane(mean: Numbers, names: Names) -> Plane:
     return Plane(np.where(axes.any(0), 0, mean), axes, np.zeros_like(mean), axes, [names[0] + held, *names[1:2]])
 
 
-def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -> Plane:
+def component_plane(rows: Numbers, names: Names, slopes: Numbers | None = None, is_bent: bool = False) -> Plane:
     """Return the plane of the two principal components of standardized rows (N, j), which has most of their variance.
 
-    A given direction (j,), for standardized features, is the first axis; the second is the first component beside it.
+    Of slopes (N, j), by which a model's answer grows with each standardized feature at some rows, the mean is the first
+    axis, and the first component beside it the second. If the model is bent, so that its slopes take turns, the axes
+    are the two directions of the largest mean square of them (Constantine 2015, Active Subspaces, chapter 3).
     """
     mean = rows.mean(0, dtype=np.float64)
     # In float64, that of equal values need not be exactly 0.
     deviation = np.where(rows.min(0) < rows.max(0), rows.std(0, dtype=np.float64), 0)
     scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
     standard = (rows - mean) * scale
-    if first is None:
+    if slopes is None:
         axes, kind = principal_axes(standard, 2), ("component 1", "component 2")
+    elif is_bent:
+        axes, kind = principal_axes(slopes, 2), ("the model's steepest direction", "its steepest across that")
     else:
+        first = slopes.mean(0)
         axes, kind = first[None] / np.linalg.norm(first), ("the model's direction", "component across it")
         axes = np.concatenate([axes, principal_axes(standard - (standard @ axes.T) @ axes, 1)])
     total = np.square(standard).sum()
@@ -59,7 +64,10 @@ def component_plane(rows: Numbers, names: Names, first: Numbers | None = None) -
 
 
 def principal_axes(standard: Numbers, count: int) -> Numbers:
-    """Return the first principal components, (count, j), of centred rows (N, j), the largest part of each positive."""
+    """Return the axes (count, j) of the largest mean squares of rows (N, j), the largest part of each positive.
+
+    Of centred rows these are the principal components.
+    """
     is_wide = standard.shape[1] > len(standard)  # The smaller one of the products of rows and of columns is enough.
     axes = np.linalg.eigh(standard @ standard.T if is_wide else standard.T @ standard)[1][:, : -count - 1 : -1].T
     axes = axes @ standard if is_wide else axes

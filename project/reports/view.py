@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from project.data import NpyDataModule
 from project.errors import InputError
@@ -82,7 +84,8 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
     makers: dict[str, Callable[[], Plane]] = {
         "features": lambda: feature_plane(mean, names),
         "components": lambda: component_plane(train, names),
-        "model": lambda: component_plane(train, names, direction(model, train)),
+        "model": lambda: component_plane(train, names, slopes(model, train, partial(torch.logit, eps=1e-6))),
+        "gradients": lambda: component_plane(train, names, slopes(model, train, torch.positive), is_bent=True),
     }
     planes = [make() for name, make in makers.items() if wanted in ("best", name)]
     if not planes:
@@ -90,11 +93,11 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
     return planes[0] if len(planes) == 1 else max(planes, key=lambda plane: agreement(model, plane, train))
 
 
-def direction(model: BinaryClassifier, rows: Numbers) -> Numbers:
-    """Return what each feature, (j,), adds to the logit for a standard deviation, in the mean over rows (N, j)."""
+def slopes(model: BinaryClassifier, rows: Numbers, scale: Callable[[Tensor], Tensor]) -> Numbers:
+    """Return by how much a model's probability, on a scale, grows with a standard deviation of each feature, (N, j)."""
     with torch.enable_grad():
         features = torch.from_numpy(rows).to(model.device, torch.float64).requires_grad_()
-        (slopes,) = torch.autograd.grad(torch.logit(model(features), eps=1e-6).sum(), features)
-    slope = slopes.mean(0).cpu().numpy() * rows.std(0, dtype=np.float64)
+        (steep,) = torch.autograd.grad(scale(model(features)).sum(), features)
+    found = np.asarray(steep.cpu().numpy() * rows.std(0, dtype=np.float64))
     # A model whose answer is the same everywhere has no direction; any one shows that.
-    return np.asarray(slope) if np.isfinite(slope).all() and slope.any() else np.eye(1, len(slope))[0]
+    return found if np.isfinite(found).all() and found.mean(0).any() else np.eye(1, rows.shape[1])

@@ -35,14 +35,22 @@ def test_components_are_those_of_the_svd() -> None:
         assert [name.split(" of")[0] for name in plane.names] == expected
 
 
-def test_a_given_direction_is_the_first_axis() -> None:
+def test_the_mean_slope_is_the_first_axis() -> None:
     """The second is the first component of what is left; for standardized features, both are orthonormal."""
     rows, first = cloud(5), np.arange(5.0) - 1
     centred, unit = (rows - rows.mean(0)) / rows.std(0), first / np.linalg.norm(first)
-    axes = component_plane(rows, NAMES[:5], first).readers * rows.std(0)
+    axes = component_plane(rows, NAMES[:5], np.stack([first, first])).readers * rows.std(0)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-9)
     np.testing.assert_allclose(axes[0], unit, atol=1e-12)
     np.testing.assert_allclose(axes[1], svd(centred - np.outer(centred @ unit, unit))[1][0], atol=1e-9)
+
+
+def test_the_axes_of_a_bent_model_are_the_active_subspace() -> None:
+    """By the definition: eigenvectors of the mean outer product of the gradients."""
+    rows, slopes = cloud(5), cloud(5, seed=1)
+    values, vectors = np.linalg.eigh(np.mean([np.outer(slope, slope) for slope in slopes], 0))
+    axes = component_plane(rows, NAMES[:5], slopes, is_bent=True).readers * rows.std(0)
+    np.testing.assert_allclose(abs(axes @ vectors[:, values.argsort()[:-3:-1]]), np.eye(2), atol=1e-9)
 
 
 def test_a_place_is_where_its_point_is_seen() -> None:
@@ -51,7 +59,7 @@ def test_a_place_is_where_its_point_is_seen() -> None:
         rows, names = cloud(j), NAMES[:j]
         places = np.random.default_rng(1).uniform(-1e6, 1e6, (4, min(2, j)))
         features = feature_plane(rows.mean(0), names)
-        more = [component_plane(rows, names, first) for first in (None, rows[0])] if j > 2 else []
+        more = [component_plane(rows, names, first) for first in (None, rows[:1])] if j > 2 else []
         for plane in [features, *more]:
             np.testing.assert_allclose(plane.locate(plane.points(places)), places, rtol=1e-9, atol=1e-6)
         np.testing.assert_array_equal(features.locate(rows), rows[:, :2])
@@ -70,7 +78,7 @@ def test_an_axis_is_named_after_its_heaviest_features() -> None:
 def test_a_constant_column_changes_nothing() -> None:
     """Although in float64 the deviation of equal values need not be 0; every point has that value."""
     rows, names = np.insert(others := cloud(3, 101), 2, 0.1, 1), NAMES[:4]
-    for first, direction in (None, None), (np.array([1.0, -2, 0, 3]), np.array([1.0, -2, 3])):
+    for first, direction in (None, None), (np.array([[1.0, -2, 0, 3]]), np.array([[1.0, -2, 3]])):
         with_it, without = component_plane(rows, names, first), component_plane(others, ["f0", "f1", "f3"], direction)
         np.testing.assert_allclose(with_it.locate(rows), without.locate(others), atol=1e-9)
         assert with_it.points(np.ones((1, 2)))[0, 2] == pytest.approx(0.1, rel=1e-12)

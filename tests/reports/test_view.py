@@ -24,7 +24,7 @@ from tests.figures.drawing import draw_panels
 from tests.figures.test_plane import NAMES, Array, cloud
 
 LONG, ODD = ["c" * 200, "_" + "word " * 40], [r"$5, or \frac{ $x_1$ ^", "__\ntwo"]
-WANTED = ("features", "components", "model")
+WANTED = ("features", "components", "model", "gradients")
 
 
 class Noisy(BinaryClassifier):
@@ -87,8 +87,21 @@ def test_agreement_by_hand() -> None:
         # The model says no, yes, no, yes, yes, no; where z is 0 it would say yes, yes, no, no, no, yes.
         assert view.agreement(model, feature_plane(np.zeros(3), NAMES[:3]), rows) == 2 / 6
         assert agreement(model, "model", rows) == 1
-        for_a_deviation = view.direction(model, rows) / rows.std(0)
+        for_a_deviation = view.slopes(model, rows, torch.logit).mean(0) / rows.std(0)
         np.testing.assert_allclose(for_a_deviation, for_a_deviation.mean(), rtol=1e-6)
+
+
+def test_gradients_find_the_plane_in_which_a_boundary_bends() -> None:
+    """Of sign(x1 x3), a mean slope says nothing; the plane of these two features shows nearly all."""
+    rows = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
+    model = BinaryClassifier(5, hidden_features=4, activation="relu", standardize=False)
+    with torch.no_grad():  # The sum of |x1 + x3| and -|x1 - x3| has the sign of x1 x3.
+        signs = torch.tensor([[1.0, 1], [-1, -1], [1, -1], [-1, 1]])
+        model.net.hidden.weight.zero_()[:, [1, 3]] = signs
+        model.net.output.weight.copy_(torch.tensor([[1.0, 1, -1, -1]]))
+        model.net.hidden.bias.zero_(), model.net.output.bias.zero_()
+        assert agreement(model, "gradients", rows) == agreement(model, "best", rows) > 0.97
+        assert max(agreement(model, wanted, rows) for wanted in ("features", "components", "model")) < 0.8
 
 
 @settings(max_examples=25, deadline=None)
@@ -120,8 +133,10 @@ def test_the_plane_is_the_configs() -> None:
         assert next(iter(panels)).startswith(f"before{others}\n"), "a plane that another model has chosen"
         np.testing.assert_allclose(np.concatenate(scene.shown["training"]), plane.locate(train))
         planes.add(tuple(scene.axis_names))
-    assert len(planes) == 3
-    with pytest.raises(InputError, match=r"figures.plane: other; need one of best, features, components, model"):
+    assert len(planes) == 4
+    with pytest.raises(
+        InputError, match=r"figures.plane: other; need one of best, features, components, model, gradients"
+    ):
         view.ask_models(run_of(rows, figures={"plane": "other"}), {"now": model})
 
 
