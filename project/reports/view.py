@@ -99,5 +99,5 @@ def slopes(model: BinaryClassifier, rows: Numbers, scale: Callable[[Tensor], Ten
         features = torch.from_numpy(rows).to(model.device, torch.float64).requires_grad_()
         (steep,) = torch.autograd.grad(scale(model(features)).sum(), features)
     found = np.asarray(steep.cpu().numpy() * rows.std(0, dtype=np.float64))
-    # A model whose answer is the same everywhere has no direction; any one shows that.
-    return found if np.isfinite(found).all() and found.mean(0).any() else np.eye(1, rows.shape[1])
+    # A model whose answer is the same everywhere has no direction; any show that.
+    return found if np.isfinite(found).all() and found.mean(0).any() else np.eye(2, rows.shape[1])
