@@ -46,6 +46,9 @@ class Divergence(Callback):
         reach = (moments.mean.abs() + 2 * moments.std).max().item()
         if not options["standardize"] and reach > 10:
             cause = f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
+        elif metrics["train/loss"] < guessing / 2:
+            rows = trainer.datamodule.classes.rows["train"]  # type: ignore[attr-defined]  # Lightning attaches it.
+            cause = f"the {rows} training rows are learned, but say nothing of others; they may be too few"
         elif metrics["val/loss"] > 2 * guessing:
             cause = f"the network is sure and wrong; try a smaller --model.lr than {options['lr']}"
         else:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ class Piece(NamedTuple):
     weight: float
 
 
-Batch = list[Piece]
+Batch = list[Piece] | tuple[Tensor, Tensor]  # or just features and labels, for a module that takes no pieces
 
 
 class Loader(tuple[Any, ...]):
@@ -40,19 +41,23 @@ class Loader(tuple[Any, ...]):
     __slots__ = ()
 
 
-class Subset(NamedTuple):
-    """The rows of train, validation or test that this process holds, those of class 0 first."""
+@dataclass(frozen=True)
+class Subset:
+    """The rows of train, validation or test that this process holds, class 0 first; ``x, y = subset`` unpacks them."""
 
     features: Tensor  # float32 (n, j)
     labels: Tensor  # float32 (n, 1), 0 and 1
     rows: int  # how many all processes hold together; n if there is one
     held: tuple[range, range]  # the numbers, among those, of the rows of class 0 and of class 1 that are held here
 
-    def whole(self, piece_rows: int) -> Batch:
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter((self.features, self.labels))
+
+    def whole(self, piece_rows: int | None) -> Batch:
         """Return the rows that are held here, as part of the batch of all rows."""
         return cut(self.features, self.labels, piece_rows, self.rows)
 
-    def batch(self, numbers: Tensor, piece_rows: int) -> Batch:
+    def batch(self, numbers: Tensor, piece_rows: int | None) -> Batch:
         """Return the rows of the given numbers, int64 (n,), that are held here: none twice in all, none missed."""
         own = numbers
         if len(self.labels) < self.rows:
@@ -61,8 +66,10 @@ class Subset(NamedTuple):
         return cut(self.features.index_select(0, own), self.labels.index_select(0, own), piece_rows, len(numbers))
 
 
-def cut(features: Tensor, labels: Tensor, piece_rows: int, rows_in_batch: int) -> Batch:
-    """Cut rows, float32 (n, j) and (n, 1), into pieces of piece_rows rows; the last one may be shorter."""
+def cut(features: Tensor, labels: Tensor, piece_rows: int | None, rows_in_batch: int) -> Batch:
+    """Cut rows, float32 (n, j) and (n, 1), into pieces of piece_rows rows, the last one shorter, or not at all."""
+    if piece_rows is None:
+        return features, labels
     parts = zip(torch.split(features, piece_rows), torch.split(labels, piece_rows), strict=True)
     return [Piece(x, y, len(y) / rows_in_batch) for x, y in parts if len(y)]
 
@@ -101,7 +108,7 @@ class TrainingBatches(Iterations):
     """
 
     def __init__(
-        self, subset: Subset, batch_size: int, piece_rows: int, seed: int, iterations: int, done: int = 0
+        self, subset: Subset, batch_size: int, piece_rows: int | None, seed: int, iterations: int, done: int = 0
     ) -> None:
         super().__init__(seed, iterations, done)
         self.subset, self.batch_size, self.piece_rows = subset, batch_size, piece_rows

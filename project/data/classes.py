@@ -17,10 +17,15 @@ from torch import Tensor
 from project.data.batches import Store, Subset
 from project.data.checks import Features, exact, hash_file, survey
 from project.data.npy import open_array
-from project.data.split import DROPPED, SUBSETS, Balance, Groups, read_groups, split_groups, split_rows
+from project.data.split import DROPPED, MIN_ROWS, SUBSETS, Balance, Groups, read_groups, split_groups, split_rows
 from project.errors import InputError, InputWarning
 
 CLASS_FILES = ("class_0.npy", "class_1.npy")
+MISTAKEN = {  # files of a class by the ends of their names, and how they become {0}
+    "npy": "rename it to {0}",
+    "npz": "numpy.save('{0}', numpy.load('{1}')['arr_0']) takes its array out",
+    "csv": "numpy.save('{0}', numpy.loadtxt('{1}', delimiter=',')) converts it",
+}
 MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
 MEMORY = Store(torch.device("cpu"))
@@ -42,6 +47,9 @@ class ClassFiles:
             columns = [f"{array.path} has {array.shape[1]} columns" for array in self.arrays]
             raise InputError(f"{', '.join(columns)}; need the same features in both")
         sizes = [array.shape[0] for array in self.arrays]
+        if sizes[0] == sizes[1] < MIN_ROWS <= self.num_features:
+            found = f"shape {self.arrays[0].shape} looks transposed, as a row is an example"
+            raise InputError(f"{self.files[0]}: {found}; numpy.save('class_0.npy', array.T), and likewise class_1.npy")
         self.groups = read_groups(root, sizes)
         if by_groups:
             self.assignments = split_groups(root, self.groups, seed, balance)
@@ -138,12 +146,14 @@ class ClassFiles:
 
 
 def find_files(root: Path) -> list[Path]:
-    """Return the paths of the two class files in a folder, or raise an InputError if one is missing."""
-    # Path.exists fails on long names.
+    """Return the paths of the two class files in a folder, or raise an InputError that says what is there instead."""
+    remedy = "--data.root names the folder that holds class_0.npy and class_1.npy"
+    if not os.path.isdir(root):  # noqa: PTH112 (Path.is_dir fails on long names)
+        raise InputError(f"{root}: {'is a file' if os.path.exists(root) else 'no such folder'}; {remedy}")
     if missing := [name for name in CLASS_FILES if not os.path.exists(root / name)]:
-        remedy = "--data.root names the folder that holds class_0.npy and class_1.npy"
-        for name in reversed(missing):
-            if os.path.exists(root / (table := name.replace("npy", "csv"))):
-                remedy = f"{table} is there: numpy.save('{name}', numpy.loadtxt('{table}', delimiter=',')) converts it"
+        for other in sorted((path.name for path in root.iterdir()), reverse=True):
+            stem, _, ending = other.lower().rpartition(".")
+            if (name := f"{stem}.npy") in missing and ending in MISTAKEN:
+                remedy = f"{other} is there: {MISTAKEN[ending].format(name, other)}"
         raise InputError(f"{root}: {' and '.join(missing)} missing; {remedy}")
     return [root / name for name in CLASS_FILES]

@@ -2,11 +2,10 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
-from torch import Tensor
 
 from project.data import sample
 from project.data.batches import Loader, Store, Subset, TrainingBatches, choose_store
@@ -22,7 +21,8 @@ class NpyDataModule(LightningDataModule):
     """Two ``.npy`` files, one per class, split 60/20/20 into balanced, disjoint subsets.
 
     After ``setup``, ``train``, ``val`` and ``test`` each hold ``features``, float32 (N, j), and ``labels``, float32
-    (N, 1) of 0 and 1: first the rows of class 0, then as many of class 1.
+    (N, 1) of 0 and 1: first the rows of class 0, then as many of class 1; ``TensorDataset(*dm.train)`` takes them. Its
+    loaders give (x, y) batches to any module or loop, and pieces of prepared rows to a module with ``takes_pieces``.
 
     Args:
         root: Folder with class_0.npy and class_1.npy, each (N, j); null is the shipped sample.
@@ -97,7 +97,7 @@ class NpyDataModule(LightningDataModule):
         """The names of the j features, "feature 1" and so on unless given."""
         return self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
 
-    def setup(self, stage: str) -> None:
+    def setup(self, stage: str | None = None) -> None:
         """Check and split the data, once; ``predict`` loads only the file to classify."""
         if stage != "predict":
             _ = self.classes
@@ -146,21 +146,23 @@ class NpyDataModule(LightningDataModule):
 
     def train_dataloader(self) -> TrainingBatches:
         trainer, train = self.trainer, self._prepared("train")
-        assert trainer is not None
         batch_size, seed = self.batch_size or train.rows, torch.initial_seed()
         iterations = -(-train.rows // batch_size)
-        if trainer.max_epochs == -1:  # The run is one pass: one for each iteration would cost more than the step.
-            iterations = trainer.max_steps
-            if any(config.interval == "epoch" for config in trainer.lr_scheduler_configs):
-                raise ValueError("lr_scheduler: its interval is an epoch, and a run of max_steps is one; need 'step'")
-        return TrainingBatches(train, batch_size, self.piece_rows, seed, iterations, trainer.global_step)
+        done = trainer.current_epoch * iterations if trainer else 0
+        if trainer and self._pieces:
+            done = trainer.global_step
+            if trainer.max_epochs == -1:  # The run is one pass: one for each iteration would cost more than the step.
+                iterations = trainer.max_steps
+                if any(config.interval == "epoch" for config in trainer.lr_scheduler_configs):
+                    raise ValueError("lr_scheduler: its interval is an epoch, and max_steps alone is one; need 'step'")
+        return TrainingBatches(train, batch_size, self._pieces, seed, iterations, done)
 
     def val_dataloader(self) -> list[Loader]:
         names = ["val", "test"] if self.track_test else ["val"]
-        return [Loader([self._prepared(name).whole(self.piece_rows)]) for name in names]
+        return [Loader([self._prepared(name).whole(self._pieces)]) for name in names]
 
     def test_dataloader(self) -> Loader:
-        return Loader([self._prepared("test").whole(self.piece_rows)])
+        return Loader([self._prepared("test").whole(self._pieces)])
 
     def predict_dataloader(self) -> Loader:
         if self.predict_file is None:
@@ -168,14 +170,23 @@ class NpyDataModule(LightningDataModule):
         return Loader(torch.split(self.to_predict, self.piece_rows))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave the batch where its rows are: the classifier moves piece by piece what is not there already."""
-        return batch
+        """Leave pieces where their rows are: the classifier moves one by one what is not there already."""
+        return batch if self._pieces else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    @property
+    def _pieces(self) -> int | None:
+        """How many prepared rows are computed together, or None where no trainer at work has a module that asks."""
+        module = None if self.trainer is None or self.trainer.state.finished else self.trainer.lightning_module
+        return self.piece_rows if getattr(module, "takes_pieces", False) else None
 
     def _prepared(self, name: str) -> Subset:
-        """Standardize this process's share of a subset once, instead of in every step."""
+        """Standardize this process's share of a subset once, instead of in every step, if pieces are asked for."""
         trainer = self.trainer
-        assert trainer is not None
-        device, prepare = trainer.strategy.root_device, getattr(trainer.lightning_module, "standardized", Tensor.float)
+        if trainer is None or self._pieces is None:
+            if trainer and trainer.world_size > 1:
+                raise ValueError("devices: several processes need a module that takes pieces, as BinaryClassifier does")
+            return cast("Subset", getattr(self, name))
+        device, prepare = trainer.strategy.root_device, cast("Any", trainer.lightning_module).standardized
         share = trainer.global_rank, trainer.world_size
         return self.classes.gather(name, self._choose_store(trainer), lambda rows: prepare(rows.to(device)), *share)
 

@@ -114,8 +114,9 @@ def _check_array(shape: tuple[int, ...], dtype: np.dtype[np.generic], dimensions
         name = "structured" if dtype.names else dtype.name
         raise ValueError(f"dtype {name} is not supported; need float16/32/64 or an integer type")
     if len(shape) != dimensions:
-        remedy = f"(N, j), e.g. {f'reshape to {(*shape, 1)}' if len(shape) == 1 else 'one row per example'}"
-        remedy = remedy if dimensions == 2 else "(N,), the number of a group for each row"
+        remedy = "(N, j), one row per example" if dimensions == 2 else "(N,), the number of a group for each row"
+        if len(shape) == 1:
+            remedy = f"(N, j), e.g. reshape to {(*shape, 1)} or, if this is one row, to {(1, *shape)}"
         raise ValueError(f"shape {str(shape)[:40]} is {len(shape)}-D; need {remedy}")
     if 0 in shape:
         raise ValueError(f"shape {shape} has no {'columns' if shape[0] else 'rows'}; need at least one")

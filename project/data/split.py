@@ -57,6 +57,8 @@ def read_groups(root: Path, sizes: list[int]) -> list[Groups] | None:
         return None
     found = []
     for name, rows in zip(GROUP_FILES, sizes, strict=True):
+        if not os.path.exists(root / name):
+            raise InputError(f"{root / name}: missing; save the groups of both classes, or of neither")
         array = open_array(root / name, dimensions=1)
         if not np.can_cast(array.dtype, np.int64):
             raise InputError(f"{array.path}: dtype {array.dtype.name}; need an integer type up to int64")

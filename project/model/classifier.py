@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric.utilities.data import sized_len
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, distributed
 
@@ -30,7 +31,7 @@ class BinaryClassifier(LightningModule):
     An option that is out of its range raises a ValueError.
 
     Args:
-        num_features: Number of features j; follows from the data.
+        num_features: Number of features j; null is that of the trainer's NpyDataModule, once it is set up.
         hidden_features: Width of the hidden layer, 1 to 65536.
         activation: Between the layers: tanh, relu, sigmoid, ... (see project.model.net).
         lr: SGD's step size, above 0; an --optimizer has its own.
@@ -39,9 +40,11 @@ class BinaryClassifier(LightningModule):
         network: two_layer, or one of your own (see project.model.net).
     """
 
+    takes_pieces = True  # of prepared rows, which an NpyDataModule gives to no other module
+
     def __init__(
         self,
-        num_features: int,
+        num_features: int | None = None,
         hidden_features: int = 32,
         activation: str = "tanh",
         lr: float = 0.8,
@@ -52,15 +55,30 @@ class BinaryClassifier(LightningModule):
         super().__init__()
         check(num_features=num_features, hidden_features=hidden_features, lr=lr)
         self.save_hyperparameters(logger=False)
-        self.net = look_up("network", network, NETWORKS)(num_features, hidden_features, activation)
         self.criterion = look_up("loss", loss, CRITERIA)()
-        self.standardization = Standardization(num_features, standardize)
         self.lr, self.loss, self.standardize = lr, loss, standardize
         self.width = hidden_features  # how many values a row takes in the hidden layer
         self.initial: dict[str, Tensor] = {}  # the parameters before the first iteration
         self._losses: list[Tensor] = []  # of the iterations since the last validation
         self._sums: list[Tensor] = []  # of the rows and of each metric over them, for each loader
         self._answers: list[Tensor] = []  # labels and probabilities, (n, 2), of an evaluation outside training
+        if num_features is not None:
+            self._make_network()
+
+    def _make_network(self) -> None:
+        options: Any = self.hparams
+        make = look_up("network", options["network"], NETWORKS)
+        self.net = make(options["num_features"], options["hidden_features"], options["activation"])
+        self.standardization = Standardization(options["num_features"], options["standardize"])
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Make the network, where it had to wait for the data; Lightning asks before any callback copies the model."""
+        if self.hparams["num_features"] is None:
+            if (data := self._data) is None:
+                raise ValueError("num_features: None; need a number, or a trainer with an NpyDataModule")
+            self.hparams["num_features"] = data.num_features
+            self._make_network()
+        return []
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
         return cast("Tensor", self.net(self.standardized(torch.as_tensor(features, device=self.device))))
@@ -93,12 +111,17 @@ class BinaryClassifier(LightningModule):
         return data if isinstance(data, NpyDataModule) else None
 
     def setup(self, stage: str) -> None:
-        """Take the data's statistics, and refuse what would train wrongly without a word."""
+        """Take the moments of the data, and refuse what would train wrongly without a word."""
         self._answers.clear()
         if stage != "fit":
             return
-        if self.trainer.accumulate_grad_batches != 1:
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # Lightning attaches them.
+        scheduled = any(isinstance(callback, GradientAccumulationScheduler) for callback in callbacks)
+        if scheduled or self.trainer.accumulate_grad_batches != 1:
             raise ValueError("accumulate_grad_batches: not supported; larger batches come from batch_size")
+        averages = any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks)
+        if averages and self.trainer.max_epochs == -1:
+            raise ValueError("StochasticWeightAveraging: counts epochs, and max_steps alone is one; give max_epochs")
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
         self.initial = {name: weights.detach().cpu().clone() for name, weights in self.named_parameters()}
@@ -115,7 +138,8 @@ class BinaryClassifier(LightningModule):
             if sized_len(loader) is None:
                 raise ValueError("standardize: needs a loader that ends; use standardize=False")
             with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
-                for features, _ in loader:
+                for batch in loader:
+                    features, _ = check_pair(batch)
                     self.standardization.check(features)
                     moments.add(features.to(self.device))
             self.standardization.take(self.trainer.strategy.broadcast(moments))
@@ -137,10 +161,10 @@ class BinaryClassifier(LightningModule):
 
     def pieces(self, batch: Batch) -> Sequence[Piece]:
         """Return a batch as pieces of prepared rows on the model's device."""
-        if batch and isinstance(batch[0], Tensor):
-            x, y = batch
-            return [Piece(self.standardized(x), y.to(self.dtype), 1)]
-        return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in batch]
+        if isinstance(batch, list) and all(isinstance(part, Piece) for part in batch):
+            return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in batch]
+        x, y = check_pair(batch)
+        return [Piece(self.standardized(x), y.to(self.dtype), 1)]
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Add up each metric over rows; a second loader is the test subset's."""
@@ -208,3 +232,13 @@ class BinaryClassifier(LightningModule):
         self.initial = checkpoint["initial"]
         if (data := self._data) is not None and self.trainer.state.fn != "predict":
             data.classes.check_same(checkpoint["fingerprint"])
+
+
+def check_pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return a plain loader's features and labels, or raise a ValueError that says what else it gave."""
+    if not isinstance(batch, (tuple, list)) or [isinstance(part, Tensor) for part in batch] != [True, True]:
+        raise ValueError(f"batch: a {type(batch).__name__}; need a pair of tensors, features (N, j) and labels (N, 1)")
+    features, labels = batch
+    if labels.ndim != 2:
+        raise ValueError(f"labels {tuple(labels.shape)}; need (N, 1), as labels.reshape(-1, 1) is")
+    return features, labels

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ class Splits(NpyDataModule):
             self.by_seed[seed] = NpyDataModule(**{**options, "seed": seed})
         self._rows: dict[tuple[int, str, bool], Subset] = {}
 
-    def setup(self, stage: str) -> None:
+    def setup(self, stage: str | None = None) -> None:
         for data in self.by_seed.values():
             NpyDataModule.setup(data, stage)
 
@@ -40,7 +41,7 @@ class Splits(NpyDataModule):
         key = (split, subset, model.standardize)
         if key not in self._rows:
             rows = self.by_seed[split].classes.gather(subset, prepare=model.standardized)
-            self._rows[key] = rows._replace(features=rows.features.to(device), labels=rows.labels.to(device))
+            self._rows[key] = replace(rows, features=rows.features.to(device), labels=rows.labels.to(device))
         return self._rows[key]
 
     @property
@@ -144,7 +145,7 @@ class Stack(nn.Module):
             return torch.stack([metric(labels, answers).double() for metric in METRICS.values()])
 
         measured = []
-        for features, labels, *_ in (self.rows[name] for name in EVALUATED):
+        for features, labels in (self.rows[name] for name in EVALUATED):
             pieces = self.pieces(len(labels))
             measured.append(torch.cat([self.apply_each(all_metrics, piece, features, labels) for piece in pieces]).T)
         return torch.stack(measured)

@@ -69,7 +69,7 @@ ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"loss": "hinge"}, InputError, "^loss: hinge; need one of bce, mse, or "),
     ({"hidden_features": "many"}, InputError, "^hidden_features: .*Expected a int"),
     ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
-    ({"root": "nowhere"}, InputError, "^nowhere: class_0.npy and class_1.npy missing; root names the folder"),
+    ({"root": "nowhere"}, InputError, "^nowhere: no such folder; root names the folder"),
     ({"ckpt_path": "none.ckpt"}, InputError, "^none.ckpt: "),
     ({"optimizer": "adam"}, InputError, "^optimizer: adam; did you mean optimizer=Adam"),
     ({"optimizer": torch.optim.Adam}, InputError, 'no config can hold it; need {"class_path": '),

@@ -146,10 +146,12 @@ def test_a_warning_names_what_is_odd(write_classes: Write, capsys: Captured) -> 
     classes = np.random.default_rng(0).normal(size=(2, 50, 2))
     for name, scale in {"alike": 1, "flat": 0, "wide": 1e6}.items():
         write_classes(classes[0] * [1, scale], classes[1] * [1, scale] + [9 * (name != "alike"), 0], name=name)
+    write_classes(*classes[:, :10], name="few")
     for options, words in {
         "--model.standardize false": "training did not beat guessing: .*the features reach 2.9",
         "--model.lr 1000": "training did not beat guessing: .*try a smaller --model.lr than 1000",
         "--data.root alike --model.lr 1e-6": "training did not beat guessing: .*the classes may look alike",
+        "--data.root few --trainer.max_steps 500 --model.lr 2": ".*the 12 training rows are learned.* may be too few",
         "--data.root flat": "column 1 is constant; standardized to 0",
         "--data.root wide --model.standardize false --model.lr 1e-9": "columns differ in scale by ",
     }.items():

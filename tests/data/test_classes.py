@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,42 @@ def test_rows_in_two_places_are_counted_unless_known_or_too_many(write_classes: 
         ClassFiles(root, 0, "error")
 
 
-def test_a_missing_file_or_folder_is_named_with_the_option(blobs: Path) -> None:
-    (blobs / "class_1.npy").unlink()
-    with pytest.raises(InputError, match=r"data: class_1.npy missing; --data.root names the folder"):
+REMEDY = "--data.root names the folder that holds class_0.npy and class_1.npy"
+MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (lambda root: root.rename(root.parent / "other"), f"{{0}}: no such folder; {REMEDY}"),
+    "a file": (lambda root: (root.rename(root.parent / "other"), root.touch()), f"{{0}}: is a file; {REMEDY}"),
+    "one file": (lambda root: (root / "class_1.npy").unlink(), f"{{0}}: class_1.npy missing; {REMEDY}"),
+    "case": (
+        lambda root: (root / "class_0.npy").rename(root / "Class_0.npy"),
+        "{0}: class_0.npy missing; Class_0.npy is there: rename it to class_0.npy",
+    ),
+    "archive": (
+        lambda root: (root / "class_0.npy").rename(root / "class_0.npz"),
+        "{0}: class_0.npy missing; class_0.npz is there: numpy.save('class_0.npy', numpy.load('class_0.npz')['arr_0'])",
+    ),
+    "tables": (
+        lambda root: [path.rename(path.with_suffix(".csv")) for path in root.iterdir()],
+        "{0}: class_0.npy and class_1.npy missing; class_0.csv is there: numpy.save('class_0.npy', numpy.loadtxt(",
+    ),
+    "transposed": (
+        lambda root: [np.save(path, np.load(path).T) for path in root.iterdir()],
+        "{0}/class_0.npy: shape (2, 50) looks transposed, as a row is an example; numpy.save('class_0.npy', array.T)",
+    ),
+    "one group file": (
+        lambda root: np.save(root / "group_0.npy", np.arange(50)),
+        "{0}/group_1.npy: missing; save the groups of both classes, or of neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_is_there_instead_of_class_files_is_recognized(mistake: str, blobs: Path) -> None:
+    make, message = MISTAKES[mistake]
+    make(blobs)
+    with pytest.raises(InputError, match=f"^{re.escape(message.format(blobs))}"):
         ClassFiles(blobs, 0, "error")
-    (blobs / "class_1.csv").touch()
-    with pytest.raises(InputError, match=r"class_1.csv is there: numpy.save\('class_1.npy', numpy.loadtxt"):
-        ClassFiles(blobs, 0, "error")
-    for root in blobs / "nowhere", blobs / ("x" * 300), Path(__file__):
-        with pytest.raises(InputError, match=f"^{re.escape(str(root))}: class_0.npy and class_1.npy missing; --data"):
-            ClassFiles(root, 0, "error")
+
+
+def test_a_name_too_long_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        ClassFiles(tmp_path / ("x" * 300), 0, "error")

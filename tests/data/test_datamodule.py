@@ -9,22 +9,26 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from torch.utils.data import TensorDataset
 
 from project.data import NpyDataModule
 from project.errors import InputError
+from project.model import BinaryClassifier
 from tests.data.test_classes import distinct
 
 
 def loaded(root: Path | None, trainer: Trainer | None = None, **options: Any) -> NpyDataModule:
     data = NpyDataModule(root, **options)
     data.trainer = trainer
-    data.setup("fit")
+    data.setup()
     return data
 
 
 @pytest.fixture
 def trainer(tmp_path: Path) -> Trainer:
-    return Trainer(accelerator="cpu", max_steps=7, default_root_dir=tmp_path, logger=False, enable_checkpointing=False)
+    trainer = Trainer(max_steps=7, accelerator="cpu", default_root_dir=tmp_path, logger=False)
+    trainer.strategy.connect(BinaryClassifier(2))
+    return trainer
 
 
 def test_the_sample_is_912_304_304(recwarn: pytest.WarningsRecorder, trainer: Trainer) -> None:
@@ -121,3 +125,25 @@ def test_a_pass_is_the_run_or_an_epoch(blobs: Path, trainer: Trainer, batch_size
     assert len(loader) == (7 if epochs == -1 else len(sizes))
     taken = [sum(len(piece.labels) for piece in batch) for batch in (*loader, *loader)]
     assert taken == (sizes * 14)[: 2 * len(loader)]
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(None, [60]), (25, [25, 25, 10])])
+def test_a_loop_of_ones_own_gets_x_and_y(blobs: Path, batch_size: int | None, sizes: list[int]) -> None:
+    """Each row comes once a pass, in an order of its own; also as a dataset, and from loaders of the other subsets."""
+    data = loaded(blobs, batch_size=batch_size)
+    seed_everything(0, verbose=False)
+    loader, passes = data.train_dataloader(), []
+    for _ in range(2):
+        batches = list(loader)
+        assert [(tuple(x.shape), tuple(y.shape)) for x, y in batches] == [((n, 2), (n, 1)) for n in sizes]
+        assert {part.dtype for batch in batches for part in batch} == {torch.float32}
+        passes.append(
+            [(*x.tolist(), *y.tolist()) for x, y in zip(*map(torch.cat, zip(*batches, strict=True)), strict=True)]
+        )
+    expected = [(*x.tolist(), *y.tolist()) for x, y in TensorDataset(*data.train)]
+    assert sorted(passes[0]) == sorted(passes[1]) == sorted(expected)
+    assert (passes[0] == passes[1]) == (batch_size is None)
+    for (loader,), subset in zip((data.val_dataloader(), [data.test_dataloader()]), (data.val, data.test), strict=True):
+        ((x, y),) = loader
+        assert torch.equal(x, subset.features)
+        assert torch.equal(y, subset.labels)

@@ -118,7 +118,6 @@ def root(write_classes: Write) -> Path:
 
 def test_groups_that_give_no_split_are_one_line(root: Path) -> None:
     for zeros, ones, words in [
-        (TENS, None, "group_1.npy: No such file"),
         (TENS[:99], TENS, "group_0.npy: 99 groups for the 100 rows of class_0.npy; need one each"),
         (TENS, TENS.astype(np.uint64), "group_1.npy: dtype uint64; need an integer type up to int64"),
         (TENS, TENS[:, None], r"group_1.npy: shape \(100, 1\) is 2-D; need \(N,\), the number of a group for each row"),

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sys
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
@@ -10,17 +11,22 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule, seed_everything
 from lightning.pytorch import callbacks as own
+from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.precision import MixedPrecision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from project.data import NpyDataModule
+from project.data.batches import TrainingBatches
 from project.model import BinaryClassifier
+from tests.data.test_datamodule import loaded
 from tests.model import test_classifier as loops
 from tests.model.test_classifier import by_hand, fit, new_trainer, prepared, seeded
 
@@ -137,6 +143,80 @@ def test_takes_features_of_any_number_type() -> None:
             assert torch.equal(model(torch.from_numpy(values)), expected)
 
 
+class Logistic(LightningModule):
+    """A module of one's own, which knows nothing of pieces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.validated = torch.nn.Linear(2, 1), list[tuple[int, ...]]()
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        return binary_cross_entropy_with_logits(self.layer(x), y)
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self.validated += [tuple(part.shape) for part in batch]
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def test_a_module_of_ones_own_trains_on_batches_of_raw_rows(data: NpyDataModule, tmp_path: Path) -> None:
+    """Weights are those of a loop over the same rows, and an epoch is one pass; afterwards bare loops get pairs."""
+    torch.manual_seed(3)
+    model, plain, epochs = Logistic(), Logistic(), {"max_epochs": 3, "check_val_every_n_epoch": 1}
+    plain.load_state_dict(model.state_dict())
+    new_trainer(tmp_path, -1, val_check_interval=None, **epochs).fit(model, datamodule=data)
+    order = TrainingBatches(data.train, 25, None, torch.initial_seed(), 3)
+    for rows in map(order.rows, range(1, 10)):
+        loss = plain.training_step([data.train.features[rows], data.train.labels[rows]], 0)
+        gradients = torch.autograd.grad(loss, list(plain.parameters()))
+        for weights, gradient in zip(plain.parameters(), gradients, strict=True):
+            weights.data -= 0.1 * gradient
+    torch.testing.assert_close(model.state_dict(), plain.state_dict(), rtol=1e-6, atol=1e-7)
+    assert model.validated == 3 * [(20, 2), (20, 1)]
+    new_trainer(tmp_path, 2).fit(seeded(data), datamodule=data)
+    assert [tuple(part.shape) for part in next(iter(data.train_dataloader()))] == [(25, 2), (25, 1)]
+
+
+@pytest.mark.filterwarnings("ignore:You're using the WeightAveraging callback, but loading")
+def test_a_cli_of_ones_own_takes_the_number_of_features_from_the_data(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights begin as the seed's, also where a callback copies the model, and its checkpoints rebuild."""
+    switches = ("logger", "enable_progress_bar", "enable_model_summary")
+    options = [f"--data.root={blobs}", "--trainer.accelerator=cpu", *(f"--trainer.{name}=false" for name in switches)]
+    options += ["--trainer.callbacks=EMAWeightAveraging", "--trainer.callbacks.decay=0"]  # that is no average
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["", "fit", "--seed_everything=5", "--trainer.max_steps=3", *options])
+    cli = LightningCLI(BinaryClassifier, NpyDataModule, save_config_callback=None)
+    seed_everything(5, verbose=False)
+    assert all(map(torch.equal, cli.model.initial.values(), BinaryClassifier(2).parameters()))
+    (saved,) = tmp_path.rglob("*.ckpt")
+    again = BinaryClassifier.load_from_checkpoint(saved)
+    assert all(map(torch.equal, again.state_dict().values(), cli.model.state_dict().values()))
+    monkeypatch.setattr(sys, "argv", ["", "test", f"--ckpt_path={saved}", *options])
+    tested, rows = LightningCLI(BinaryClassifier, NpyDataModule).model, cli.datamodule.test.features
+    assert torch.equal(tested(rows), again(rows))
+    with pytest.raises(ValueError, match="num_features: None; need a number, or a trainer with an NpyDataModule"):
+        new_trainer(tmp_path).fit(BinaryClassifier(), DataLoader(TensorDataset(*cli.datamodule.train), 8))
+
+
+def test_a_compiled_step_is_not_compiled_again_in_each_iteration(blobs: Path, tmp_path: Path) -> None:
+    """Batches of 60 rows, or of 25 and 10, and 20 validation rows have graphs of their own."""
+    for batch_size in None, 25:
+        graphs = list[torch.fx.GraphModule]()
+
+        def count(graph: torch.fx.GraphModule, _: Any, graphs: list[torch.fx.GraphModule] = graphs) -> Any:
+            graphs.append(graph)
+            return graph.forward
+
+        torch.compiler.reset()
+        data = loaded(blobs, batch_size=batch_size)
+        new_trainer(tmp_path, 40).fit(cast("Any", torch.compile(seeded(data), backend=count)), datamodule=data)
+        assert 1 < len(graphs) < 8
+
+
 class Stream(IterableDataset[tuple[Tensor, Tensor]]):
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         yield from ((torch.zeros(2), torch.zeros(1)) for _ in range(1000))  # Lightning reads the first few.
@@ -145,8 +225,13 @@ class Stream(IterableDataset[tuple[Tensor, Tensor]]):
 
 def test_what_cannot_work_is_refused_in_one_line(tmp_path: Path) -> None:
     pairs, wide = (TensorDataset(torch.rand(8, columns), torch.ones(8, 1)) for columns in (2, 3))
+    flat, named = TensorDataset(torch.rand(8, 2), torch.ones(8)), [{"x": torch.rand(2), "y": torch.ones(1)}] * 8
     refused: list[tuple[Any, dict[str, Any], str]] = [
         (pairs, {"accumulate_grad_batches": 2}, "accumulate_grad_batches: "),
+        (pairs, {"callbacks": [own.GradientAccumulationScheduler({0: 2})]}, "accumulate_grad_batches: not supported"),
+        (pairs, {"callbacks": [own.StochasticWeightAveraging(0.1, 2)]}, "StochasticWeightAveraging: counts epochs"),
+        (flat, {}, "labels (8,); need (N, 1), as labels.reshape(-1, 1) is"),
+        (named, {}, "batch: a dict; need a pair of tensors, features (N, j) and labels (N, 1)"),
         (pairs, {"plugins": MixedPrecision("16-mixed", "cpu")}, "precision: "),
         (Stream(), {}, "standardize: needs a loader that ends"),
         (wide, {}, "features (8, 3); need (N, 2)"),
