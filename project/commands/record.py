@@ -1,7 +1,6 @@
 """The config of a run: all its options, and first, as a comment, those that differ from the defaults."""
 
 import inspect
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,28 +36,23 @@ def format_config(parser: Parser, options: Namespace) -> str:
 
 def find_changes(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return by their full names the options that are not the defaults, as RunFolder.changed_options tells them."""
-    changed: dict[str, Any] = {}
-    for name, value in flatten(config).items():
-        if value == defaults.get(name):
-            continue
+    changed = {name: value for name, value in flatten(config).items() if value != defaults.get(name)}
+    for name, value in [*changed.items()]:
         if is_part(value):
             changed[name], arguments = read_part(value)
             changed |= {f"{name}.{argument}": each for argument, each in arguments.items()}
         elif isinstance(value, list):
             changed[name] = [format_part(each) if is_part(each) else each for each in value]
-        else:
-            changed[name] = value
     return changed
 
 
 def read_part(part: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the name of a part's class, and those of its arguments that are not the defaults of the class."""
-    usual: dict[str, inspect.Parameter] = {}
-    for base in reversed(inspect.getmro(cast("type", locate(part["class_path"])))):
-        usual |= inspect.signature(base.__init__).parameters  # type: ignore[misc]  # of a class
-    given = part.get("init_args", {})
-    texts = {name: json.dumps(usual[name].default, default=str) for name in given if name in usual}
-    own = {name: value for name, value in given.items() if value != json.loads(texts.get(name, "{}"))}
+    bases = reversed(inspect.getmro(cast("type", locate(part["class_path"]))))
+    signatures = [inspect.signature(base.__init__) for base in bases]  # type: ignore[misc]  # It is a class.
+    usual = {name: each.default for signature in signatures for name, each in signature.parameters.items()}
+    given = part.get("init_args", {}).items()
+    own = {name: each for name, each in given if (tuple(each) if isinstance(each, list) else each) != usual.get(name)}
     return part["class_path"].rpartition(".")[2], own
 
 

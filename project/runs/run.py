@@ -76,13 +76,10 @@ class RunFolder:
         return {**options, **{group: {**(options.get(group) or {}), **own} for group, own in self._instead.items()}}
 
     def changed_options(self) -> dict[str, Any]:
-        """Return by their full names the options that are not the defaults, {} where no command has recorded them.
-
-        Of a part they hold its class and, as "optimizer.lr", its arguments; of a list of parts a text each.
-        """
-        lines = self.config.read_text(encoding="utf-8-sig").splitlines() if self.config.exists() else []
-        comment = "\n".join(line[2:] for line in takewhile(lambda line: line.startswith("# "), lines))
-        with suppress(yaml.YAMLError, TypeError, LookupError):
+        """Return the options that are not the defaults, as "optimizer" and "optimizer.lr"; {} if they are not known."""
+        with suppress(OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+            lines = self.config.read_text(encoding="utf-8-sig").splitlines()
+            comment = "\n".join(line[2:] for line in takewhile(lambda line: line.startswith("# "), lines))
             return dict(yaml.safe_load(comment)[CHANGED])
         return {}
 
@@ -179,15 +176,13 @@ class RunFolder:
                 (logs / f"{cls.prefix}_{number}").mkdir()
                 name = f"{cls.prefix}_{number}"
         run = cls(logs / name)
-        taken = f"--name: {run.path} exists; choose another, or resume it with --ckpt_path {run.last}"
-        if run.last.exists() or run.path.is_file():
-            raise InputError(taken)
-        run.path.mkdir(exist_ok=True)
-        run.hold()  # Of processes that saw the same, this decides which one gets it.
-        if run.last.exists():  # Another process has had it in between.
-            release(run.path)
-            raise InputError(taken)
-        return run
+        if not (run.last.exists() or run.path.is_file()):
+            run.path.mkdir(exist_ok=True)
+            run.hold()  # Of processes that saw the same, this decides which one gets it.
+            if not run.last.exists():
+                return run
+            release(run.path)  # Another process has had it in between.
+        raise InputError(f"--name: {run.path} exists; choose another, or resume it with --ckpt_path {run.last}")
 
     def hold(self) -> None:
         """Keep other processes from writing the run, and note that it is the newest: a file's time may be a copy's."""
