@@ -1,11 +1,8 @@
 """Run folders: claimed, read, and found again by name or as the newest."""
 
-import csv
 import json
 import os
-from collections.abc import Mapping
 from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from project.errors import InputError, join_words
 from project.model import BinaryClassifier
 from project.runs.checkpoint import load, optimizer_of, rebuild
 from project.runs.disk import hold, release
-from project.runs.table import Columns, Table, Tested, tested_name
+from project.runs.table import Columns, Table, Tested, read_tested, tested_name
 
 LOGS = "lightning_logs"
 CHANGED = "differs from the defaults"  # begins the comment that config.yaml begins with
@@ -42,7 +39,7 @@ class RunFolder:
         where: Path | str,
         kind: type[BinaryClassifier] = BinaryClassifier,
         data: NpyDataModule | None = None,
-        instead: Mapping[str, Mapping[str, Any]] | None = None,
+        instead: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         named = Path(LOGS) / where
         is_name = len(Path(where).parts) == 1 and (named.is_dir() or not os.path.isdir(where))  # noqa: PTH112
@@ -79,8 +76,8 @@ class RunFolder:
         """Return the options that are not the defaults, as "optimizer" and "optimizer.lr"; {} if they are not known."""
         with suppress(OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
             lines = self.config.read_text(encoding="utf-8-sig").splitlines()
-            comment = "\n".join(line[2:] for line in takewhile(lambda line: line.startswith("# "), lines))
-            return dict(yaml.safe_load(comment)[CHANGED])
+            comment = [line[2:] for line in lines if line.startswith("# ")]
+            return dict(yaml.safe_load("\n".join(comment))[CHANGED])
         return {}
 
     def optimizer(self) -> tuple[str, list[float]]:
@@ -127,15 +124,12 @@ class RunFolder:
         """Return what ``test`` found of last.ckpt or another, which has to be that of a wanted iteration."""
         path = self.path / f"{tested_name(name)}_predictions.csv"
         try:
-            step = int(self.numbers(name)["step"])
-            rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-            labels, answers = (np.array([float(row[key] or "nan") for row in rows]) for key in ("class", "probability"))
-            groups = np.array([int(row["group"]) for row in rows]) if "group" in rows[0] else None
+            found = read_tested(path.read_text(encoding="utf-8"), int(self.numbers(name)["step"]))
         except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path}: not a table of predictions ({error}); run test") from error
-        if wanted not in (None, step):
-            raise InputError(f"{self.path}: its test is of iteration {step}; test the checkpoint of {wanted}")
-        return Tested(step, labels, answers, groups)
+        if wanted not in (None, found.step):
+            raise InputError(f"{self.path}: its test is of iteration {found.step}; test the checkpoint of {wanted}")
+        return found
 
     def final(self) -> dict[str, float]:
         """Return the last value of each column of history.csv."""

@@ -83,6 +83,14 @@ class Tested(NamedTuple):
     groups: Groups | None = None  # int64 (N,), of a split by groups: which rows are not independent
 
 
+def read_tested(text: str, step: int) -> Tested:
+    """Return what ``tested_csv`` wrote of a test after so many iterations; of other text an error."""
+    rows = list(csv.DictReader(text.splitlines()))
+    labels, answers = (np.array([float(row[key] or "nan") for row in rows]) for key in ("class", "probability"))
+    groups = np.array([int(row["group"]) for row in rows]) if "group" in rows[0] else None
+    return Tested(step, labels, answers, groups)
+
+
 def tested_csv(rows: Sequence[int], found: Tested) -> str:
     """Return a line a row: its number in its class file, its label, its probability, perhaps its group, the answer."""
     probabilities, answers = format_answers(found.probabilities)
