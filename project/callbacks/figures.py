@@ -8,12 +8,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.callbacks.tensorboard import run_loggers
 from project.errors import InputWarning
-from project.figures.style import encode_gif, encode_png, pick_evenly, stack_panels, to_picture
+from project.figures.style import encode_gif, encode_png, stack_panels, to_picture
 from project.reports.plot import FIGURES, draw, draw_film, figure_drawers
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 
-CARD = 640  # pixels that can be read in one of TensorBoard's cards
+PANEL = 640  # pixels; TensorBoard's cards are too narrow for panels side by side
 
 
 class Figures(Callback):
@@ -43,11 +43,9 @@ class Figures(Callback):
                 self._draw(trainer, self.run, name)
         with self._tolerant("boundary.gif"):
             pictures = draw_film(self.run)
-            steps = list(pictures)
-            for step in [steps[place] for place in pick_evenly(len(steps), 10)]:  # TensorBoard shows no more.
-                left = pictures[step].crop((0, 0, pictures[step].width // 2, pictures[step].height))
+            for step, picture in pictures.items():
                 for logger in run_loggers(trainer):
-                    logger.log_picture("boundary", left, step)
+                    logger.log_picture("boundary", picture.crop((0, 0, PANEL, picture.height)), step)
             if pictures:
                 write_whole(self.run.film, encode_gif(list(pictures.values())))
 
@@ -56,8 +54,7 @@ class Figures(Callback):
             figure = draw(run, name)
             write_whole(run.figures / f"{name}.png", encode_png(picture := to_picture(figure)))
             for logger in run_loggers(trainer) if name != "boundary" else ():
-                # TensorBoard's cards are too narrow for panels side by side.
-                narrow = picture if picture.width <= CARD else stack_panels(figure)
+                narrow = picture if picture.width == PANEL else stack_panels(figure)
                 logger.log_picture(name, narrow, trainer.global_step)
 
     @contextmanager

@@ -142,8 +142,3 @@ def to_file(figure: Figure, kind: str) -> bytes:
     with own_style():
         figure.savefig(buffer, format=kind)
     return buffer.getvalue()
-
-
-def pick_evenly(count: int, most: int) -> list[int]:
-    """Return places from 0 to count - 1, so many at most, the first and the last among them."""
-    return [round(place) for place in np.linspace(0, count - 1, min(most, count)).tolist()]

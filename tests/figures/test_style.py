@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from project.figures.style import new_figure, own_style, pick_evenly, stack_panels, to_file, to_picture
+from project.figures.style import new_figure, own_style, stack_panels, to_file, to_picture
 from tests.figures.drawing import ODD
 
 
@@ -42,9 +42,3 @@ def test_stacked_panels_are_as_wide_as_one() -> None:
     assert (picture.size, figure.legends[0]._ncols) == ((640, 960), 2)
     left, right = (ax.get_window_extent() for ax in figure.axes)
     assert left.y0 > right.y1
-
-
-def test_evenly_spread_places_hold_the_first_and_the_last() -> None:
-    """By hand; and as many as there are, if these are no more."""
-    for asked, places in ((9, 3), [0, 4, 8]), ((8, 3), [0, 4, 7]), ((2, 5), [0, 1]), ((1, 5), [0]):
-        assert pick_evenly(*asked) == places
