@@ -40,7 +40,7 @@ def ask_models(
         for name, model in models.items():
             title = name
             if len(names) > 2:
-                is_others = model is not final and wanted in ("best", "model")
+                is_others = model is not final and wanted not in ("features", "components")
                 share = math.floor(100 * agreement(model, plane, train))  # Rounded down, only all dots are 100 %.
                 title += ", in the plane of the trained model" if is_others else ""
                 title += f"\ncolour is the model's answer at {share} % of the training dots"

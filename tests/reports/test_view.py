@@ -129,7 +129,7 @@ def test_the_plane_is_the_configs() -> None:
             answers = view.ask_model(model, plane, scene.places())
         words = f"\ncolour is the model's answer at {share} % of the training dots"
         np.testing.assert_array_equal(panels[f"now{words}"], answers)
-        others = ", in the plane of the trained model" if wanted in ("best", "model") else ""
+        others = ", in the plane of the trained model" if wanted not in ("features", "components") else ""
         assert next(iter(panels)).startswith(f"before{others}\n"), "a plane that another model has chosen"
         np.testing.assert_allclose(np.concatenate(scene.shown["training"]), plane.locate(train))
         planes.add(tuple(scene.axis_names))
