@@ -14,8 +14,9 @@ from project.evaluation.estimate import LEVEL, Estimate, Flags, Numbers, Z, ends
 from project.evaluation.student import bisect, clustered_error, student_t
 from project.model.loss import METRICS
 
-DRAWS = 2000  # of a bootstrap
+DRAWS, MOST_WORK = 20_000, 4 * 10**7  # of a bootstrap; fewer draws if they would have more rows in all
 MOST_DRAWN = 20_000  # rows; of more, the mean is normally distributed to more digits than draws would give
+LEAST_ROWS, LEAST_GROUPS = 10, 5  # of fewer, no interval of a mean holds
 BINS = 10  # of probabilities
 CALIBRATED_DRAWS = 1000
 
@@ -39,8 +40,14 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
         "sensitivity": estimate_share(correct[labels == 1], groups_at(groups, labels == 1)),
         "specificity": estimate_share(correct[labels == 0], groups_at(groups, labels == 0)),
         "auc": estimate_area(labels, probabilities, groups),
-        **{name: estimate_mean(of_each, groups) for name, of_each in losses.items()},
+        **{name: estimate_mean(of_each, groups, largest_loss(name)) for name, of_each in losses.items()},
     }
+
+
+def largest_loss(name: str) -> float:
+    """Return the loss of a row whose answer is as wrong as can be."""
+    zero, one = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    return max(float(METRICS[name](zero, one)), float(METRICS[name](one, zero)))
 
 
 def is_right(labels: Numbers, probabilities: Numbers) -> Flags:
@@ -89,7 +96,9 @@ def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None
 
     DeLong, DeLong and Clarke-Pearson (1988), by the ranks of Sun and Xu (2014), "Fast implementation of DeLong's
     algorithm"; by group as Obuchowski (1997), "Nonparametric analysis of clustered ROC curve data", but for her degrees
-    of freedom; Newcombe's where the classes do not overlap, because DeLong's error is 0 there.
+    of freedom. The ends are taken on the scale of logits, as Qin and Hotilovac (2008), "Comparison of non-parametric
+    confidence intervals for the area under the ROC curve of a continuous-scale diagnostic test"; they are Newcombe's
+    where the classes do not overlap, because DeLong's error is 0 there.
     """
     by = "" if groups is None else " by group"
     ones, zeros = labels == 1, labels == 0
@@ -108,7 +117,10 @@ def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None
         m, n = (len(np.unique(groups[rows])) for rows in (ones, zeros))
     if not error and value in (0, 1):
         return newcombe(value, n, m)._replace(method=f"Newcombe{by}")
-    return Estimate(value, *ends(value, quantile * error, 0, 1), f"DeLong{by}")
+    # Of a logit of x, (1 + tanh(x / 2)) / 2 is the area, and overflows nowhere.
+    logits = ends(math.log(value / (1 - value)), quantile * error / (value * (1 - value)))
+    low, high = ((1 + math.tanh(logit / 2)) / 2 for logit in logits)
+    return Estimate(value, low, high, f"DeLong{by}")
 
 
 def newcombe(area: float, n: int, m: int) -> Estimate:
@@ -136,18 +148,38 @@ def midranks(values: Numbers) -> Numbers:
     return ranks
 
 
-def estimate_mean(values: Numbers, groups: Groups | None = None) -> Estimate:
-    """Estimate a mean over rows by bootstrap, with the same draws for the same number of rows, or by groups."""
-    rows, value = len(values), float(values.mean())
-    if groups is not None:
-        error, quantile = clustered_error((values - value) / rows, groups)
-        return Estimate(value, *ends(value, quantile * error), "t by group")
-    if rows > MOST_DRAWN:
-        return Estimate(value, *ends(value, Z * float(values.std()) / math.sqrt(rows)), "normal")
-    rng = np.random.default_rng(0)
-    means = [values[rng.integers(0, rows, rows)].mean() for _ in range(DRAWS)]
-    low, high = np.quantile(means, [0.025, 0.975]).tolist() if math.isfinite(value) else (math.nan, math.nan)
-    return Estimate(value, low, high, "bootstrap")
+def estimate_mean(values: Numbers, groups: Groups | None = None, highest: float = math.inf) -> Estimate:
+    """Estimate a mean over rows or, where whole ones are independent, over groups, whose mean cannot be higher.
+
+    The bootstrap-t of Efron (1981), "Nonparametric standard errors and confidence intervals": the same draws for the
+    same number of rows; unlike the draws' own quantiles, its ends hold for losses, few of which are large.
+    """
+    places = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums, sizes = (np.bincount(places, each).astype(np.float64) for each in (values, np.ones(len(values))))
+    number, value, by = len(sums), float(values.mean()), "" if groups is None else " by group"
+    if number < (LEAST_ROWS if groups is None else LEAST_GROUPS) or not math.isfinite(value):
+        return Estimate(value, math.nan, math.nan, f"bootstrap-t{by}")
+    _, error = mean_and_error(sums, sizes)
+    if number > MOST_DRAWN or error <= 1e-12 * abs(value):  # What is left of equal values is rounding.
+        return Estimate(value, *ends(value, Z * float(error)), f"normal{by}")
+    rng, statistics = np.random.default_rng(0), []
+    together = 2**16 // number + 1  # draws, which stay in the cache
+    for _ in range(0, min(DRAWS, MOST_WORK // number), together):
+        drawn = rng.integers(0, number, (together, number))
+        means, errors = mean_and_error(sums[drawn], sizes[drawn])
+        with np.errstate(divide="ignore", invalid="ignore"):  # A draw of equal values is infinitely far, or nowhere.
+            statistics.append(np.nan_to_num((means - value) / errors, nan=0, posinf=math.inf, neginf=-math.inf))
+    high, low = np.quantile(np.concatenate(statistics), [0.025, 0.975], method="inverted_cdf").tolist()
+    low, high = np.clip([value - low * error, value - high * error], min(0, values.min()), highest).tolist()
+    return Estimate(value, low, high, f"bootstrap-t{by}")
+
+
+def mean_and_error(sums: Numbers, sizes: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the mean of rows, and its standard error, (...), from their sums and numbers in each group, (..., G)."""
+    rows, number = sizes.sum(-1), sums.shape[-1]
+    mean: Numbers = sums.sum(-1) / rows
+    squares = np.square(sums - mean[..., None] * sizes).sum(-1)
+    return mean, np.sqrt(number / (number - 1) * squares) / rows
 
 
 class Reliability(NamedTuple):

@@ -2,10 +2,12 @@
 
 import json
 import math
-from statistics import NormalDist, fmean, pstdev
+import random
+from statistics import NormalDist, fmean, quantiles
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,12 @@ Patch = pytest.MonkeyPatch
 
 def above(p: float, q: float) -> float:
     return (p > q) + (p == q) / 2
+
+
+def on_logits(value: float, half: float) -> tuple[float, float]:
+    """Return the ends of an interval of so much to either side, taken on the scale of logits by the delta method."""
+    low, high = scipy.special.expit(scipy.special.logit(value) + np.array([-half, half]) / value / (1 - value))
+    return low, high
 
 
 def same(values: tuple[float, ...], expected: tuple[float, ...]) -> bool:
@@ -50,7 +58,12 @@ def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list
     assert list(found) == list(by_hand)
     assert same(tuple(estimate.value for estimate in found.values()), tuple(by_hand.values()))
     of_area = "Newcombe" if found["auc"].value in (0, 1) and min(map(len, classes)) > 1 else "DeLong"
-    assert [estimate.method for estimate in found.values()] == ["Wilson"] * 3 + [of_area] + ["bootstrap"] * 2
+    assert [estimate.method for estimate in found.values()][:4] == ["Wilson"] * 3 + [of_area]
+    losses = [found[name] for name in ("bce", "mse")]
+    assert all(np.isnan(each.low) == (len(right[0] + right[1]) < 10 or lost) for each in losses)
+    assert all(
+        np.isnan(each.low) or 0 <= each.low <= each.high <= worst for each, worst in zip(losses, (16.2, 1), strict=True)
+    )
     text = json.dumps(to_json(found), allow_nan=False)
     assert text.count("null") == sum(np.isnan(estimate[:3]).sum() for estimate in found.values())
 
@@ -72,9 +85,7 @@ def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[fl
         of_positive = [fmean(above(p, q) for q in negative) for p in positive]
         of_negative = [fmean(above(p, q) for p in positive) for q in negative]
         error = math.sqrt(scipy.stats.sem(of_positive) ** 2 + scipy.stats.sem(of_negative) ** 2)
-        ends = max(0, value - Z * error), min(1, value + Z * error)
-        if value in (0, 1):
-            ends = newcombe(value, n, m)[1:3]
+        ends = newcombe(value, n, m)[1:3] if value in (0, 1) else on_logits(value, Z * error)
     found = estimate_area(np.repeat([0.0, 1.0], [n, m]), np.concatenate(classes))
     assert same(found[:3], (value, *ends))
 
@@ -113,10 +124,7 @@ def error_of(parts: list[float], groups: list[int]) -> tuple[float, float]:
 
 @given(GROUPED)
 def test_by_group_errors_are_those_of_sums_over_groups(rows: list[tuple[int, int, float]]) -> None:
-    groups, values = [group for group, _, _ in rows], [p for _, _, p in rows]
-    centre = fmean(values)
-    t, error = error_of([(value - centre) / len(rows) for value in values], groups)
-    assert same(estimate_mean(np.array(values), np.array(groups))[:3], (centre, centre - t * error, centre + t * error))
+    groups = [group for group, _, _ in rows]
     right = [bool(label) for _, label, _ in rows]
     part, (value, low, high, method) = fmean(right), estimate_share(np.array(right), np.array(groups))
     assert (value, method) == (part, "Wilson by group")
@@ -136,8 +144,10 @@ def test_by_group_the_error_of_auc_is_that_of_summed_placement_values(rows: list
     value = fmean(above(p, q) for p in of[1] for q in of[0])
     placed = [fmean(above(p, q) for q in of[0]) if label else fmean(above(q, p) for q in of[1]) for _, label, p in rows]
     t, error = error_of([(v - value) / len(of[r[1]]) for v, r in zip(placed, rows, strict=True)], groups.tolist())
-    expected = (value, max(0, value - t * error), min(1, value + t * error)) if t > 0 else (value, NAN, NAN)
-    if t > 0 and value in (0, 1):
+    expected = (value, NAN, NAN)
+    if t > 0 and 0 < value < 1:
+        expected = (value, *on_logits(value, t * error))
+    elif t > 0:
         expected = newcombe(value, *(len(set(groups[labels == one])) for one in (0, 1)))[:3]
     assert same(estimate_area(labels.astype(float), probabilities, groups)[:3], expected)
 
@@ -154,13 +164,46 @@ def test_of_rows_in_groups_the_interval_by_group_covers_the_truth_and_wilsons_do
     assert by_row < 0.75
 
 
-def test_the_bootstrap_has_a_binomials_quantiles_and_covers_a_known_mean(monkeypatch: Patch) -> None:
-    values = np.repeat([1.0, 0.0], [12, 18])
-    assert same(estimate_mean(values)[:3], (0.4, *scipy.stats.binom.ppf([0.025, 0.975], 30, 0.4) / 30))
-    assert estimate_mean(values) == estimate_mean(values)
-    monkeypatch.setattr(metrics, "DRAWS", 400)
-    found = [estimate_mean(values) for values in np.random.default_rng(1).gamma(2, 1, (100, 50))]
-    assert 0.88 < fmean(each.low < 2 < each.high for each in found) < 0.99
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_bootstrap_t_of_plain_python(size: int) -> None:
+    """Of single rows and of groups, which have other numbers of rows; the draws are others, and many."""
+    rng = random.Random(0)  # noqa: S311 (no secret)
+    blocks = [[rng.expovariate(1) for _ in range(rng.randint(1, size))] for _ in range(12)]
+    values, groups = np.concatenate(blocks), np.repeat(np.arange(12), [len(block) for block in blocks])
+
+    def studentized(blocks: list[list[float]]) -> tuple[float, float]:
+        rows = [(place, value) for place, block in enumerate(blocks) for value in block]
+        centre = fmean(value for _, value in rows)
+        return centre, error_of([(value - centre) / len(rows) for _, value in rows], [place for place, _ in rows])[1]
+
+    centre, error = studentized(blocks)
+    drawn = [studentized(rng.choices(blocks, k=12)) for _ in range(4000)]
+    low, *_, high = quantiles([(mean - centre) / own for mean, own in drawn], n=40)
+    found = estimate_mean(values, None if size == 1 else groups)
+    assert found.value == pytest.approx(centre)
+    assert found[1:3] == pytest.approx((max(0, centre - high * error), centre - low * error), abs=0.3 * error)
+    assert found == estimate_mean(values, None if size == 1 else groups), "the draws are the same"
+
+
+def test_intervals_of_losses_and_of_large_areas_cover_the_truth_of_few_rows(monkeypatch: Patch) -> None:
+    """Log losses of 20 rows, whose mean is 1 and of which few are large; areas of 0.97 of 30 rows a class."""
+    monkeypatch.setattr(metrics, "DRAWS", 1000)
+    rng, labels = np.random.default_rng(1), np.repeat([0.0, 1.0], 30)
+    losses = [estimate_mean(values) for values in rng.gamma(0.5, 2, (300, 20))]
+    assert 0.92 < fmean(each.low < 1 < each.high for each in losses) < 0.985
+    shift = math.sqrt(2) * NormalDist().inv_cdf(0.97)
+    areas = [estimate_area(labels, row + shift * labels) for row in rng.normal(size=(400, 60))]
+    assert 0.92 < fmean(each.low < 0.97 < each.high for each in areas) < 0.985
+    assert all(each.high < 1 for each in areas if each.value < 1)
+
+
+def test_of_too_few_rows_or_groups_nothing_is_known_and_equal_losses_are_certain() -> None:
+    values, groups = np.random.default_rng(0).random(20), np.arange(20) % 5
+    assert np.isnan(estimate_mean(values[:9])[1:3]).all()
+    assert np.isnan(estimate_mean(values, groups % 4)[1:3]).all()
+    assert np.isfinite([estimate_mean(values[:10])[1:3], estimate_mean(values, groups)[1:3]]).all()
+    assert same(estimate_mean(np.full(30, 0.1))[:3], (0.1, 0.1, 0.1))
+    assert estimate_mean(np.append(np.zeros(19), 1.0), highest=1).high == 1, "many draws have no error at all"
 
 
 def test_of_very_many_rows_the_interval_is_the_normal_one(monkeypatch: Patch) -> None:
@@ -168,9 +211,9 @@ def test_of_very_many_rows_the_interval_is_the_normal_one(monkeypatch: Patch) ->
     monkeypatch.setattr(metrics, "MOST_DRAWN", len(values))
     drawn = estimate_mean(values)
     monkeypatch.setattr(metrics, "MOST_DRAWN", len(values) - 1)
-    value, half, normal = fmean(values), Z * pstdev(values) / math.sqrt(len(values)), estimate_mean(values)
+    value, half, normal = fmean(values), Z * scipy.stats.sem(values), estimate_mean(values)
     assert same(normal[:3], (value, value - half, value + half))
-    assert (drawn.method, normal.method) == ("bootstrap", "normal")
+    assert (drawn.method, normal.method) == ("bootstrap-t", "normal")
     np.testing.assert_allclose(drawn[1:3], normal[1:3], atol=half / 10)
 
 
