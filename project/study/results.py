@@ -169,8 +169,8 @@ def write_study(folder: RunFolder, model: Classifiers, data: Splits, plane: str)
         for name, draw in drawers.items():
             write_whole(folder.figures / f"{name}.png", to_file(draw(), "png"))
     rows = [
-        (row["value"], row["against"], row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
-        for row in facts["differences"]
+        (*each.names, row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
+        for each, row in zip(answer.comparisons, facts["differences"], strict=True)
     ]
     header = ("", "against", "in", "difference", "from", "to", "splits") if rows else ()
     found = Section(said, header, rows, figures=pictures(folder.figures, SHOWN))

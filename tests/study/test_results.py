@@ -83,7 +83,7 @@ def test_what_it_leaves_follows_from_its_networks(studied: Path) -> None:
     np.testing.assert_allclose(ends.T, each.mean() + np.array([-half, half]), atol=1e-9)
     page = " ".join(re.sub("<[^>]*>", " ", (folder / "report.html").read_text()).split())
     options = "splits 3 seeds 2 compare model.loss choose model.lr model.hidden_features 4 model.lr 0.1, 1.0"
-    assert f"{options} trainer.max_steps 40 data.root {studied}" in page
+    assert f"{options} trainer.max_steps 40 data.root {studied} config.yaml" in page
     names = ["boundary", "choice", "curves", "differences", "slopes"]
     assert sorted(path.stem for path in (folder / "figures").glob("*.png")) == names
 
