@@ -7,20 +7,15 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, distributed
 
 from project.data import NpyDataModule
 from project.data.batches import Piece
-from project.data.checks import Moments
-from project.model.loss import CRITERIA, METRICS, BatchMean
+from project.model.loss import CRITERIA, METRICS, BatchMean, check_pair
 from project.model.net import NETWORKS, Standardization, evaluating
 from project.options import check, look_up
-
-Batch = Sequence[Any]  # Pieces of prepared rows, or the raw features and labels of a plain loader
 
 
 class BinaryClassifier(LightningModule):
@@ -62,22 +57,21 @@ class BinaryClassifier(LightningModule):
         self._losses: list[Tensor] = []  # of the iterations since the last validation
         self._sums: list[Tensor] = []  # of the rows and of each metric over them, for each loader
         self._answers: list[Tensor] = []  # labels and probabilities, (n, 2), of an evaluation outside training
+        self._network = look_up("network", network, NETWORKS), hidden_features, activation
         if num_features is not None:
-            self._make_network()
+            self._make_network(num_features)
 
-    def _make_network(self) -> None:
-        options: Any = self.hparams
-        make = look_up("network", options["network"], NETWORKS)
-        self.net = make(options["num_features"], options["hidden_features"], options["activation"])
-        self.standardization = Standardization(options["num_features"], options["standardize"])
+    def _make_network(self, num_features: int) -> None:
+        kind, *options = self._network
+        self.net, self.standardization = kind(num_features, *options), Standardization(num_features, self.standardize)
 
     def configure_callbacks(self) -> list[Callback]:
         """Make the network, where it had to wait for the data; Lightning asks before any callback copies the model."""
-        if self.hparams["num_features"] is None:
+        if not hasattr(self, "net"):
             if (data := self._data) is None:
                 raise ValueError("num_features: None; need a number, or a trainer with an NpyDataModule")
-            self.hparams["num_features"] = data.num_features
-            self._make_network()
+            self.hparams["num_features"] = data.num_features  # A checkpoint rebuilds from it.
+            self._make_network(data.num_features)
         return []
 
     def forward(self, features: Tensor | npt.NDArray[Any]) -> Tensor:
@@ -115,12 +109,10 @@ class BinaryClassifier(LightningModule):
         self._answers.clear()
         if stage != "fit":
             return
-        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # Lightning attaches them.
-        scheduled = any(isinstance(callback, GradientAccumulationScheduler) for callback in callbacks)
-        if scheduled or self.trainer.accumulate_grad_batches != 1:
+        kinds = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]  # Lightning attaches it.
+        if self.trainer.accumulate_grad_batches != 1 or GradientAccumulationScheduler in kinds:
             raise ValueError("accumulate_grad_batches: not supported; larger batches come from batch_size")
-        averages = any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks)
-        if averages and self.trainer.max_epochs == -1:
+        if self.trainer.max_epochs == -1 and StochasticWeightAveraging in kinds:
             raise ValueError("StochasticWeightAveraging: counts epochs, and max_steps alone is one; give max_epochs")
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("precision: gradients that are scaled are not supported; need 32-true or bf16-mixed")
@@ -134,20 +126,13 @@ class BinaryClassifier(LightningModule):
         for group in (group for optimizer in self.trainer.optimizers for group in optimizer.param_groups):
             group.setdefault("first_lr", float(group["lr"]))  # A scheduler changes the rate.
         if self.standardize and self.trainer.global_step == 0 and self._data is None:
-            loader, moments = cast("Any", self.trainer.train_dataloader), Moments()
-            if sized_len(loader) is None:
-                raise ValueError("standardize: needs a loader that ends; use standardize=False")
-            with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
-                for batch in loader:
-                    features, _ = check_pair(batch)
-                    self.standardization.check(features)
-                    moments.add(features.to(self.device))
+            moments = self.standardization.measure(self.trainer.train_dataloader)
             self.standardization.take(self.trainer.strategy.broadcast(moments))
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), self.lr)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         self.zero_grad()
         mean = BatchMean(self)
         for x, y, weight in self.pieces(batch):  # There is one piece, of weight 1, unless the batch is large.
@@ -159,14 +144,14 @@ class BinaryClassifier(LightningModule):
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Keep the gradients: Lightning calls this after training_step, which has zeroed them before."""
 
-    def pieces(self, batch: Batch) -> Sequence[Piece]:
-        """Return a batch as pieces of prepared rows on the model's device."""
+    def pieces(self, batch: Any) -> Sequence[Piece]:
+        """Return a batch, of pieces or a plain loader's (x, y), as pieces of prepared rows on the model's device."""
         if isinstance(batch, list) and all(isinstance(part, Piece) for part in batch):
             return [Piece(x.to(self.device), y.to(self.device), weight) for x, y, weight in batch]
         x, y = check_pair(batch)
         return [Piece(self.standardized(x), y.to(self.dtype), 1)]
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Add up each metric over rows; a second loader is the test subset's."""
         if dataloader_idx == len(self._sums):
             self._sums.append(torch.zeros(1 + len(METRICS), dtype=torch.float64, device=self.device))
@@ -209,7 +194,7 @@ class BinaryClassifier(LightningModule):
 
     on_test_epoch_end = on_validation_epoch_end
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._losses.append(outputs["batch_loss"])
 
     def log_losses(self) -> None:
@@ -232,13 +217,3 @@ class BinaryClassifier(LightningModule):
         self.initial = checkpoint["initial"]
         if (data := self._data) is not None and self.trainer.state.fn != "predict":
             data.classes.check_same(checkpoint["fingerprint"])
-
-
-def check_pair(batch: Any) -> tuple[Tensor, Tensor]:
-    """Return a plain loader's features and labels, or raise a ValueError that says what else it gave."""
-    if not isinstance(batch, (tuple, list)) or [isinstance(part, Tensor) for part in batch] != [True, True]:
-        raise ValueError(f"batch: a {type(batch).__name__}; need a pair of tensors, features (N, j) and labels (N, 1)")
-    features, labels = batch
-    if labels.ndim != 2:
-        raise ValueError(f"labels {tuple(labels.shape)}; need (N, 1), as labels.reshape(-1, 1) is")
-    return features, labels

@@ -5,6 +5,7 @@ raises a ValueError if either is not (N, 1), because (N,) against (N, 1) would b
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -44,6 +45,16 @@ def accuracy(y: Tensor, y_hat: Tensor) -> Tensor:
 def check_shapes(y: Tensor, y_hat: Tensor) -> None:
     if y.shape != y_hat.shape or y.ndim != 2 or y.shape[1] != 1:
         raise ValueError(f"labels {tuple(y.shape)} and probabilities {tuple(y_hat.shape)}; need (N, 1) and (N, 1)")
+
+
+def check_pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return a plain loader's features and labels, or raise a ValueError that says what else it gave."""
+    if not isinstance(batch, (tuple, list)) or [isinstance(part, Tensor) for part in batch] != [True, True]:
+        raise ValueError(f"batch: a {type(batch).__name__}; need a pair of tensors, features (N, j) and labels (N, 1)")
+    features, labels = batch
+    if labels.ndim != 2:
+        raise ValueError(f"labels {tuple(labels.shape)}; need (N, 1), as labels.reshape(-1, 1) is")
+    return features, labels
 
 
 Metric = Callable[[Tensor, Tensor], Tensor]

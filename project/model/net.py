@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from lightning.fabric.utilities.data import sized_len
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from project.data.checks import Moments
+from project.model.loss import check_pair
 from project.options import check, look_up
 
 RECTIFIERS = nn.CELU, nn.ELU, nn.GELU, nn.Mish, nn.ReLU, nn.SELU, nn.SiLU, nn.Softplus
@@ -64,6 +68,18 @@ class Standardization(nn.Module):
         """Refuse, by a ValueError, features of another shape; ``forward`` does not, because no trace could follow."""
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise ValueError(f"features {tuple(features.shape)}; need (N, {len(self.mean)}), as the model was made for")
+
+    def measure(self, loader: Any) -> Moments:
+        """Return the moments of the features that a plain loader gives, in one pass."""
+        moments = Moments()
+        if sized_len(loader) is None:
+            raise ValueError("standardize: needs a loader that ends; use standardize=False")
+        with isolate_rng():  # The order in which a loader shuffles must not depend on this pass.
+            for batch in loader:
+                features, _ = check_pair(batch)
+                self.check(features)
+                moments.add(features.to(self.mean.device))
+        return moments
 
     def take(self, moments: Moments, names: Sequence[str] | None = None) -> None:
         """Scale from now on by the moments of the features; warn, by their names, of odd ones."""
