@@ -44,15 +44,17 @@ class Divergence(Callback):
             return
         moments = trainer.datamodule.classes.moments  # type: ignore[attr-defined]  # Lightning attaches it.
         reach = (moments.mean.abs() + 2 * moments.std).max().item()
+        rate = trainer.optimizers[0].param_groups[0]["first_lr"]
+        option = "--model.lr" if rate == options["lr"] else "--optimizer.lr"
         if not options["standardize"] and reach > 10:
             cause = f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
         elif metrics["train/loss"] < guessing / 2:
             rows = trainer.datamodule.classes.rows["train"]  # type: ignore[attr-defined]  # Lightning attaches it.
             cause = f"the {rows} training rows are learned, but say nothing of others; they may be too few"
         elif metrics["val/loss"] > 2 * guessing:
-            cause = f"the network is sure and wrong; try a smaller --model.lr than {options['lr']}"
+            cause = f"the network is sure and wrong; try a smaller {option} than {rate}"
         else:
-            cause = "the classes may look alike, or --model.lr and --trainer.max_steps may be too small"
+            cause = f"the classes may look alike, or {option} and --trainer.max_steps may be too small"
         found = f"val_loss {metrics['val/loss']:.4g}, val_accuracy {metrics['val/accuracy']:.4g}"
         what = f"training did not beat guessing: {found} after iteration {trainer.global_step}"
         warnings.warn(f"{what}; {cause}", InputWarning, stacklevel=2)
