@@ -99,7 +99,10 @@ PLANE = "the probability of class 1 over a plane of the features"
 BOTH = f"{PLANE}, before and after training, with"
 # A line here, and its function, is all that a figure needs to be drawn by fit and plot, and shown in the report.
 FIGURES = {
-    "scatter": Recipe(draw_scatter, "all rows of every subset, coloured and marked by class"),
+    "scatter": Recipe(
+        draw_scatter,
+        "rows of all subsets by class: the first two features and, of more, their two principal components",
+    ),
     "loss": Recipe(draw_losses, "the training loss of each iteration and the validation loss, the lowest marked"),
     "accuracy": Recipe(draw_accuracy, "the validation accuracy in the course of training, against guessing at 0.5"),
     "boundary": Recipe(draw_boundary, f"{BOTH} training and validation rows; pale where no training row is near"),
