@@ -117,8 +117,8 @@ def print_result(trainer: Trainer, run: RunFolder) -> None:
         write_report(run)
     step, metrics = trainer.global_step, trainer.callback_metrics
     if (lowest := run.lowest(step)) is not None:
-        print(f"lowest validation loss {digits(lowest[1])} after iteration {lowest[0]}, in best.ckpt")
-        print("choose before you look: python -m project test, or python -m project test --ckpt_path best")
+        found = f"lowest validation loss {digits(lowest[1])} after iteration {lowest[0]}, in best.ckpt"
+        print(f"{found}; choose before you look: python -m project test, or with --ckpt_path best")
     if "val/loss" in metrics:
         loss, accuracy = (digits(metrics[f"val/{name}"].item()) for name in ("loss", "accuracy"))
         print(f"validation loss {loss}, accuracy {accuracy} after iteration {step}")
