@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.errors import InputWarning, InterruptedRunError
 from project.model.loss import METRICS
-from project.runs.checkpoint import diverged
+from project.runs.checkpoint import diverged, first_rates, rate_option
 from project.runs.run import RunFolder
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -44,8 +44,8 @@ class Divergence(Callback):
             return
         moments = trainer.datamodule.classes.moments  # type: ignore[attr-defined]  # Lightning attaches it.
         reach = (moments.mean.abs() + 2 * moments.std).max().item()
-        rate = trainer.optimizers[0].param_groups[0]["first_lr"]
-        option = "--model.lr" if rate == options["lr"] else "--optimizer.lr"
+        rate, *_ = first_rates(trainer.optimizers[0].param_groups)
+        option = rate_option(rate, options)
         if not options["standardize"] and reach > 10:
             cause = f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
         elif metrics["train/loss"] < guessing / 2:

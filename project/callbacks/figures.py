@@ -8,12 +8,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.callbacks.tensorboard import run_loggers
 from project.errors import InputWarning
-from project.figures.style import encode_gif, encode_png, stack_panels, to_picture
+from project.figures.style import DPI, WIDTH, encode_gif, encode_png, stack_panels, to_picture
 from project.reports.plot import FIGURES, draw, draw_film, figure_drawers
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 
-PANEL = 640  # pixels; TensorBoard's cards are too narrow for panels side by side
+PANEL = round(WIDTH * DPI)  # pixels; TensorBoard's cards are too narrow for panels side by side
 
 
 class Figures(Callback):

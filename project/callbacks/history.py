@@ -32,7 +32,7 @@ class History(Callback):
         if not trainer.is_global_zero:
             return
         table, accuracies, step = self.run.table, self.run.accuracies, trainer.global_step
-        off_grid = step % int(trainer.val_check_batch or 1) > 0
+        off_grid = not is_on_grid(trainer)
         if step == 0:
             table.create(["step", "train_loss", *(name.replace("/", "_") for name in self.metrics)])
             with tolerated(self.run.path):
@@ -69,8 +69,12 @@ class History(Callback):
         rows = [[number, loss, *nothing] for number, loss in enumerate(losses, step - len(losses) + 1)]
         if metrics:
             rows[-1][2:] = metrics
-        is_on_grid = step % int(trainer.val_check_batch or 1) == 0
-        accuracies = [[step, self._accuracy.item()]] if metrics and is_on_grid else []
+        accuracies = [[step, self._accuracy.item()]] if metrics and is_on_grid(trainer) else []
         for table, new in (self.run.table, rows), (self.run.accuracies, accuracies):
             with tolerated(self.run.path):
                 table.append(new)
+
+
+def is_on_grid(trainer: Trainer) -> bool:
+    """Return whether the newest iteration is one that is validated whenever the run ends, as every 20th is."""
+    return trainer.global_step % int(trainer.val_check_batch or 1) == 0

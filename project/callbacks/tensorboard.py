@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -14,6 +13,8 @@ from PIL import Image
 
 from project.errors import InterruptedRunError
 from project.model.loss import METRICS
+from project.reports.plot import add_picture
+from project.runs.checkpoint import first_rates
 from project.runs.disk import tolerated
 from project.runs.run import RunFolder
 
@@ -45,8 +46,7 @@ class RunLogger(TensorBoardLogger):
     @rank_zero_only
     def log_picture(self, name: str, picture: Image.Image, step: int) -> None:
         with tolerated(Path(self.log_dir)):
-            # TensorBoard shows groups in the order of their names, and scalars shall be first.
-            self.experiment.add_image(f"views/{name}", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+            add_picture(self.experiment, name, picture, step)
 
     def save(self) -> None:
         """Do nothing at each validation: the queue is written when it is full, and config.yaml says it all."""
@@ -91,8 +91,8 @@ class TensorBoard(Callback):
                 logger.experiment.add_text("config", f"```yaml\n{config.read_text()}```")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        groups, changed = trainer.optimizers[0].param_groups, RunFolder.from_trainer(trainer).changed_options()
-        rates = [float(group.get("first_lr", group["lr"])) for group in groups]
+        rates = first_rates(trainer.optimizers[0].param_groups)
+        changed = RunFolder.from_trainer(trainer).changed_options()
         others = sorted(changed.keys() - {"model.lr"}, key=lambda name: (not name.startswith("model."), name))
         options = ", ".join(f"{name.rpartition('.')[2]} {changed[name]}" for name in others if "optimizer" not in name)
         # A screen has room for three names before the results.

@@ -131,25 +131,14 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     assert cli.origin is not None
     cli.datamodule.setup(arguments[0])
     cli.origin.take_up(cli.trainer, cli.model, cli.datamodule)
-    if cli.trainer.is_global_zero:
-        print_choice(arguments[0], cli.origin)
     return cli, cli.origin
 
 
-def print_choice(command: str, origin: Origin) -> None:
-    """Say, before numbers are seen, what the validation rows chose, or could choose."""
-    run = origin.run
-    is_best = run is not None and origin.checkpoint.name == run.best.name
-    if command == "validate" and is_best:
-        print("these rows chose best.ckpt, which is better on them than on new ones")
-    if command == "test" and run and not is_best and (lowest := run.lowest(origin.step)) is not None:
-        found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
-        print(f"the validation loss was lower, {found}: choose before you look, --ckpt_path best tests that")
-
-
 def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
-    """Say how right a checkpoint is on its validation subset."""
+    """Say how right a checkpoint is on its validation subset, which may have chosen it."""
     cli, origin = prepare(arguments, kind)
+    if cli.trainer.is_global_zero and origin.is_best:
+        print("these rows chose best.ckpt, which is better on them than on new ones")
     cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
     if cli.trainer.is_global_zero:
         results.print_metrics(cli.datamodule, "val", *cli.model.answers)
@@ -159,10 +148,14 @@ def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolde
 def test(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
     """Say how right a checkpoint is on its test subset, and leave that in its run."""
     cli, origin = prepare(arguments, kind)
+    run, is_first = origin.run, cli.trainer.is_global_zero
+    if is_first and run and not origin.is_best and (lowest := run.lowest(origin.step)):  # The numbers are not seen yet.
+        found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
+        print(f"the validation loss was lower, {found}: choose before you look, --ckpt_path best tests that")
     cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
-    if cli.trainer.is_global_zero:
-        results.write_test(origin.run, origin.checkpoint, origin.contents, cli.datamodule, cli.model.answers)
-    return origin.run
+    if is_first:
+        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, cli.model.answers)
+    return run
 
 
 def predict(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:

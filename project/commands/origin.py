@@ -35,6 +35,11 @@ class Origin(NamedTuple):
     def step(self) -> int:
         return int(self.contents["global_step"])
 
+    @property
+    def is_best(self) -> bool:
+        """Whether validation rows have chosen it."""
+        return self.run is not None and self.checkpoint.name == self.run.best.name
+
     def take_up(self, trainer: Trainer, model: LightningModule, data: NpyDataModule) -> None:
         """Give the weights to a model, if the data, set up, are those that it was trained on, or rows to predict."""
         if data.predict_file is None:

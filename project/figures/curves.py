@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from project.figures.style import LINE_COLOURS, line_style, new_figure, wrap
+from project.figures.style import LINE_COLOURS, count_iterations, line_style, new_figure, wrap
 
 Column = npt.NDArray[np.float64]
 History = Mapping[str, Column]  # history.csv's columns
@@ -70,13 +70,7 @@ def _draw_subsets(ax: Axes, history: History, metric: str) -> None:
             there = ~np.isnan(values)
             marker = "" if there.all() and len(there) > 1 else "."
             ax.plot(history["step"][there], values[there], marker=marker, color=LINE_COLOURS[place], label=label)
-    _count_iterations(ax)
-
-
-def _count_iterations(ax: Axes) -> None:
-    ax.set_xlabel("iteration")
-    ax.locator_params("x", integer=True)
-    ax.grid(alpha=0.3)
+    count_iterations(ax)
 
 
 def _draw_mean(ax: Axes, steps: Column, values: Column, most: int) -> None:
@@ -104,7 +98,7 @@ def comparison_figure(runs: Mapping[str, Curves]) -> Figure:
             if title in curves:
                 (lines[name],) = ax.plot(*curves[title], lw=1 + 2.5 * (1 - (i + 1) / len(runs)), **line_style(i))
         ax.set_title(title)
-        _count_iterations(ax)
+        count_iterations(ax)
     for ax in axes[len(titles) :]:
         ax.axis("off")
     names, handles = [wrap(name, LEGEND_WIDTH, 1) for name in runs], [lines[name] for name in runs]

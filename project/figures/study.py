@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator
 
 from project.evaluation.differences import Difference
 from project.figures.boundary import LINE, Scene, add_bar, draw_answers, draw_cells, draw_line
-from project.figures.style import LINE_COLOURS, Numbers, draw_dots, line_style, new_figure, wrap
+from project.figures.style import LINE_COLOURS, Numbers, count_iterations, draw_dots, line_style, new_figure, wrap
 
 SPREAD = "mean over splits, and the middle 80 % of them"
 CAUTION = "agreement far from the dots is no evidence: there, networks are as sure and as much of one mind as near them"
@@ -42,9 +42,8 @@ def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], li
             ax.fill_between(steps, low, high, color=style["color"], alpha=0.18, lw=0)
         for number, (name, level) in enumerate(lines.items()):
             ax.axhline(level, color="0.4", lw=1.2, ls=(":", (0, (1, 4)))[number % 2], label=wrap(name, 60))
-        ax.set(title=title, xlabel="iteration")
-        ax.locator_params(axis="x", integer=True)
-        ax.grid(alpha=0.3)
+        ax.set_title(title)
+        count_iterations(ax)
     axes[0].set_ylabel(f"accuracy\n({SPREAD})")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.gridspec import GridSpec
 from PIL import Image
 
+WIDTH, HEIGHT, DPI = 6.4, 4.8, 100  # inches of a panel, and pixels an inch
 # ColorBrewer's RdBu, which colour-blind eyes tell apart: strong for the classes, pale for the probability behind them.
 CLASS_COLOURS = ("#2166ac", "#b2182b")
 CLASS_MARKERS = ("o", "^")
@@ -46,8 +47,13 @@ def own_style() -> Iterator[None]:
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """Return a figure of 640x480 pixels a panel, and its panels."""
-    figure = Drawing(figsize=(6.4 * columns, 4.8 * rows), dpi=100, layout="constrained")
+    figure = blank_figure(rows, columns)
     return figure, add_panels(figure, rows, columns, **options)
+
+
+def blank_figure(rows: int, columns: int) -> Figure:
+    """Return a figure with room for panels that are still to be added."""
+    return Drawing(figsize=(WIDTH * columns, HEIGHT * rows), dpi=DPI, layout="constrained")
 
 
 def add_panels(figure: FigureBase, rows: int = 1, columns: int = 1, **options: Any) -> list[Axes]:
@@ -63,10 +69,17 @@ def stack_panels(figure: Figure) -> Image.Image:
     grid = GridSpec(len(panels), 1, figure)
     for row, ax in enumerate(panels):
         ax.set_subplotspec(grid[row])
-    figure.set_size_inches(6.4, 4.8 * len(panels))
+    figure.set_size_inches(WIDTH, HEIGHT * len(panels))
     for legend in figure.legends:
         legend.set_ncols(2)
     return to_picture(figure)
+
+
+def count_iterations(ax: Axes) -> None:
+    """Let the horizontal axis be that of iterations, of which there are no halves."""
+    ax.set_xlabel("iteration")
+    ax.locator_params("x", integer=True)
+    ax.grid(alpha=0.3)
 
 
 def line_style(number: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -147,6 +147,19 @@ def draw_film(run: RunFolder) -> dict[int, Image.Image]:
     return dict(zip(models, pictures, strict=True))
 
 
+def write_figure(run: RunFolder, name: str, figure: Figure, form: str = "png") -> Path:
+    """Write one of a run's figures into its folder, and return the path."""
+    path = run.figures / f"{name}.{form}"
+    write_whole(path, to_file(figure, form))
+    return path
+
+
+def add_picture(events: Any, name: str, picture: Image.Image, step: int) -> None:
+    """Add a picture to events by TensorBoard's SummaryWriter, which is not imported for its type alone."""
+    # TensorBoard shows groups in the order of their names, and scalars shall be first.
+    events.add_image(f"views/{name}", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+
+
 def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
     """Draw figures into png, svg or pdf files, all and boundary.gif if none is named; None is 6.4 inches a panel."""
     paths = []
@@ -155,8 +168,7 @@ def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequen
         figure.set_dpi(dpi)
         if width is not None:
             figure.set_size_inches(width, width * figure.get_figheight() / figure.get_figwidth())
-        paths.append(run.figures / f"{name}.{form}")
-        write_whole(paths[-1], to_file(figure, form))
+        paths.append(write_figure(run, name, figure, form))
     if names is None and (pictures := draw_film(run)):
         paths.append(run.film)
         write_whole(run.film, encode_gif(list(pictures.values())))

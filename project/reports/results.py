@@ -16,9 +16,9 @@ from project.errors import InputError, InputWarning, join_words
 from project.evaluation.estimate import Numbers, digits, finite, to_json
 from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.figures.curves import SUBSETS
-from project.figures.style import stack_panels, to_file
+from project.figures.style import stack_panels
 from project.model import BinaryClassifier
-from project.reports.plot import TEST_FIGURES, draw
+from project.reports.plot import TEST_FIGURES, add_picture, draw, write_figure
 from project.reports.report import WORDS, write_report
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import tolerated, write_whole
@@ -74,9 +74,7 @@ def write_test(
         # Its figures are of these data, wherever they were when it was trained.
         run = RunFolder(run.path, run.kind, data)
         figures = {kind: draw(run, name + kind) for kind in TEST_FIGURES}
-        paths = [run.figures / f"{name}{kind}.png" for kind in figures]
-        for path, figure in zip(paths, figures.values(), strict=True):
-            write_whole(path, to_file(figure, "png"))
+        paths = [write_figure(run, name + kind, figure) for kind, figure in figures.items()]
         add_to_events(run, name, facts, figures)
         for path in [*paths, write_report(run)]:
             print(f"written: {path}")
@@ -93,8 +91,7 @@ def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any], figures
             if numbers[metric] is not None:
                 writer.add_scalar(f"{name}/{metric}", numbers[metric], numbers["step"])
         for kind, figure in figures.items():  # Tests of several checkpoints share a card, each under its iteration.
-            picture = np.asarray(stack_panels(figure))
-            writer.add_image(f"views/test{kind}", picture, numbers["step"], dataformats="HWC")
+            add_picture(writer, f"test{kind}", stack_panels(figure), numbers["step"])
 
 
 def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import io
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +59,29 @@ class DigestCheckpointIO(TorchCheckpointIO):
 
 def diverged(what: str, step: int, last: Path) -> DivergedError:
     """Describe training that left the finite numbers, and name the checkpoint that is still good, if there is one."""
-    good, option = "", "model"
+    good, option = "", "--model.lr"
     if last.exists():
         contents = torch.load(last, weights_only=True)
         _, (rate, *_) = optimizer_of(contents)
         what = f"{what} at step {step} (lr={rate})"
         good = f"last good checkpoint {last} (step {contents['global_step']}); "
-        option = "model" if rate == contents["hyper_parameters"]["lr"] else "optimizer"
-    return DivergedError(f"training diverged: {what}; {good}try a smaller --{option}.lr")
+        option = rate_option(rate, contents["hyper_parameters"])
+    return DivergedError(f"training diverged: {what}; {good}try a smaller {option}")
 
 
 def optimizer_of(contents: Contents) -> tuple[str, list[float]]:
     """Return class and first rates of the optimizer; a checkpoint that does not tell is of the model's own SGD."""
-    groups = contents["optimizer_states"][0]["param_groups"]
-    return contents.get("optimizers", ["SGD"])[0], [group.get("first_lr", group["lr"]) for group in groups]
+    return contents.get("optimizers", ["SGD"])[0], first_rates(contents["optimizer_states"][0]["param_groups"])
+
+
+def first_rates(groups: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the rates that groups of an optimizer's parameters began with, before a scheduler changed them."""
+    return [float(group.get("first_lr", group["lr"])) for group in groups]
+
+
+def rate_option(rate: float, options: Mapping[str, Any]) -> str:
+    """Return the option that a first rate came from: the model's own, or that of an optimizer beside it."""
+    return "--model.lr" if rate == options["lr"] else "--optimizer.lr"
 
 
 def canonical(value: Any) -> Any:

@@ -11,12 +11,13 @@ from project.evaluation.differences import Difference, corrected, holm, sentence
 from project.evaluation.estimate import Numbers
 from project.figures.study import plain
 from project.model.loss import METRICS
+from project.reports import report
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE, Network, Options
 from project.study.stack import TEST, VAL, Splits
 
 ACCURACY = list(METRICS).index("accuracy")  # its number among the metrics
-WORDS = {"accuracy": "test accuracy", "bce": "log loss", "mse": "Brier score"}  # of metrics, on test rows
+WORDS = {**report.WORDS, "accuracy": "test accuracy"}  # of metrics, on test rows
 
 
 class Compared:
