@@ -45,6 +45,8 @@ def digits(value: float | None) -> str:
 
 def format_interval(value: float, low: float, high: float, level: float = LEVEL) -> str:
     """Return "-0.002, 95 % [-0.022, +0.018]": three decimals, or more if the interval's width needs them."""
+    if math.isnan(low):
+        return f"{value:+.3f}, interval unknown" if math.isfinite(value) else "unknown"
     decimals = max(3, 1 - math.floor(math.log10(high - low or abs(value) or 1)))
     middle, *rest = (f"{number:+.{decimals}f}" for number in (value, low, high))
     return f"{middle}, {100 * level:.3g} % [{', '.join(rest)}]"

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.func import vmap
-from torchmetrics.functional.classification import binary_roc
 
 from project.data.split import Groups
+from project.evaluation.area import estimate_area
 from project.evaluation.estimate import LEVEL, Estimate, Flags, Numbers, Z, ends
-from project.evaluation.student import bisect, clustered_error, student_t
+from project.evaluation.student import clustered_error, student_t
 from project.model.loss import METRICS
 
 DRAWS, MOST_WORK = 20_000, 4 * 10**7  # of a bootstrap; fewer draws if they would have more rows in all
@@ -33,15 +33,22 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
         groups: (N,) the group of each row, where whole groups are new to the model, or None for independent rows.
     """
     correct = is_right(labels, probabilities)
-    rows = torch.from_numpy(np.stack([labels, probabilities]))[..., None, None]
-    losses = {name: vmap(metric)(*rows).numpy() for name, metric in METRICS.items() if name != "accuracy"}
     return {
         "accuracy": estimate_share(correct, groups),
         "sensitivity": estimate_share(correct[labels == 1], groups_at(groups, labels == 1)),
         "specificity": estimate_share(correct[labels == 0], groups_at(groups, labels == 0)),
         "auc": estimate_area(labels, probabilities, groups),
-        **{name: estimate_mean(of_each, groups, largest_loss(name)) for name, of_each in losses.items()},
+        **{
+            name: estimate_mean(losses, groups, min(0, losses.min()), largest_loss(name))
+            for name, losses in row_losses(labels, probabilities).items()
+        },
     }
+
+
+def row_losses(labels: Numbers, probabilities: Numbers) -> dict[str, Numbers]:
+    """Return the loss of each row, (N,), by each of METRICS but the accuracy."""
+    rows = torch.from_numpy(np.stack([labels, probabilities]))[..., None, None]
+    return {name: vmap(metric)(*rows).numpy() for name, metric in METRICS.items() if name != "accuracy"}
 
 
 def largest_loss(name: str) -> float:
@@ -91,65 +98,10 @@ def wilson(successes: float, rows: float) -> Estimate:
     return Estimate(share, low if successes else 0.0, high if successes < rows else 1.0, "Wilson")
 
 
-def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) -> Estimate:
-    """Estimate how often a row of class 1 has a larger probability than one of class 0, a tie counting half.
-
-    DeLong, DeLong and Clarke-Pearson (1988), by the ranks of Sun and Xu (2014), "Fast implementation of DeLong's
-    algorithm"; by group as Obuchowski (1997), "Nonparametric analysis of clustered ROC curve data", but for her degrees
-    of freedom. The ends are taken on the scale of logits, as Qin and Hotilovac (2008), "Comparison of non-parametric
-    confidence intervals for the area under the ROC curve of a continuous-scale diagnostic test"; they are Newcombe's
-    where the classes do not overlap, because DeLong's error is 0 there.
-    """
-    by = "" if groups is None else " by group"
-    ones, zeros = labels == 1, labels == 0
-    m, n, ranks = int(ones.sum()), int(zeros.sum()), midranks(probabilities)
-    below = (ranks[ones] - midranks(probabilities[ones])) / n  # for each row of class 1, the share of class 0 below it
-    above = 1 - (ranks[zeros] - midranks(probabilities[zeros])) / m
-    value = math.nan if np.isnan(probabilities).any() else float(below.mean())
-    if min(n, m) < 2 or math.isnan(value):
-        return Estimate(value, math.nan, math.nan, f"DeLong{by}")
-    if groups is None:
-        error, quantile = math.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n), Z
-    else:
-        parts = np.empty(len(labels))
-        parts[ones], parts[zeros] = (below - value) / m, (above - value) / n
-        error, quantile = clustered_error(parts, groups)
-        m, n = (len(np.unique(groups[rows])) for rows in (ones, zeros))
-    if not error and value in (0, 1):
-        return newcombe(value, n, m)._replace(method=f"Newcombe{by}")
-    # Of a logit of x, (1 + tanh(x / 2)) / 2 is the area, and overflows nowhere.
-    logits = ends(math.log(value / (1 - value)), quantile * error / (value * (1 - value)))
-    low, high = ((1 + math.tanh(logit / 2)) / 2 for logit in logits)
-    return Estimate(value, low, high, f"DeLong{by}")
-
-
-def newcombe(area: float, n: int, m: int) -> Estimate:
-    """Estimate an area of 0 or 1 from so many independent draws of either class.
-
-    Newcombe (2006), "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
-    method 5: it ends at the area that lies Z of its own standard errors from what was found. Of fewer than five draws
-    of either class it is too short: of 4, such an area shows as 1 in 3.3 % instead of 2.5 %.
-    """
-    others = (n + m) / 2 - 1
-
-    def variance(end: float) -> float:
-        """Return the variance at an area, divided by 1 - end."""
-        return end / (n * m) * (1 + others * ((1 - end) / (2 - end) + end / (1 + end)))
-
-    low = bisect(lambda end: 1 - end > Z**2 * variance(end), 0, 1)
-    # The interval of an area of 0 mirrors that of 1.
-    return Estimate(area, low, 1.0, "Newcombe") if area == 1 else Estimate(area, 0.0, 1 - low, "Newcombe")
-
-
-def midranks(values: Numbers) -> Numbers:
-    """Return ranks from 1, (N,), equal values having the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Numbers = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranks
-
-
-def estimate_mean(values: Numbers, groups: Groups | None = None, highest: float = math.inf) -> Estimate:
-    """Estimate a mean over rows or, where whole ones are independent, over groups, whose mean cannot be higher.
+def estimate_mean(
+    values: Numbers, groups: Groups | None = None, lowest: float = -math.inf, highest: float = math.inf
+) -> Estimate:
+    """Estimate a mean over rows or, where whole ones are independent, over groups, that lies between two ends.
 
     The bootstrap-t of Efron (1981), "Nonparametric standard errors and confidence intervals": the same draws for the
     same number of rows; unlike the draws' own quantiles, its ends hold for losses, few of which are large.
@@ -161,7 +113,7 @@ def estimate_mean(values: Numbers, groups: Groups | None = None, highest: float 
         return Estimate(value, math.nan, math.nan, f"bootstrap-t{by}")
     _, error = mean_and_error(sums, sizes)
     if number > MOST_DRAWN or error <= 1e-12 * abs(value):  # What is left of equal values is rounding.
-        return Estimate(value, *ends(value, Z * float(error)), f"normal{by}")
+        return Estimate(value, *ends(value, Z * float(error), lowest, highest), f"normal{by}")
     rng, statistics = np.random.default_rng(0), []
     together = 2**16 // number + 1  # draws, which stay in the cache
     for _ in range(0, min(DRAWS, MOST_WORK // number), together):
@@ -170,7 +122,7 @@ def estimate_mean(values: Numbers, groups: Groups | None = None, highest: float 
         with np.errstate(divide="ignore", invalid="ignore"):  # A draw of equal values is infinitely far, or nowhere.
             statistics.append(np.nan_to_num((means - value) / errors, nan=0, posinf=math.inf, neginf=-math.inf))
     high, low = np.quantile(np.concatenate(statistics), [0.025, 0.975], method="inverted_cdf").tolist()
-    low, high = np.clip([value - low * error, value - high * error], min(0, values.min()), highest).tolist()
+    low, high = np.clip([value - low * error, value - high * error], lowest, highest).tolist()
     return Estimate(value, low, high, f"bootstrap-t{by}")
 
 
@@ -205,10 +157,3 @@ def reliability(labels: Numbers, probabilities: Numbers, groups: Groups | None =
     with np.errstate(invalid="ignore"):  # An empty bin has 0 / 0, which is NaN, as all have if there is no row.
         error, error_if_calibrated = errors[0] / len(labels), errors[1:].mean() / len(labels)
         return Reliability(rows, predicted / rows, ones / rows, bounds, float(error), float(error_if_calibrated))
-
-
-def roc(labels: Numbers, probabilities: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the shares of class 0 and of class 1 whose probability reaches each threshold, as it falls from 1 to 0."""
-    thresholds = MOST_DRAWN if len(labels) > MOST_DRAWN else None
-    false, true, _ = binary_roc(torch.from_numpy(probabilities), torch.from_numpy(labels).long(), thresholds=thresholds)
-    return false.numpy(), true.numpy()

@@ -5,8 +5,9 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from project.evaluation.area import estimate_area, roc
 from project.evaluation.estimate import Estimate, Numbers
-from project.evaluation.metrics import Reliability, estimate_area, groups_at, reliability, roc
+from project.evaluation.metrics import Reliability, groups_at, reliability
 from project.figures.style import LINE_COLOURS, Names, draw_histogram, new_figure, wrap
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from project.errors import InputError, join_words
-from project.evaluation.differences import compare_answers
-from project.evaluation.estimate import digits, format_interval, format_p
+from project.evaluation.estimate import digits, format_interval, format_p, to_json
 from project.evaluation.metrics import is_right
+from project.evaluation.paired import compare_answers, compare_probabilities
 from project.figures.curves import SUBSETS, Curves, comparison_figure, running_mean, window
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.options import flatten
-from project.reports.report import Section, pictures, render
+from project.reports.report import WORDS, Section, pictures, render
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
@@ -107,14 +107,19 @@ def paired_test(runs: Mapping[str, RunFolder], steps: Sequence[int]) -> tuple[di
         raise InputError(f"{second}: its test is of other rows than that of {first}; test both again")
     right_a, right_b = (is_right(each.labels, each.probabilities) for each in (a, b))
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    (value, low, high, _), test, p = compare_answers(right_a, right_b, a.groups)
+    _, test, p = compare_answers(right_a, right_b, a.groups)
+    differences = compare_probabilities(a.labels, a.probabilities, b.probabilities, a.groups)
     facts = {"rows": len(a.labels), "right_in_one_only": [only_a, only_b], "test": test, "p": p}
-    facts |= {"accuracy_difference": value, "accuracy_difference_interval": [low, high]}
+    facts |= to_json({f"{name}_difference": found for name, found in differences.items()})
     facts["speaks_of"] = "these two networks only"
+    words = {**WORDS, "accuracy": "accuracy"}
     only = f"{only_a} that only {first} gets right, {only_b} that only {second} does"
     return facts, [
         f"{len(a.labels)} test rows: {only}; {test}: {format_p(p)}",
-        f"test accuracy: {first} - {second} = {format_interval(value, low, high)}",
+        *(
+            f"test {words.get(name, name)}: {first} - {second} = {format_interval(*found[:3])}"
+            for name, found in differences.items()
+        ),
         "this speaks of these two networks only, not of the options that they differ in; "
         "for those: python -m project study",
     ]

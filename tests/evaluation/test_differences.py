@@ -1,4 +1,4 @@
-"""Differences of options and of networks: against SciPy and statsmodels, and what holds for all inputs."""
+"""Differences of options over splits: against SciPy and statsmodels, and what holds for all inputs."""
 
 import math
 
@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from project.evaluation.differences import Difference, bonett_price, compare_answers, corrected, holm, mcnemar, sentence
-from project.evaluation.estimate import Flags, Numbers
+from project.evaluation.differences import Difference, corrected, holm, sentence
+from project.evaluation.estimate import Numbers
 
 NAN = math.nan
 DIFFERENCES = st.lists(st.integers(-100, 100), min_size=2, max_size=12).map(lambda d: np.array(d) / 100).filter(np.ptp)
-ROWS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60).map(lambda pairs: np.array(pairs).T)
 
 
 @given(DIFFERENCES, st.integers(1, 1000), st.integers(1, 1000), st.sampled_from([1, 2, 5]))
@@ -59,53 +58,6 @@ def test_holms_p_values() -> None:
         found = [corrected(d, 20, 60, 3) for d in rng.normal(1.2, 1, (3, 10))]
         for each, adjusted in zip(found, holm([each.p for each in found]), strict=True):
             assert adjusted < 0.05 or each.low <= 0 <= each.high
-
-
-def test_mcnemars_exact_test() -> None:
-    assert mcnemar(0, 0) == 1
-    for a, b in ((1, 0), (3, 3), (10, 2), (25, 14), (7, 40), (400, 500), (0, 1000), (500_000, 499_000)):
-        assert mcnemar(a, b) == mcnemar(b, a) == pytest.approx(scipy.stats.binomtest(a, a + b).pvalue, rel=1e-10)
-
-
-@given(ROWS)
-def test_swapping_two_networks_swaps_what_is_said_of_them(rows: Flags) -> None:
-    a, b = rows
-    ((value, low, high, _), _, p), (swapped, _, again) = compare_answers(a, b), compare_answers(b, a)
-    assert p == again == mcnemar((a > b).sum(), (a < b).sum())
-    assert value == pytest.approx(a.mean() - b.mean(), abs=1e-12)
-    assert -1 <= low <= value <= high <= 1
-    assert swapped[:3] == pytest.approx((-value, -high, -low), abs=1e-12)
-    assert p >= 0.05 or low > 0 or high < 0, "the exact test is the more cautious one"
-
-
-@pytest.mark.parametrize(("rows", "a", "b"), [(10, 0.1, 0.1), (20, 0.02, 0.3), (20, 0.2, 0.1), (50, 0.01, 0.02)])
-def test_the_paired_interval_covers_the_difference_of_small_samples(rows: int, a: float, b: float) -> None:
-    """Exactly: the chances of all samples whose interval holds the true difference are added up."""
-    chances, covered = scipy.stats.multinomial(rows, [a, b, 1 - a - b]), 0.0
-    for only_a in range(rows + 1):
-        for only_b in range(rows + 1 - only_a):
-            found = bonett_price(only_a, only_b, rows)
-            if found.low <= a - b <= found.high:
-                covered += chances.pmf([only_a, only_b, rows - only_a - only_b])
-    assert covered > 0.94
-
-
-@given(st.integers(2, 8), st.integers(1, 5), st.data())
-def test_of_groups_of_equal_size_it_is_the_t_test_of_their_means(number: int, size: int, data: st.DataObject) -> None:
-    flags = st.lists(st.booleans(), min_size=number * size, max_size=number * size).map(np.array)
-    right_a, right_b = data.draw(flags), data.draw(flags)
-    order = np.random.default_rng(0).permutation(number * size)
-    groups = np.repeat(np.arange(number), size) * -3
-    (value, *ends, _), test, p = compare_answers(right_a[order], right_b[order], groups[order])
-    means = (right_a.astype(float) - right_b).reshape(number, size).mean(1)
-    assert (value, test) == (pytest.approx(means.mean()), f"t test over {number} groups")
-    if np.ptp(means) > 1e-9:
-        expected = scipy.stats.ttest_1samp(means, 0)
-        assert ends == pytest.approx(np.clip(expected.confidence_interval(), -1, 1), abs=1e-9)
-        assert p == pytest.approx(expected.pvalue)
-
-    single, _, p = compare_answers(right_a, right_b, np.zeros(number * size))
-    assert (single[:3], p) == (pytest.approx((means.mean(), -1, 1)), 1), "one group says nothing of others"
 
 
 def test_sentences() -> None:

@@ -19,6 +19,7 @@ def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
 def test_an_interval_has_as_many_decimals_as_its_width_needs() -> None:
     assert format_interval(0.5, -1, 1) == "+0.500, 95 % [-1.000, +1.000]"
     assert format_interval(0.00012, 0.00007, 0.00017, 0.99) == "+0.00012, 99 % [+0.00007, +0.00017]"
+    assert format_interval(0.5, math.nan, math.nan) == "+0.500, interval unknown"
     assert format_interval(0.0, 0.0, 0.0) == "+0.000, 95 % [+0.000, +0.000]"
     assert format_interval(0.00004, 0.00004, 0.00004) == "+0.000040, 95 % [+0.000040, +0.000040]"
 

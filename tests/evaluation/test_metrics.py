@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project.evaluation import evaluate, metrics
+from project.evaluation.area import estimate_area, newcombe
 from project.evaluation.estimate import to_json
-from project.evaluation.metrics import design_effect, estimate_area, estimate_mean, estimate_share, newcombe, wilson
+from project.evaluation.metrics import design_effect, estimate_mean, estimate_share, wilson
 
 NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
 PROBABILITY = st.sampled_from([0.0, 0.1, 0.25, 0.5, math.nextafter(0.5, 0), 0.75, 1.0]) | st.floats(0, 1)

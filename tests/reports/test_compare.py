@@ -11,8 +11,8 @@ import pytest
 from project import Run
 from project.__main__ import main
 from project.errors import InputError
-from project.evaluation.differences import bonett_price, compare_answers, mcnemar
-from project.evaluation.estimate import format_interval, format_p
+from project.evaluation.estimate import format_interval, format_p, to_json
+from project.evaluation.paired import bonett_price, compare_answers, compare_probabilities, mcnemar
 from project.reports.compare import curves_of, options_of, paired_test, tabulate
 from project.runs import table
 
@@ -41,7 +41,7 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
     assert [run["options"] for run in found["runs"]] == each
     assert (found["same_split"], found["same_initial_weights"]) == (True, False)
     assert "split: the same; initial weights: different\n" in printed
-    page, right = Path("result/report.html").read_text(), []
+    page, tests = Path("result/report.html").read_text(), []
     for run, line, step in zip(found["runs"], printed.splitlines()[1:3], ("101", "60"), strict=True):
         finals = {name: col[~np.isnan(col)][-1] for name, col in Run(run["folder"]).history().items() if name != "step"}
         assert run["final"] == finals
@@ -49,17 +49,22 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
         assert line.split() == [run["name"], *cells]
         assert "".join(f"<td>{cell}</td>" for cell in cells) in page, "the report has the same table"
         rows = np.loadtxt(Path(run["folder"], "test_predictions.csv"), delimiter=",", skiprows=1)
-        right.append((rows[:, 2] >= 0.5) == rows[:, 1])
+        tests.append(rows[:, 1:3].T)
+    right = [(answers >= 0.5) == labels for labels, answers in tests]
     only = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
     (value, low, high, _), p = bonett_price(*only, 20), mcnemar(*only)
-    assert list(found["paired_test"].values()) == [
-        *(20, [*only], "exact McNemar test", p, value, [low, high], "these two networks only")
-    ]
+    of_losses = compare_probabilities(*tests[0], tests[1][1])
+    differences = list(to_json(of_losses).values())[2:]
+    facts = [20, [*only], "exact McNemar test", p, value, [low, high], *differences, "these two networks only"]
+    assert list(found["paired_test"].values()) == facts
     assert value == pytest.approx(Run("<b>one").numbers()["accuracy"] - Run("two").numbers()["accuracy"])
     assert (
         f"\n20 test rows: {only[0]} that only <b>one gets right, {only[1]} that only lightning_logs/two does; "
         f"exact McNemar test: {format_p(p)}\n"
         f"test accuracy: <b>one - lightning_logs/two = {format_interval(value, low, high)}\n"
+        f"test area under the ROC curve: <b>one - lightning_logs/two = {format_interval(*of_losses['auc'][:3])}\n"
+        f"test log loss: <b>one - lightning_logs/two = {format_interval(*of_losses['bce'][:3])}\n"
+        f"test Brier score: <b>one - lightning_logs/two = {format_interval(*of_losses['mse'][:3])}\n"
         "this speaks of these two networks only, not of the options that they differ in"
     ) in printed
     assert Path("result/comparison.png").read_bytes().startswith(b"\x89PNG")
