@@ -86,6 +86,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return folder
         folder.mkdir()
         patch.chdir(folder)
+        patch.setattr("project.commands.network.CALLBACKS", CALLBACKS)  # also where the asking test draws nothing
         fit = "fit --data.track_test true --config"
         assert main([*fit.split(), str(CONFIGS / "bce.yaml"), "--name", "bce"]) == 0
         with drawing_nothing():

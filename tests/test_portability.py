@@ -9,10 +9,13 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-# Takes away what Windows or macOS lack. Only runs.disk is told that it runs on Windows: pathlib would believe it.
+# What libraries need and change is theirs, so they come first; then what Windows or macOS lack is taken away. Only
+# runs.disk is told that it runs on Windows: pathlib would believe it.
 COMMANDS = """
-import filelock, json, os, psutil, signal, sys, tempfile  # filelock and psutil know other systems themselves.
+import json, logging, os, signal, sys, tempfile, threading, warnings
 from unittest.mock import Mock
+import filelock, lightning.pytorch.cli, lightning.pytorch.loggers, matplotlib as mpl, psutil, tqdm
+import torch.utils.tensorboard
 
 sys.modules |= dict.fromkeys(("resource", "fcntl", "termios", "pwd", "grp"))
 del signal.SIGHUP, os.sched_getaffinity, os.posix_fallocate
@@ -28,20 +31,6 @@ def opened(path, *arguments, open=os.open, **options):
     return open(path, *arguments, **options)
 
 os.open = opened
-import project.__main__, project.runs.disk, project.data.batches
-from project.__main__ import main
-project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
-project.runs.disk.os = Windows()
-fit = "fit --trainer.max_steps 20 --name "
-statuses = [main((fit + "a").split())]
-project.data.batches.free_memory = lambda: 0
-others = "test", "predict --data.predict data/class_0.npy", "plot a", "validate --name a", "compare a b"
-print(json.dumps(statuses + [main(command.split()) for command in (fit + "b", *others)]))
-"""
-# What the libraries do when they are imported is theirs.
-IMPORT = """
-import json, logging, os, signal, threading, warnings
-import filelock, lightning.pytorch.cli, lightning.pytorch.loggers, matplotlib as mpl, torch.utils.tensorboard, tqdm
 
 def state():
     loggers = {name: log.level for name, log in logging.root.manager.loggerDict.items() if hasattr(log, "level")}
@@ -54,28 +43,28 @@ def state():
     }
 
 before = state()
-import project.commands.dispatch
-print(json.dumps([name for name, value in state().items() if before[name] != value]))
+import project.__main__, project.commands.dispatch, project.runs.disk, project.data.batches
+print([name for name, value in state().items() if before[name] != value])
+from project.__main__ import main
+project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
+project.runs.disk.os = Windows()
+fit = "fit --trainer.max_steps 20 --name "
+statuses = [main((fit + "a").split())]
+project.data.batches.free_memory = lambda: 0
+others = "test", "predict --data.predict data/class_0.npy", "plot a", "validate --name a", "compare a b"
+print(json.dumps(statuses + [main(command.split()) for command in (fit + "b", *others)]))
 """
-
-
-def run(script: str, folder: Path) -> list[str]:
-    """Run a script in a process of its own, which says nothing on stderr; return the lines it prints."""
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
 
 
 @pytest.mark.usefixtures("blobs")
 def test_every_command_runs_without_what_windows_or_macos_lack(tmp_path: Path) -> None:
-    lines = run(COMMANDS, tmp_path)
+    command = [sys.executable, "-c", COMMANDS]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    changed, *lines = done.stdout.splitlines()
+    assert changed == "[]", "the import leaves the process as it was"
     assert json.loads(lines[-1]) == [0] * 7
     assert [" a scratch file " in line for line in lines if "copied into" in line] == [False, True]
     a, b = ((tmp_path / "lightning_logs" / name / "history.csv").read_bytes() for name in ("a", "b"))
     assert a == b
     assert {path.name for path in tmp_path.iterdir()} == {"data", "lightning_logs", "comparison"}
-
-
-def test_importing_the_commands_changes_nothing_for_the_process(tmp_path: Path) -> None:
-    assert run(IMPORT, tmp_path) == ["[]"]

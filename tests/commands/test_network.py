@@ -17,7 +17,7 @@ from project.runs.checkpoint import load
 from project.runs.disk import release
 from tests.conftest import CONFIGS
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 Captured = pytest.CaptureFixture[str]
 METRICS = ("loss", "accuracy", "bce", "mse")
 

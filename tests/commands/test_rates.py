@@ -10,7 +10,7 @@ from project import Run
 from project.__main__ import main
 from project.model import BCELoss
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 FIT = ["fit", "--data.root", "data", "--trainer.max_steps"]
 STEP_LR = ["--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "10", "--lr_scheduler.gamma", "0.5"]
 
