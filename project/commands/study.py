@@ -22,6 +22,7 @@ from project.model import BinaryClassifier
 from project.options import as_list
 from project.runs.checkpoint import DigestCheckpointIO
 from project.runs.run import RunFolder
+from project.study.answer import Answer
 from project.study.classifiers import Classifiers
 from project.study.networks import TRIED, Design
 from project.study.results import Study, write_study
@@ -50,7 +51,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     # One that ended while it wrote down what it found goes on with just that.
     run = train(parser, options, origin, trainer, model, data, Study, least=0)
     if run:
-        write_study(run, model, data, options.figures.plane)
+        write_study(run, Answer(model, data), options.figures.plane)
     return run
 
 

@@ -23,13 +23,14 @@ class Difference(NamedTuple):
     level: float
 
 
-def corrected(differences: Numbers, test_rows: int, train_rows: int, comparisons: int = 1) -> Difference:
+def corrected(differences: Numbers, ratio: float, comparisons: int = 1) -> Difference:
     """Estimate how much two options differ from the difference, (S,), in each of S random splits of the same rows.
 
     Nadeau and Bengio (2003), "Inference for the generalization error": splits share training rows, so the variance of
-    the mean is taken for (1/S + n_test/n_train) s^2, with S - 1 degrees of freedom, and not for s^2 / S as in the naive
-    t interval. By Bonferroni, the intervals of several comparisons all hold at once in 95 of 100 studies: one that
-    leaves out 0 has a p of Holm's below 0.05. Ends and p are NaN of fewer than two splits, or if one is not finite.
+    the mean is taken for (1/S + ratio) s^2, where ratio is that of test rows to training rows, with S - 1 degrees of
+    freedom, and not for s^2 / S as in the naive t interval. By Bonferroni, the intervals of several comparisons all
+    hold at once in 95 of 100 studies: one that leaves out 0 has a p of Holm's below 0.05. Ends and p are NaN of fewer
+    than two splits, or if one is not finite.
     """
     splits, mean, level = len(differences), float(np.mean(differences)), 1 - (1 - LEVEL) / comparisons
     if splits < 2 or not math.isfinite(mean):
@@ -38,7 +39,7 @@ def corrected(differences: Numbers, test_rows: int, train_rows: int, comparisons
         same = float(differences[0])
         return Difference(same, same, same, same, same, float(same == 0), splits, level)
     deviation, t = float(np.std(differences, ddof=1)), student_t((1 + level) / 2, splits - 1)
-    naive, error = deviation * math.sqrt(1 / splits), deviation * math.sqrt(1 / splits + test_rows / train_rows)
+    naive, error = deviation * math.sqrt(1 / splits), deviation * math.sqrt(1 / splits + ratio)
     p = two_sided(mean / error, splits - 1)
     return Difference(mean, *ends(mean, t * error), *ends(mean, t * naive), p, splits, level)
 
@@ -55,15 +56,26 @@ def holm(p: Sequence[float]) -> list[float]:
     return list(map(float, adjusted))
 
 
-def sentence(found: Difference, names: tuple[str, str], measure: str, p: float | None = None) -> str:
-    """Say whether two options by their names differ in a measure; ``p`` is Holm's, of one of several comparisons."""
-    difference = " - ".join(names)
+def sentence(found: Difference, names: tuple[str, str], measure: str, p: float, margin: float | None = None) -> str:
+    """Say whether two options by their names differ in a measure; ``p`` is Holm's, of one of several comparisons.
+
+    With a margin, the smallest difference that matters, it also says whether a larger one is ruled out: where the
+    interval lies within the margin to either side, both one-sided tests (Schuirmann 1987) reject all that is beyond it.
+    """
+    both, difference = " and ".join(names), " - ".join(names)
     over = f"over {found.splits} split{'' if found.splits == 1 else 's'}"
     if not math.isfinite(found.mean):
-        return f"{over} {names[0]} and {names[1]} cannot be compared in {measure}: a network's is not finite"
+        return f"{over} {both} cannot be compared in {measure}: a network's is not finite"
     if found.splits < 2:
         return f"{over} {difference} = {found.mean:+.3f} in {measure}; an interval needs two splits or more"
-    shown = (found.p if p is None else p) < 1 - LEVEL
-    verdict = f"{names[0]} and {names[1]} differ" if shown else f"no difference was shown between {' and '.join(names)}"
-    numbers = format_interval(*found[:3], found.level) + ("" if p is None else f", Holm {format_p(p)}")
-    return f"{over} {verdict} in {measure}: {difference} = {numbers}"
+    bound = max(abs(found.low), abs(found.high))
+    if p < 1 - LEVEL:
+        verdict = f"{over} {both} differ in {measure}"
+    elif margin is None:
+        verdict = f"{over} no difference in {measure} was shown between {both}"
+    elif bound <= margin:
+        verdict = f"{over} the difference in {measure} between {both} is no larger than {bound:.2g} either way"
+    else:
+        possible = f"anything from {found.low:+.2g} to {found.high:+.2g} is possible"
+        verdict = f"{found.splits} splits cannot tell whether {both} differ in {measure}, {possible}"
+    return f"{verdict}: {difference} = {format_interval(*found[:3], found.level)}, Holm {format_p(p)}"

@@ -53,7 +53,11 @@ def format_interval(value: float, low: float, high: float, level: float = LEVEL)
 
 
 def format_p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    """Return "p = 0.031", with as many decimals as tell on which side of 0.05 it is, as in "p = 0.0501"."""
+    decimals = 3
+    while p != 0.05 and round(p, decimals) == 0.05:
+        decimals += 1
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{decimals}f}"
 
 
 def ends(middle: float, half: float, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:

@@ -23,7 +23,7 @@ class Tried(Protocol):
 
     options: list[Any]  # R numbers or texts
     losses: npt.NDArray[np.float64]  # (S, R) in each split; NaN where a network diverged
-    chosen: int  # number of the option that was chosen
+    chosen: npt.NDArray[np.int64]  # (S,) number of the option that each split chose
     at_edge: bool  # whether better ones may lie beyond
     loss: str  # which one that is; losses of the same one share their axis
 
@@ -50,28 +50,33 @@ def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], li
 
 
 def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
-    """Draw, by the name of each compared value, the validation loss against the option of some name that was chosen."""
+    """Draw, by the name of each compared value, the validation loss against the option of some name, and its choice."""
     figure, axes = new_figure(1, len(values))
     first: dict[str, Axes] = {}
     for number, (ax, (value, tried)) in enumerate(zip(axes, values.items(), strict=True)):
         if (other := first.setdefault(tried.loss, ax)) is not ax:
             ax.sharey(other)
         _draw_choice(ax, tried, line_style(number))
-        ax.set(title=wrap(value, 50), xlabel=wrap(name, 60), ylabel=f"validation loss ({tried.loss.upper()})")
+        ax.set(
+            title=wrap(value, 50),
+            xlabel=f"{wrap(name, 60)} (and how many splits chose it)",
+            ylabel=f"validation loss ({tried.loss.upper()})",
+        )
         ax.grid(alpha=0.3)
         ax.legend()
     return figure
 
 
 def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
-    options, losses, best = np.asarray(tried.options), tried.losses, tried.chosen
+    options, losses = np.asarray(tried.options), tried.losses
+    counts = np.bincount(tried.chosen, minlength=len(options))
     numeric = options.dtype.kind in "iuf"
     places = options if numeric else np.arange(len(options))
     lost, means = np.isnan(losses).any(0), losses.mean(0)
     ax.fill_between(places, *np.quantile(losses, (0.1, 0.9), axis=0), color=style["color"], alpha=0.18, lw=0)
     ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
-    label = f"chosen: {plain(tried.options[best])}{' (at the edge of what was tried)' if tried.at_edge else ''}"
-    ax.plot(places[best], means[best], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
+    label = f"chosen{' at the edge of what was tried' if tried.at_edge else ''}"
+    ax.plot(places[counts > 0], means[counts > 0], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
     if lost.any():
         height, across = np.full(lost.sum(), 0.98), ax.get_xaxis_transform()
         ax.plot(places[lost], height, "kx", label="a network diverged", transform=across, clip_on=False)
@@ -82,7 +87,8 @@ def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
         ax.yaxis.set_minor_formatter("")
-    ax.set_xticks(places, [wrap(plain(option), 12) for option in options.tolist()])
+    names = [f"{wrap(plain(option), 12)}\n({count})" for option, count in zip(options.tolist(), counts, strict=True)]
+    ax.set_xticks(places, names)
     ax.xaxis.minorticks_off()
 
 

@@ -1,8 +1,8 @@
-"""The answer of a study: the best option for each compared value, and how the values then differ."""
+"""The answer of a study: each compared value at the options that are chosen for it, and how the values then differ."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from collections import Counter, defaultdict
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,20 +11,21 @@ from project.evaluation.differences import Difference, corrected, holm, sentence
 from project.evaluation.estimate import Numbers
 from project.figures.study import plain
 from project.model.loss import METRICS
-from project.reports import report
+from project.reports.report import WORDS
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE, Network, Options
 from project.study.stack import TEST, VAL, Splits
 
 ACCURACY = list(METRICS).index("accuracy")  # its number among the metrics
-WORDS = {**report.WORDS, "accuracy": "test accuracy"}  # of metrics, on test rows
+WITHOUT = "without a hidden layer"
 
 
 class Compared:
-    """One value of the compared option, at the option that its validation loss after the last iteration chooses for it.
+    """A compared value, in each split at the option of its lowest validation loss there, after the last iteration.
 
-    The options that were tried differ in the one to choose. Networks are in the order of splits and, in each, of seeds;
-    ``curves`` (V, 2, metrics, networks) hold what was measured on validation and on test rows, which no choice sees.
+    The options that were tried differ in the one to choose. A split's test rows are validation rows of others, so that
+    a choice by all of them would know the test rows. Networks are in the order of splits and, in each, of seeds;
+    ``curves`` (V, 2, metrics, networks) hold what was measured on validation and on test rows.
     """
 
     def __init__(
@@ -35,58 +36,71 @@ class Compared:
             tried = sorted(tried, key=lambda options: options[choose])
         splits = len({network.split for network in networks})
         numbers = [[n for n, network in enumerate(networks) if network.options == options] for options in tried]
-        tables = [np.array(each).reshape(splits, -1) for each in numbers]  # (S, K) numbers of networks, for each
-        means = [curves[..., table].mean(-1) for table in tables]
+        tables = np.reshape(numbers, (len(tried), splits, -1))  # (R, S, K) numbers of networks
         self.loss, self.value = tried[0]["loss"], tried[0][compare]
         # A number alone does not say what it is of.
         self.name = self.value if isinstance(self.value, str) else f"{compare} {plain(self.value)}"
-        self.options = [options[choose] for options in tried]  # R, of which one is chosen
+        self.options = [options[choose] for options in tried]  # R, of which each split chooses one
         # The validation loss of each split at each of these, the mean over seeds, (S, R); NaN if a network diverged.
-        self.losses: Numbers = np.stack([each[-1, VAL, list(METRICS).index(self.loss)] for each in means], 1)
-        self.chosen = best = int(np.argmin(np.nan_to_num(self.losses.mean(0), nan=np.inf)))
-        self.option, self.networks = self.options[best], tables[best]
-        self.curves: Numbers = means[best]  # (V, 2, metrics, S) at the chosen option, the mean over seeds
-        self.accuracy: Numbers = self.curves[-1, TEST, ACCURACY]  # (S,) at the end, on test rows
-        self.diverged = bool(np.isnan(self.losses[:, best]).any())  # at every option, or another one were chosen
-        # A still better number may lie beyond those that were tried.
-        self.at_edge = are_numbers and len(means) > 1 and best in (0, len(means) - 1) and not self.diverged
+        self.losses: Numbers = curves[-1, VAL, list(METRICS).index(self.loss)][tables].mean(-1).T
+        self.chosen = np.nan_to_num(self.losses, nan=np.inf).argmin(1)  # (S,) numbers of options
+        self.networks = tables[self.chosen, np.arange(splits)]  # (S, K) at the chosen options
+        self.curves: Numbers = curves[..., self.networks].mean(-1)  # (V, 2, metrics, S) of these, the mean over seeds
+        self.tested: Numbers = self.curves[-1, TEST]  # (metrics, S) at the end
+        self.accuracy = self.tested[ACCURACY]  # (S,)
+        self.diverged = bool(np.isnan(self.accuracy).any())  # in some split at every option, or another one were chosen
+        # In half of the splits or more, a still better number may lie beyond those that were tried.
+        ends = int(np.isin(self.chosen, (0, len(tried) - 1)).sum())
+        self.at_edge = are_numbers and len(tried) > 1 and 2 * ends >= splits and not self.diverged
+
+    @property
+    def chosen_options(self) -> list[Any]:
+        """The option that each split chose."""
+        return [self.options[number] for number in self.chosen]
+
+    @property
+    def choice(self) -> str:
+        """How many splits chose which option, as in "1 in 9 of 10 splits, 4 in 1"."""
+        (most, count), *others = Counter(map(plain, self.chosen_options)).most_common()
+        rest = (f", {option} in {number}" for option, number in others)
+        return f"{most} in {count} of {len(self.chosen)} splits{''.join(rest)}"
 
 
 class Comparison(NamedTuple):
-    """A value's difference from the first one, value minus first, in a metric on test rows."""
+    """A value's difference from another one, value minus other, in a metric on test rows."""
 
     value: Compared
     against: Compared
+    names: tuple[str, str]  # of both, as in "hidden_features 8" and "2"
     metric: str
-    found: Difference
     by_split: Numbers  # (S,) the difference in each split
-    p: float | None  # Holm's, where it is one of several comparisons
+    found: Difference  # Its interval is one of all comparisons' that hold at once,
+    p: float  # and this is Holm's for all of them.
 
     @property
-    def names(self) -> tuple[str, str]:
-        """The names of both values, as in "hidden_features 8" and "2"."""
-        return self.value.name, plain(self.against.value)
+    def measure(self) -> str:
+        """What the metric is called on test rows."""
+        return {**WORDS, "accuracy": "test accuracy"}.get(self.metric, self.metric)
 
 
-def compare_with_first(values: Sequence[Compared], rows: tuple[int, int]) -> list[Comparison]:
-    """Compare each value with the first one in each metric; ``rows`` are how many a split tests and trains on."""
-    first, *others = values
-    comparisons = []
+def compare_each(pairs: list[tuple[Compared, Compared, tuple[str, str]]], ratio: float) -> list[Comparison]:
+    """Compare two values of each pair in each metric, accuracy first; ``ratio`` is that of test to training rows."""
+    family, comparisons = len(pairs) * len(METRICS), []
     for number, metric in enumerate(METRICS):
-        by_split = [other.curves[-1, TEST, number] - first.curves[-1, TEST, number] for other in others]
-        found = [corrected(each, *rows, len(others)) for each in by_split]
-        adjusted = holm([each.p for each in found]) if len(found) > 1 else [None] * len(found)
-        for other, *rest in zip(others, found, by_split, adjusted, strict=True):
-            comparisons.append(Comparison(other, first, metric, *rest))
-    return comparisons
+        for value, against, names in pairs:
+            by_split = value.tested[number] - against.tested[number]
+            found = corrected(by_split, ratio, family)
+            comparisons.append(Comparison(value, against, names, metric, by_split, found, math.nan))
+    adjusted = holm([each.found.p for each in comparisons])
+    return [each._replace(p=p) for each, p in zip(comparisons, adjusted, strict=True)]
 
 
 class Answer:
     """What a study found, from its trained networks and their data."""
 
     def __init__(self, model: Classifiers, data: Splits) -> None:
-        design, rows = model.design, data.classes.rows
-        self.compare, self.choose, self.rows = design.compare, design.choose, (rows["test"], rows["train"])
+        design, self.model, self.data = model.design, model, data
+        self.compare, self.choose = design.compare, design.choose
         self.steps = np.array(model.steps, np.float64)  # (V,) the validated iterations
         self.curves: Numbers = torch.stack(model.curves).numpy()  # (V, 2, metrics, networks) as measured then
         values = defaultdict[str, list[Options]](list)
@@ -94,28 +108,31 @@ class Answer:
             values[str(options[self.compare])].append(options)
         trained = self.choose, model.networks, self.curves
         self.values = {name: Compared(self.compare, tried, *trained) for name, tried in values.items()}
-        # The first value without a hidden layer, at its own best option.
-        self.baseline = Compared("activation", design.baselines, *trained) if design.baselines else None
-        self.comparisons = compare_with_first(list(self.values.values()), self.rows)
-        found = [each for each in self.comparisons if each.metric == "accuracy"]
-        # Whether the values differ in test accuracy, a sentence for each comparison.
-        self.verdicts = [sentence(each.found, each.names, WORDS["accuracy"], each.p) for each in found]
+        first, *others = self.values.values()
+        pairs = [(other, first, (other.name, plain(first.value))) for other in others]
+        self.baseline = None
+        if design.baselines:  # the first value without a hidden layer, at its own best options
+            self.baseline = Compared("activation", design.baselines, *trained)
+            pairs.append((first, self.baseline, ("with", WITHOUT)))
+        rows = [each.classes.rows for each in data.by_seed.values()]
+        self.comparisons = compare_each(pairs, float(np.mean([of["test"] / of["train"] for of in rows])))
+
+    @property
+    def verdicts(self) -> list[str]:
+        """Whether values differ, a sentence for each comparison."""
+        return [sentence(each.found, each.names, each.measure, each.p) for each in self.comparisons]
 
     @property
     def sentences(self) -> list[str]:
         """What was found in words, the comparisons first."""
-        lines, values, name = [*self.verdicts], list(self.values.values()), self.choose
-        for each in values:
-            chosen = f"{each.name}: {name} {plain(each.option)}"
-            tried = f", of {', '.join(map(plain, each.options))}" if len(each.options) > 1 else ""
-            best = f"{chosen} has the lowest validation loss{tried}; test accuracy {each.accuracy.mean():.3f}"
-            lost = f"{each.name}: at every {name} that was tried a network diverged; try smaller ones"
-            lines.append(lost if each.diverged else best)
-            if each.at_edge:
-                lines.append(f"{chosen} is at the edge of what was tried; better ones may lie beyond: try more of them")
+        lines, named = self.verdicts, {each.name: each for each in self.values.values()}
         if self.baseline is not None:
-            gain = corrected(values[0].accuracy - self.baseline.accuracy, *self.rows)
-            words = f"without a hidden layer (activation {BASELINE}, {name} {plain(self.baseline.option)})"
-            verdict = sentence(gain, (values[0].name, BASELINE), WORDS["accuracy"])
-            lines.append(f"{words}: test accuracy {self.baseline.accuracy.mean():.3f}; {verdict}")
+            named[f"{WITHOUT} (activation {BASELINE})"] = self.baseline
+        for name, each in named.items():
+            lost = f"{name}: in a split, a network diverged at every {self.choose} that was tried; try smaller ones"
+            by = f"each split chose its {self.choose} by validation loss: {each.choice}"
+            lines.append(lost if each.diverged else f"{name}: test accuracy {each.accuracy.mean():.3f}; {by}")
+            if each.at_edge:
+                edge = f"in half of the splits or more, {self.choose} is at the edge of what was tried"
+                lines.append(f"{name}: {edge}; better ones may lie beyond: try more of them")
         return [*lines, "guessing: test accuracy 0.500"]

@@ -71,13 +71,12 @@ class Design:
 
     @property
     def networks(self) -> list[Network]:
-        """All networks; a baseline is trained once a split, because its end hardly depends on the seed."""
+        """All networks, in the order of splits and, in each, of options and seeds."""
         networks = []
         for number in range(self.splits):
             # With the seeds of another split, what is special about them would look like what splits agree on.
             first = self.first_seed + number * self.seeds
-            drawn = [*itertools.product(self.combined, range(first, first + self.seeds))]
-            drawn += [(options, first) for options in self.baselines]
+            drawn = itertools.product([*self.combined, *self.baselines], range(first, first + self.seeds))
             networks += [Network(self.first_split + number, seed, options) for options, seed in drawn]
         return networks
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from project.errors import join_words
 from project.evaluation.differences import Difference
-from project.evaluation.estimate import Numbers, digits, finite
+from project.evaluation.estimate import Numbers, digits, finite, format_p
 from project.figures import study
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
@@ -21,16 +21,15 @@ from project.reports.report import Section, options_section, pictures, render
 from project.reports.view import ask_model, choose_plane, show_rows
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder
-from project.study.answer import ACCURACY, WORDS, Answer
-from project.study.classifiers import Classifiers
+from project.study.answer import ACCURACY, Answer
 from project.study.networks import BASELINE
-from project.study.stack import EVALUATED, TEST, VAL, Splits
+from project.study.stack import EVALUATED, TEST, VAL
 
 SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}  # of splits
 # What the figures show, for those who cannot see them.
 SHOWN = {
     "curves": "the mean accuracy of the compared values in the course of training, with the middle 80 % of splits",
-    "choice": "the validation loss of each compared value against the option that was chosen by it",
+    "choice": "the validation loss of each compared value against the option, and how many splits chose which",
     "differences": "how the values differ in each split, the interval of the mean, and the naive one",
     "boundary": "the mean probability of class 1 over the networks of one split, and where these networks disagree",
     "slopes": "how strongly either loss pulls on the logit of a wrong answer",
@@ -45,42 +44,46 @@ class Study(RunFolder):
     order = STUDIES
 
 
-def study_facts(answer: Answer, model: Classifiers) -> dict[str, Any]:
+def study_facts(answer: Answer) -> dict[str, Any]:
     """Return what study.json holds."""
     baselines: dict[str, Any] = {"majority": {"test_accuracy": 0.5}}
     if (baseline := answer.baseline) is not None:
-        baselines[BASELINE] = {answer.choose: baseline.option, "test_accuracy": finite(baseline.accuracy.mean())}
+        baselines[BASELINE] = {
+            answer.choose: baseline.chosen_options,
+            "test_accuracy": finite(baseline.accuracy.mean()),
+        }
     differences = []
-    for value, against, metric, found, _, holm_p in answer.comparisons:
+    for value, against, _, metric, _, found, p in answer.comparisons:
         row: dict[str, Any] = {"value": str(value.value), "against": str(against.value), "metric": metric}
         row["mean"] = finite(found.mean)
         row["interval"] = [finite(found.low), finite(found.high)]
         row["naive_interval"] = [finite(found.naive_low), finite(found.naive_high)]
-        row |= {"level": found.level, "p": finite(found.p), "holm_p": holm_p and finite(holm_p)}
+        row |= {"level": found.level, "p": finite(found.p), "holm_p": finite(p)}
         differences.append({**row, "splits": found.splits})
     return {
         "compare": f"model.{answer.compare}",
         "choose": f"model.{answer.choose}",
-        "splits": sorted({network.split for network in model.networks}),
-        "seeds": sorted({network.seed for network in model.networks}),
+        "splits": sorted({network.split for network in answer.model.networks}),
+        "seeds": sorted({network.seed for network in answer.model.networks}),
         "step": int(answer.steps[-1]),
-        "chosen": {name: each.option for name, each in answer.values.items()},
+        "chosen": {name: each.chosen_options for name, each in answer.values.items()},
         "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
-        "diverged": int(model.diverged.sum()),
+        "diverged": int(answer.model.diverged.sum()),
         "test_accuracy": {name: finite(each.accuracy.mean()) for name, each in answer.values.items()},
         "baselines": baselines,
         "differences": differences,
-        "sentence": "; ".join(answer.verdicts),
+        "sentences": answer.verdicts,
     }
 
 
-def networks_table(answer: Answer, model: Classifiers) -> list[list[str]]:
+def networks_table(answer: Answer) -> list[list[str]]:
     """Return a row a network: what it is, and what was measured of it after the last iteration."""
-    options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *model.networks[0].options)))
+    networks, diverged = answer.model.networks, answer.model.diverged.tolist()
+    options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *networks[0].options)))
     columns = [f"{subset}_{metric}" for subset in EVALUATED for metric in ("loss", *METRICS)]
     rows = [["split", "seed", *options, "diverged", *columns]]
-    for number, network in enumerate(model.networks):
-        facts = [network.split, network.seed, *map(network.options.get, options), bool(model.diverged[number])]
+    for number, network in enumerate(networks):
+        facts = [network.split, network.seed, *map(network.options.get, options), diverged[number]]
         own = list(METRICS).index(network.options["loss"])
         values = [value for measured in answer.curves[-1, :, :, number] for value in (measured[own], *measured)]
         texts = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
@@ -94,7 +97,7 @@ def find_band(values: Numbers) -> Numbers:
 
 
 def curves_table(answer: Answer) -> list[list[str]]:
-    """Return a row an iteration and compared value, at its chosen option: mean and spread over splits."""
+    """Return a row an iteration and compared value, at its chosen options: mean and spread over splits."""
     columns = [f"{subset}_{metric}_{part}" for subset in EVALUATED for metric in METRICS for part in ("mean", *SHARES)]
     rows = [["step", answer.compare, *columns]]
     for name, each in answer.values.items():
@@ -105,7 +108,7 @@ def curves_table(answer: Answer) -> list[list[str]]:
 
 def draw_curves(answer: Answer) -> Figure:
     each_value = answer.values.values()
-    named = {f"{each.name} at {answer.choose} {study.plain(each.option)}": each.curves for each in each_value}
+    named = {f"{each.name}: {answer.choose} {each.choice}": each.curves for each in each_value}
     bands = {
         title: {name: find_band(curves[:, subset, ACCURACY]) for name, curves in named.items()}
         for title, subset in (("validation accuracy", VAL), ("test accuracy", TEST))
@@ -119,60 +122,64 @@ def draw_curves(answer: Answer) -> Figure:
 def draw_differences(answer: Answer) -> Figure:
     panels: dict[str, dict[str, tuple[Numbers, Difference]]] = {}
     for each in answer.comparisons:
-        rows = panels.setdefault(WORDS.get(each.metric, each.metric), {})
+        if each.against is answer.baseline:  # Beside it, the others would hardly differ.
+            continue
+        rows = panels.setdefault(each.measure, {})
         rows[" - ".join(each.names)] = each.by_split, each.found
     return study.differences_figure(panels)
 
 
-def draw_boundary(answer: Answer, model: Classifiers, data: Splits, wanted: str) -> Figure:
+def draw_boundary(answer: Answer, wanted: str) -> Figure:
     """Draw what the networks of one split answer together: those of the first compared value, one of each seed."""
-    first = next(iter(answer.values.values()))
-    models = [model.classifier(int(place)) for place in first.networks[0]]
+    first, data = next(iter(answer.values.values())), answer.data
+    models = [answer.model.classifier(int(place)) for place in first.networks[0]]
     train = np.concatenate(data.classes.dots["train"])
     with torch.no_grad(), evaluating(models):
         plane = choose_plane(wanted, models[0], train, data.feature_names)
         scene = show_rows(data, plane, ("train",), 150)  # places an axis
         answers = np.stack([ask_model(each, plane, scene.places()) for each in models])
     networks = "1 network" if len(models) == 1 else f"{len(models)} networks"
-    note = f"{first.name} at {answer.choose} {study.plain(first.option)}: {networks} of split {data.seed}"
+    chosen = f"{answer.choose} {study.plain(first.chosen_options[0])}"
+    note = f"{first.name} at {chosen}: {networks} of split {data.seed}"
     return study.ensemble_figure(answers, scene._replace(note=f"{note}, {len(train):,} training rows"))
 
 
-def figure_drawers(answer: Answer, model: Classifiers, data: Splits, plane: str) -> Mapping[str, Callable[[], Figure]]:
+def figure_drawers(answer: Answer, plane: str) -> Mapping[str, Callable[[], Figure]]:
     """Return the functions that draw the figures that a study has, by name."""
     drawers: dict[str, Callable[[], Figure]] = {
         "curves": partial(draw_curves, answer),
         "choice": partial(study.choice_figure, {each.name: each for each in answer.values.values()}, answer.choose),
-        "boundary": partial(draw_boundary, answer, model, data, plane),
+        "boundary": partial(draw_boundary, answer, plane),
     }
-    if answer.comparisons:
+    if len(answer.values) > 1:
         drawers["differences"] = partial(draw_differences, answer)
     if {"bce", "mse"} <= answer.values.keys():
         drawers["slopes"] = study.slopes_figure
     return drawers
 
 
-def write_study(folder: RunFolder, model: Classifiers, data: Splits, plane: str) -> None:
+def write_study(folder: RunFolder, answer: Answer, plane: str) -> None:
     """Print what was found, and write tables, study.json, figures and report into the study's folder."""
-    answer = Answer(model, data)
-    facts, said = study_facts(answer, model), answer.sentences
+    facts, said = study_facts(answer), answer.sentences
     if lost := facts["diverged"]:
-        said.append(f"{lost} of {len(model.networks)} networks diverged; no option at which one did is chosen")
-    tables = {"networks.csv": networks_table(answer, model), "curves.csv": curves_table(answer)}
+        networks = len(answer.model.networks)
+        said.append(f"{lost} of {networks} networks diverged; no split chose an option at which one of its own did")
+    tables = {"networks.csv": networks_table(answer), "curves.csv": curves_table(answer)}
     texts = {name: "".join(",".join(row) + "\n" for row in rows) for name, rows in tables.items()}
     texts["study.json"] = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     for name, text in texts.items():
         write_whole(folder.path / name, text.encode())
     print("\n".join(said))
-    drawers = figure_drawers(answer, model, data, plane)
+    drawers = figure_drawers(answer, plane)
     with own_style():
         for name, draw in drawers.items():
             write_whole(folder.figures / f"{name}.png", to_file(draw(), "png"))
-    rows = [
-        (*each.names, row["metric"], *map(digits, (row["mean"], *row["interval"])), row["splits"])
-        for each, row in zip(answer.comparisons, facts["differences"], strict=True)
-    ]
-    header = ("", "against", "in", "difference", "from", "to", "splits") if rows else ()
+    rows = []
+    for each in answer.comparisons:
+        mean, low, high = (digits(finite(value)) for value in each.found[:3])
+        level = f"{100 * each.found.level:.3g} %"
+        rows.append((*each.names, each.measure, mean, level, low, high, format_p(each.p)))
+    header = ("", "against", "in", "difference", "interval of", "from", "to", "Holm's p") if rows else ()
     found = Section(said, header, rows, figures=pictures(folder.figures, SHOWN))
     again = Section(commands=[f"study --config {quote(str(folder.config))}"])
     asked = {name: folder.options()[name] for name in ("splits", "seeds", "compare", "choose")}

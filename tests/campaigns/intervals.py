@@ -27,14 +27,14 @@ def train_networks(splits: int, seeds: int, steps: int) -> Numbers:
     return model.curves[-1][TEST, ACCURACY].numpy().reshape(splits, seeds)
 
 
-def compare_seeds(found: Numbers, rng: np.random.Generator) -> tuple[Numbers, int, int]:
-    """Return the differences, in ten random splits, of three seeds and three others; and the rows of test and train."""
+def compare_seeds(found: Numbers, rng: np.random.Generator) -> tuple[Numbers, float]:
+    """Return the differences, in ten random splits, of three seeds and three others; and the ratio of test to train."""
     splits = rng.permuted(found[rng.choice(len(found), 10, replace=False)], axis=1)  # Each has its own seeds.
-    return splits[:, :3].mean(1) - splits[:, 3:6].mean(1), 304, 912
+    return splits[:, :3].mean(1) - splits[:, 3:6].mean(1), 304 / 912
 
 
-def compare_features(rows: int, rng: np.random.Generator) -> tuple[Numbers, int, int]:
-    """Return the differences in ten splits of new data between thresholds of one feature and another one; and rows."""
+def compare_features(rows: int, rng: np.random.Generator) -> tuple[Numbers, float]:
+    """Return the differences in ten splits of new data between thresholds of one feature and another one; and ratio."""
     classes = rng.normal([[[0.0]], [[1.0]]], 1, (2, rows, 2))
     differences = []
     for seed in range(10):
@@ -43,7 +43,7 @@ def compare_features(rows: int, rng: np.random.Generator) -> tuple[Numbers, int,
         above = (test >= train.mean((0, 1))).mean(1)  # the share of each class, by each feature
         right = (above[1] + 1 - above[0]) / 2
         differences.append(right[0] - right[1])
-    return np.array(differences), test.shape[1] * 2, train.shape[1] * 2
+    return np.array(differences), test.shape[1] / train.shape[1]
 
 
 def run(pairs: int, splits: int, seeds: int, steps: int, rows: int, seconds: float) -> Summary:

@@ -14,6 +14,8 @@ def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
     assert {value: digits(value) for value in shown} == shown
     assert (digits(None), digits(math.nan)) == ("unknown", "nan")
     assert (format_p(0.0312), format_p(0.0002)) == ("p = 0.031", "p < 0.001")
+    shown = {0.05: "0.050", 0.0501: "0.0501", 0.05049: "0.0505", 0.049996: "0.049996", 0.0506: "0.051", math.nan: "nan"}
+    assert {p: format_p(p) for p in shown} == {p: f"p = {words}" for p, words in shown.items()}
 
 
 def test_an_interval_has_as_many_decimals_as_its_width_needs() -> None:

@@ -43,7 +43,7 @@ def test_curves_show_means_and_bands() -> None:
             assert (ax.get_xticks() % 1 == 0).all(), "iterations are counted"
 
 
-def test_choice_marks_what_was_chosen_and_where_a_network_diverged() -> None:
+def test_choice_marks_and_counts_what_was_chosen_and_where_a_network_diverged() -> None:
     """It says if the choice is at the edge; losses of one criterion share an axis, also a logarithmic one."""
     for options in [0.25, 1.0, 4.0, 16.0], [3], ["tanh", "relu"]:
         scale, last = "log" if len(options) == 4 else "linear", len(options) - 1
@@ -52,18 +52,21 @@ def test_choice_marks_what_was_chosen_and_where_a_network_diverged() -> None:
         lost, wide = 2 * losses, losses * np.geomspace(1, 1000, len(options))
         lost[0, 1:] = np.nan
         values = {
-            "bce": Tried(options, losses, last, True, "bce"),
-            "mse": Tried(options, lost, 0, False, "mse"),
-            "wide": Tried(options, wide, 0, False, "bce"),
+            "bce": Tried(options, losses, np.array([last, last, 0, last, last]), True, "bce"),
+            "mse": Tried(options, lost, np.zeros(5, int), False, "mse"),
+            "wide": Tried(options, wide, np.zeros(5, int), False, "bce"),
         }
         for ordered in values, dict(reversed(values.items())):
             axes = {ax.get_title(): ax for ax in draw_panels(choice_figure(ordered, "lr"))}
-            for name, (_, measured, place, at_edge, _) in values.items():
-                ax, marked = axes[name], line(axes[name], f"chosen: {plain(options[place])}")
+            for name, (_, measured, chosen, at_edge, _) in values.items():
+                ax, marked, places = axes[name], line(axes[name], "chosen"), np.unique(chosen)
                 assert (ax.get_xscale(), "edge" in marked.get_label()) == (scale, at_edge)
                 np.testing.assert_allclose(np.transpose(line(ax, "mean").get_xydata()), [x, measured.mean(0)])
-                np.testing.assert_allclose(marked.get_xydata(), [[x[place], measured.mean(0)[place]]])
-                assert [text.get_text() for text in ax.get_xticklabels()] == [plain(option) for option in options]
+                np.testing.assert_allclose(
+                    np.transpose(marked.get_xydata()), [np.array(x)[places], measured.mean(0)[places]]
+                )
+                counted = [f"{plain(option)}\n({(chosen == place).sum()})" for place, option in enumerate(options)]
+                assert [text.get_text() for text in ax.get_xticklabels()] == counted
             assert last == 0 or line(axes["mse"], "a network diverged").get_xdata().tolist() == x[1:]
             assert axes["bce"].get_ylim() == axes["wide"].get_ylim() != axes["mse"].get_ylim()
             shared = "log" if last else "linear"

@@ -51,7 +51,8 @@ def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
             assert Image.open(io.BytesIO(data)).size > (300, 200)
         assert not list(tree.iter("script"))
         assert "<b>" not in html
-    assert json.loads(Path("lightning_logs/study/study.json").read_text())["sentence"] in texts["lightning_logs/study"]
+    (sentence, *_) = json.loads(Path("lightning_logs/study/study.json").read_text())["sentences"]
+    assert sentence in texts["lightning_logs/study"]
     run, text = Run("<b>one"), texts["lightning_logs/<b>one"]
     numbers, options = run.numbers(), text.partition(" Options ")[2]
     places = [

@@ -18,6 +18,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from project.__main__ import main
+from project.model.loss import METRICS
 from project.study.classifiers import Classifiers
 
 pytestmark = pytest.mark.process
@@ -64,23 +65,36 @@ def test_what_it_leaves_follows_from_its_networks(studied: Path) -> None:
     networks, curves = (list(csv.DictReader(text.splitlines())) for text in texts)
     assert (report["compare"], report["choose"], report["step"]) == ("model.loss", "model.lr", 40)
     assert list(networks[0])[:5] == ["split", "seed", "loss", "lr", "activation"]
-    assert len(networks) == 3 * (2 * 2 * 2 + 2), "splits x (losses x rates x seeds, and a baseline a rate)"
+    assert len(networks) == 3 * (2 + 1) * 2 * 2, "splits x (losses, and a baseline) x rates x seeds"
     assert {row["diverged"] for row in networks} == {"false"}
-    accuracy, last = {}, [row for row in curves if row["step"] == "40"]
+    told, last = {}, [row for row in curves if row["step"] == "40"]
+    for name, (loss, activation) in {
+        "bce": ("bce", "tanh"),
+        "mse": ("mse", "tanh"),
+        "identity": ("bce", "identity"),
+    }.items():
+        own = [each for each in networks if (each["loss"], each["activation"]) == (loss, activation)]
+        # Rows are in the order of splits, then of rates, and then of seeds.
+        losses = np.reshape([float(each["val_loss"]) for each in own], (3, 2, 2)).mean(2)
+        best = losses.argmin(1)
+        for metric in METRICS:
+            measured = np.reshape([float(each[f"test_{metric}"]) for each in own], (3, 2, 2)).mean(2)[range(3), best]
+            told[name, metric] = measured
+        chosen = report["chosen"][name] if name in report["chosen"] else report["baselines"][name]["lr"]
+        assert chosen == [float(RATES[number]) for number in best]
     for loss, row in zip(("bce", "mse"), last, strict=True):
-        own = {rate: [each for each in networks if list(each.values())[2:5] == [loss, rate, "tanh"]] for rate in RATES}
-        best = min(own, key=lambda rate: sum(float(each["val_loss"]) for each in own[rate]))
-        # Rows are in the order of splits, and then of seeds.
-        measured = accuracy[loss] = np.reshape([float(each["test_accuracy"]) for each in own[best]], (3, 2)).mean(1)
-        assert (row["loss"], report["chosen"][loss]) == (loss, float(best))
+        measured = told[loss, "accuracy"]
         found = report["test_accuracy"][loss], float(row["test_accuracy_mean"]), float(row["test_accuracy_p50"])
         assert found == pytest.approx((measured.mean(), measured.mean(), np.median(measured)))
-    each = accuracy["mse"] - accuracy["bce"]
-    found = next(row for row in report["differences"] if row["metric"] == "accuracy")
-    half = stats.t.ppf(0.975, 2) * np.std(each, ddof=1) * np.sqrt([1 / 3 + 1 / 3, 1 / 3])
-    ends = np.array([found["interval"], found["naive_interval"]])
-    assert (found["value"], found["against"], found["splits"]) == ("mse", "bce", 3)
-    np.testing.assert_allclose(ends.T, each.mean() + np.array([-half, half]), atol=1e-9)
+    assert len(report["differences"]) == len(report["sentences"]) == 6
+    for row in report["differences"]:
+        each = told[row["value"], row["metric"]] - told[row["against"], row["metric"]]
+        half = stats.t.ppf(1 - 0.025 / 6, 2) * np.std(each, ddof=1) * np.sqrt([1 / 3 + 1 / 3, 1 / 3])
+        assert (row["splits"], row["level"]) == (3, pytest.approx(1 - 0.05 / 6))
+        ends = np.array([row["interval"], row["naive_interval"]])
+        np.testing.assert_allclose(ends.T, each.mean() + np.array([-half, half]), atol=1e-8)
+    adjusted = multipletests([row["p"] for row in report["differences"]], method="holm")[1]
+    np.testing.assert_allclose([row["holm_p"] for row in report["differences"]], adjusted)
     page = " ".join(re.sub("<[^>]*>", " ", (folder / "report.html").read_text()).split())
     options = "splits 3 seeds 2 compare model.loss choose model.lr model.hidden_features 4 model.lr 0.1, 1.0"
     assert f"{options} trainer.max_steps 40 data.root {studied} config.yaml" in page
@@ -127,15 +141,14 @@ def test_several_values_are_each_compared_with_the_first(data: str, capsys: Capt
     report = json.loads(Path("lightning_logs/study_0/study.json").read_text())
     assert list(report["chosen"]) == ["2", "4", "8"]
     assert list(report["baselines"]) == ["majority", "identity"]
-    rows = [row for row in report["differences"] if row["metric"] == "bce"]
-    assert [(row["value"], row["against"], row["level"]) for row in rows] == [("4", "2", 0.975), ("8", "2", 0.975)]
+    rows = [(row["metric"], row["value"], row["against"]) for row in report["differences"]]
+    pairs = [("4", "2"), ("8", "2"), ("2", "identity")]
+    assert rows == [(metric, *pair) for metric in METRICS for pair in pairs]
     said = capsys.readouterr().out
     assert "hidden_features 8 and 2" in said
-    assert "in test accuracy: hidden_features 8 - 2 = " in said
-    assert "hidden_features 8: lr " in said
-    adjusted = multipletests([row["p"] for row in rows], method="holm")[1]
-    np.testing.assert_allclose([row["holm_p"] for row in rows], adjusted)
-    assert report["sentence"].replace("; ", "\n") in said
+    assert ": hidden_features 8 - 2 = " in said
+    assert "hidden_features 8: test accuracy " in said
+    assert "\n".join(report["sentences"]) in said
 
 
 def test_what_cannot_be_studied_is_one_line_and_leaves_nothing(data: str, capsys: Captured) -> None:
