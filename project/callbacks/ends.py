@@ -11,12 +11,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from project.errors import InputWarning, InterruptedRunError
-from project.model.loss import METRICS
+from project.evaluation.baseline import guess
 from project.runs.checkpoint import diverged, first_rates, rate_option
 from project.runs.run import RunFolder
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 BARELY_BETTER = 0.55  # an accuracy
+LEARNED = 0.8  # times the loss of guessing: what chance alone does not do for a training loss
 
 
 class Divergence(Callback):
@@ -39,18 +40,19 @@ class Divergence(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._check(trainer, "val_loss", self._validation)
         options, metrics = pl_module.hparams, trainer.callback_metrics
-        guessing = METRICS[options["loss"]](torch.tensor([[0.0], [1.0]]), torch.full((2, 1), 0.5)).item()
+        guessing = guess()[options["loss"]]
         if "val/loss" not in metrics or metrics["val/loss"] < guessing or metrics["val/accuracy"] >= BARELY_BETTER:
             return
-        moments = trainer.datamodule.classes.moments  # type: ignore[attr-defined]  # Lightning attaches it.
-        reach = (moments.mean.abs() + 2 * moments.std).max().item()
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
+        reach = (data.classes.moments.mean.abs() + 2 * data.classes.moments.std).max().item()
         rate, *_ = first_rates(trainer.optimizers[0].param_groups)
         option = rate_option(rate, options)
         if not options["standardize"] and reach > 10:
             cause = f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
-        elif metrics["train/loss"] < guessing / 2:
-            rows = trainer.datamodule.classes.rows["train"]  # type: ignore[attr-defined]  # Lightning attaches it.
-            cause = f"the {rows} training rows are learned, but say nothing of others; they may be too few"
+        elif metrics["train/loss"] < LEARNED * guessing:
+            learned = f"it learned the {data.classes.rows['train']} training rows (loss {metrics['train/loss']:.2g})"
+            few = "groups" if data.split == "groups" else "rows"
+            cause = f"{learned}, and nothing that holds for others: too few {few}, or no signal in the features"
         elif metrics["val/loss"] > 2 * guessing:
             cause = f"the network is sure and wrong; try a smaller {option} than {rate}"
         else:

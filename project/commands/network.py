@@ -21,7 +21,8 @@ from project.commands.record import format_config
 from project.commands.trainer import ProjectCLI
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
-from project.evaluation.estimate import digits
+from project.evaluation.baseline import regress
+from project.evaluation.estimate import Numbers, digits
 from project.model import BinaryClassifier
 from project.reports import results
 from project.reports.report import write_report
@@ -134,14 +135,21 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     return cli, cli.origin
 
 
+def ask(cli: ProjectCLI, model: BinaryClassifier, subset: str) -> tuple[Numbers, Numbers]:
+    """Return labels and a model's probabilities, (N,) each, of the rows of val or test."""
+    evaluate = cli.trainer.test if subset == "test" else cli.trainer.validate
+    evaluate(model, datamodule=cli.datamodule, verbose=False)
+    return model.answers
+
+
 def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
     """Say how right a checkpoint is on its validation subset, which may have chosen it."""
     cli, origin = prepare(arguments, kind)
     if cli.trainer.is_global_zero and origin.is_best:
         print("these rows chose best.ckpt, which is better on them than on new ones")
-    cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
+    answers, regression = ask(cli, cli.model, "val"), ask(cli, regress(cli.datamodule), "val")
     if cli.trainer.is_global_zero:
-        results.print_metrics(cli.datamodule, "val", *cli.model.answers)
+        results.print_metrics(cli.datamodule, "val", *answers, regression[1])
     return origin.run
 
 
@@ -152,9 +160,9 @@ def test(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | 
     if is_first and run and not origin.is_best and (lowest := run.lowest(origin.step)):  # The numbers are not seen yet.
         found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
         print(f"the validation loss was lower, {found}: choose before you look, --ckpt_path best tests that")
-    cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    answers, regression = ask(cli, cli.model, "test"), ask(cli, regress(cli.datamodule), "test")
     if is_first:
-        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, cli.model.answers)
+        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, answers, regression[1])
     return run
 
 

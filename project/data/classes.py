@@ -29,6 +29,7 @@ MISTAKEN = {  # files of a class by the ends of their names, and how they become
 MOST_DOTS = 20_000  # More would hide each other in a picture.
 MOST_CELLS = 2**22  # of them, where rows are wide
 MEMORY = Store(torch.device("cpu"))
+Flags = npt.NDArray[np.bool_]
 Prepare = Callable[[Tensor], Tensor]  # of raw rows (n, j)
 Fingerprint = dict[str, Any]
 
@@ -94,14 +95,19 @@ class ClassFiles:
             raise InputError(f"--data.split: the checkpoint was trained on {found}; {remedy}")
 
     def gather(
-        self, name: str, store: Store = MEMORY, prepare: Prepare = Tensor.float, rank: int = 0, ranks: int = 1
+        self,
+        name: str,
+        store: Store = MEMORY,
+        prepare: Prepare = Tensor.float,
+        share: tuple[int, int] = (0, 1),
+        most: int | None = None,
     ) -> Subset:
-        """Copy a process's share of train, val or test, (n, j), prepared, into a store: of either file one stretch."""
-        held, readers = [], []
+        """Copy the share (rank, ranks) of train, val or test, or of ``most`` rows at random, prepared, into a store."""
+        held, readers, total = [], [], min(self.rows[name], most or self.rows[name])
         for label, assignment in enumerate(self.assignments):
-            start, stop = (len(assignment) * share // ranks for share in (rank, rank + 1))
-            chosen = assignment == SUBSETS[name]
-            first = label * self.rows[name] // 2 + int(chosen[:start].sum())  # Every subset is half class 0.
+            start, stop = (len(assignment) * part // share[1] for part in (share[0], share[0] + 1))
+            chosen = draw(assignment == SUBSETS[name], total // 2)
+            first = label * total // 2 + int(chosen[:start].sum())  # Every subset is half class 0.
             held.append(range(first, first + int(chosen[start:stop].sum())))
             readers.append(self._read(label, chosen, start, stop))
         zeros, ones = held
@@ -111,7 +117,7 @@ class ClassFiles:
         for rows in chain(*readers):
             features[done : done + len(rows)] = prepare(torch.from_numpy(rows))
             done += len(rows)
-        return Subset(features, labels, self.rows[name], (zeros, ones))
+        return Subset(features, labels, total, (zeros, ones))
 
     def row_numbers(self, name: str) -> list[npt.NDArray[np.int64]]:
         """Return which rows of class_0.npy and of class_1.npy, counted from 0, are in a subset, in its order."""
@@ -129,20 +135,26 @@ class ClassFiles:
         most = max(2, min(MOST_DOTS, MOST_CELLS // self.num_features)) // 2
         dots: dict[str, list[Features]] = {name: [] for name in SUBSETS}
         for label, assignment in enumerate(self.assignments):
-            kept, shown = np.flatnonzero(assignment != DROPPED), np.zeros(len(assignment), bool)
-            shown[np.random.default_rng(0).choice(kept, min(most, len(kept)), replace=False, shuffle=False)] = True
+            shown = draw(assignment != DROPPED, most)
             rows = np.concatenate(list(self._read(label, shown)))
             for name, subset in SUBSETS.items():
                 dots[name].append(rows[assignment[shown] == subset])
         return dots
 
-    def _read(
-        self, label: int, chosen: npt.NDArray[np.bool_], start: int = 0, stop: int | None = None
-    ) -> Iterator[Features]:
+    def _read(self, label: int, chosen: Flags, start: int = 0, stop: int | None = None) -> Iterator[Features]:
         """Yield the chosen rows (n, j) of a class file, so many as memory can hold."""
         for first, part in self.arrays[label].stretches(start, stop):
             if (here := chosen[first : first + len(part)]).any():
                 yield exact(part[here])
+
+
+def draw(rows: Flags, most: int) -> Flags:
+    """Mark the marked rows, bool (N,), or so many of them at random."""
+    numbers, drawn = np.flatnonzero(rows), np.zeros(len(rows), bool)
+    if len(numbers) <= most:
+        return rows
+    drawn[np.random.default_rng(0).choice(numbers, most, replace=False, shuffle=False)] = True
+    return drawn
 
 
 def find_files(root: Path) -> list[Path]:

@@ -188,7 +188,7 @@ class NpyDataModule(LightningDataModule):
             return cast("Subset", getattr(self, name))
         device, prepare = trainer.strategy.root_device, cast("Any", trainer.lightning_module).standardized
         share = trainer.global_rank, trainer.world_size
-        return self.classes.gather(name, self._choose_store(trainer), lambda rows: prepare(rows.to(device)), *share)
+        return self.classes.gather(name, self._choose_store(trainer), lambda rows: prepare(rows.to(device)), share)
 
     def _choose_store(self, trainer: Trainer) -> Store:
         if self._store is None:  # What is free changes once the first subset is there.

@@ -1,7 +1,7 @@
 """A number with its 95 % interval, and how it is shown."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,12 @@ def to_json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     for name, (value, low, high, _) in estimates.items():
         pairs |= {name: finite(value), f"{name}_interval": [finite(low), finite(high)]}
     return pairs
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells as lines, whose columns are as wide as their longest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def finite(value: float) -> float | None:

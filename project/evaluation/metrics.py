@@ -45,6 +45,14 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
     }
 
 
+def measure(labels: Numbers, probabilities: Numbers) -> dict[str, float]:
+    """Compute the same numbers without their intervals, which take much longer."""
+    correct, area = is_right(labels, probabilities), estimate_area(labels, probabilities).value
+    shares = {"accuracy": correct, "sensitivity": correct[labels == 1], "specificity": correct[labels == 0]}
+    means = {name: float(each.mean()) for name, each in (shares | row_losses(labels, probabilities)).items()}
+    return {**means, "auc": area}
+
+
 def row_losses(labels: Numbers, probabilities: Numbers) -> dict[str, Numbers]:
     """Return the loss of each row, (N,), by each of METRICS but the accuracy."""
     rows = torch.from_numpy(np.stack([labels, probabilities]))[..., None, None]

@@ -14,15 +14,11 @@ from project.evaluation.student import clustered_error, two_sided
 
 def compare_probabilities(labels: Numbers, a: Numbers, b: Numbers, groups: Groups | None = None) -> dict[str, Estimate]:
     """Estimate by how much accuracy, AUC and losses of a's probabilities, (N,), are above those of b's, by name."""
-    losses = zip(row_losses(labels, a).items(), row_losses(labels, b).values(), strict=True)
-    return {
-        "accuracy": compare_answers(is_right(labels, a), is_right(labels, b), groups)[0],
-        "auc": compare_areas(labels, a, b, groups),
-        **{
-            name: estimate_mean(of_a - of_b, groups, -largest_loss(name), largest_loss(name))
-            for (name, of_a), of_b in losses
-        },
-    }
+    accuracy, *_ = compare_answers(is_right(labels, a), is_right(labels, b), groups)
+    of_a, of_b = row_losses(labels, a), row_losses(labels, b)
+    most = {name: largest_loss(name) for name in of_a}
+    losses = {name: estimate_mean(of_a[name] - of_b[name], groups, -most[name], most[name]) for name in most}
+    return {"accuracy": accuracy, "auc": compare_areas(labels, a, b, groups), **losses}
 
 
 def compare_answers(right_a: Flags, right_b: Flags, groups: Groups | None = None) -> tuple[Estimate, str, float]:

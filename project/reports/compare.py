@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from project.errors import InputError, join_words
-from project.evaluation.estimate import digits, format_interval, format_p, to_json
+from project.evaluation.estimate import align, digits, format_interval, format_p, to_json
 from project.evaluation.metrics import is_right
 from project.evaluation.paired import compare_answers, compare_probabilities
 from project.figures.curves import SUBSETS, Curves, comparison_figure, running_mean, window
@@ -53,11 +53,8 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
         figure = to_file(comparison_figure(curves), "png")
     write_whole(output / "comparison.png", figure)
     write_whole(output / "comparison.json", (json.dumps(facts, indent=2) + "\n").encode())
-    printed = header, *rows = tabulate(facts["runs"])
-    widths = [max(map(len, column)) for column in zip(*printed, strict=True)]
-    for row in printed:
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
-    print("\n".join(texts))
+    header, *rows = tabulate(facts["runs"])
+    print("\n".join([align([header, *rows]), *texts]))
     figures = pictures(output, {"comparison": "the curves of these runs over each other"})
     title = f"Comparison of {join_words(list(runs))}"
     render(output, title, "", {"Comparison": Section(texts, header, rows, figures)})

@@ -1,6 +1,7 @@
 """One HTML file, report.html, of a run, a study or a comparison."""
 
 import base64
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from project.errors import InputError, name_columns
-from project.evaluation.estimate import digits
+from project.evaluation.estimate import digits, format_interval
 from project.figures.style import encode_png, reduce_colours
 from project.reports.plot import FIGURES, TEST_FIGURES
 from project.runs.disk import write_whole
@@ -131,12 +132,29 @@ def test_section(run: RunFolder, test: str) -> Section:
     # The loss is another one of them.
     names = [name for name in numbers if f"{name}_interval" in numbers and name != "loss"]
     ends = {name: (numbers[name], *numbers[f"{name}_interval"]) for name in names}
-    rows = [(name, *map(digits, ends[name]), WORDS.get(name, "")) for name in names]
+    baselines = numbers.get("baselines", {})  # A test of an earlier version has none.
+    others = [[digits(each[name]) for each in baselines.values()] for name in names]
+    rows = [(n, *map(digits, ends[n]), *each, WORDS.get(n, "")) for n, each in zip(names, others, strict=True)]
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]
     if "claim" in numbers:
         texts.append(f"An estimate for {numbers['claim']}.")
+    texts += compare_with_baselines(numbers) if baselines else []
+    header = ("", "value", "95 % from", "to", *(name.replace("_", " ") for name in baselines), "")
     shown = {f"{test}{name}": figure.words for name, figure in TEST_FIGURES.items()}
-    return Section(texts, ("", "value", "95 % from", "to", ""), rows, figures=pictures(run.figures, shown))
+    return Section(texts, header, rows, figures=pictures(run.figures, shown))
+
+
+def compare_with_baselines(numbers: Mapping[str, Any]) -> list[str]:
+    """Say how the numbers of a test, as JSON holds them, compare with those of guessing and of a regression."""
+    guessing, regression = (numbers["baselines"][name] for name in ("guessing", "logistic_regression"))
+    ends = regression["accuracy_difference"], *regression["accuracy_difference_interval"]
+    value, low, high = (math.nan if end is None else end for end in ends)
+    said = [f"accuracy, network - logistic regression of the training rows: {format_interval(value, low, high)}"]
+    for name in ("bce", "mse"):
+        if (numbers[name] or 0) > guessing[name]:
+            found = f"{WORDS[name]} {digits(numbers[name])} is worse than guessing, {digits(guessing[name])}"
+            said.append(f"{found}: the network is surer than it is right")
+    return said
 
 
 def leaks_section(run: RunFolder) -> Section:

@@ -13,21 +13,27 @@ from matplotlib.figure import Figure
 
 from project.data import NpyDataModule, sample
 from project.errors import InputError, InputWarning, join_words
-from project.evaluation.estimate import Numbers, digits, finite, to_json
+from project.evaluation.baseline import baselines
+from project.evaluation.estimate import Numbers, align, digits, finite, to_json
 from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.figures.curves import SUBSETS
 from project.figures.style import stack_panels
 from project.model import BinaryClassifier
 from project.reports.plot import TEST_FIGURES, add_picture, draw, write_figure
-from project.reports.report import WORDS, write_report
+from project.reports.report import WORDS, compare_with_baselines, write_report
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 from project.runs.table import Tested, predicted_csv, tested_csv, tested_name
 
 
-def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers) -> dict[str, Any]:
-    """Print a table of how right the answers for val or test are, and return its numbers as JSON can hold them."""
+def print_metrics(
+    data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers, regression: Numbers
+) -> dict[str, Any]:
+    """Print how right the answers for val or test are, beside guessing and a regression's; return that for JSON.
+
+    All are (N,): labels, and probabilities of the network and of the regression.
+    """
     rows, (zeros, ones), groups = len(labels), data.class_names, data.classes.groups_of(subset)
     in_groups, half = data.split == "groups", rows // 2
     estimates = evaluate(labels, probabilities, groups if in_groups else None)
@@ -36,11 +42,16 @@ def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabiliti
     words = WORDS | {
         name: f"{round(estimates[name].value * count)} of {count}{of}" for name, (count, of) in counted.items()
     }
+    facts["baselines"] = baselines(labels, probabilities, regression, groups if in_groups else None)
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
-    print(f"{'':<18}  value   95% interval")
-    for name, (value, low, high, method) in estimates.items():
-        end = f"; {words[name]}" if name in words else ""
-        print(f"{name:<18} {digits(value)}  {digits(low)} to {digits(high)} ({method}){end}")
+    table = [["", "value", "95 % interval", *(name.partition("_")[0] for name in facts["baselines"]), ""]]
+    for name, estimate in estimates.items():
+        low, high = map(digits, facts[f"{name}_interval"])
+        interval = low if low == high == digits(None) else f"{low} to {high}"
+        others = [digits(each[name]) for each in facts["baselines"].values()]
+        told = "; ".join(filter(None, [estimate.method, words.get(name)]))
+        table.append([name, digits(facts[name]), interval, *others, told])
+    print("\n".join([align(table), *compare_with_baselines(facts)]))
     if groups is not None:
         name = sample.GROUP_NAME if data.is_sample else "groups"
         facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
@@ -57,11 +68,16 @@ def print_metrics(data: NpyDataModule, subset: str, labels: Numbers, probabiliti
 
 
 def write_test(
-    run: RunFolder | None, checkpoint: Path, contents: dict[str, Any], data: NpyDataModule, answers: Sequence[Numbers]
+    run: RunFolder | None,
+    checkpoint: Path,
+    contents: dict[str, Any],
+    data: NpyDataModule,
+    answers: Sequence[Numbers],
+    regression: Numbers,
 ) -> None:
     """Print how right the answers are, which are labels and probabilities of the test rows; leave them in the run."""
     labels, probabilities = answers
-    numbers = print_metrics(data, "test", labels, probabilities)
+    numbers = print_metrics(data, "test", labels, probabilities, regression)
     name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]

@@ -152,7 +152,7 @@ def test_a_warning_names_what_is_odd(write_classes: Write, capsys: Captured) -> 
         "--model.lr 1000": "training did not beat guessing: .*try a smaller --model.lr than 1000",
         "--optimizer SGD --optimizer.lr 1000": "training did not beat guessing: .*a smaller --optimizer.lr than 1000",
         "--data.root alike --model.lr 1e-6": "training did not beat guessing: .*the classes may look alike",
-        "--data.root few --trainer.max_steps 500 --model.lr 2": ".*the 12 training rows are learned.* may be too few",
+        "--data.root few --trainer.max_steps 500 --model.lr 2": ".*it learned the 12 training rows .* too few rows",
         "--data.root flat": "column 1 is constant; standardized to 0",
         "--data.root wide --model.standardize false --model.lr 1e-9": "columns differ in scale by ",
     }.items():

@@ -148,7 +148,7 @@ def test_validate_uses_the_newest_trained_run_and_leaves_no_folder(workplace: Pa
     assert main(["validate"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"{Run('bce').last}: after iteration 1000\nvalidation: 304 rows")
-    assert f"accuracy           {Run('bce').history()['val_accuracy'][-1]:.4f} " in out
+    assert f"accuracy     {Run('bce').history()['val_accuracy'][-1]:.4f} " in out
     assert sorted(workplace.rglob("*")) == before
 
 

@@ -54,7 +54,7 @@ def test_of_every_batch_each_row_is_in_one_share_wherever_it_lies(
 ) -> None:
     files, _ = load(path.parent, rows, seed)
     whole, store = files.gather(name, MEMORY, torch.neg), Store(MEMORY.device, path.parent if on_disk else None)
-    shares = [files.gather(name, store, torch.neg, i, ranks) for i in range(ranks)]
+    shares = [files.gather(name, store, torch.neg, (i, ranks)) for i in range(ranks)]
     assert {file.name for file in path.parent.iterdir()} == {"class_0.npy", "class_1.npy"}, "no scratch file shows"
     assert sum(len(share.labels) for share in shares) == whole.rows
     size = min(batch_size, whole.rows)

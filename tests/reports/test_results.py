@@ -1,5 +1,6 @@
 """Results of test and predict, printed and left in the run folder, and exported models."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from project import Run
 from project.__main__ import main
+from project.evaluation.baseline import baselines, regress
 from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.runs.checkpoint import load
 from tests.reports.conftest import FAR, FEW, NASTY
@@ -29,16 +31,20 @@ def cells(path: Path) -> tuple[str, list[list[str]]]:
 def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Captured) -> None:
     assert main(["test", "<b>one"]) == 0
     (out, err), run = capsys.readouterr(), Run("<b>one")
-    first, choice, rows, _, *lines = out.splitlines()
+    first, choice, rows, header, *lines = out.splitlines()
     assert (first, rows[:13], err) == (f"{run.last}: after iteration 101", "test: 20 rows", "")
     assert "choose before you look" in choice
     numbers = run.numbers()
     assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 101), ("rows", 20)]
-    assert list(numbers)[3:] == [name + end for name in (*NAMES, "loss") for end in ("", "_interval")]
+    ends = "", "_interval"
+    assert list(numbers)[3:] == [*(name + end for name in NAMES for end in ends), "baselines", "loss", "loss_interval"]
     assert (numbers["loss"], numbers["loss_interval"]) == (numbers["mse"], numbers["mse_interval"])
     for line, name in zip(lines, NAMES, strict=False):
-        low, high = numbers[f"{name}_interval"]
-        assert line.startswith(f"{name:<18} {numbers[name]:.4f}  {low:.4f} to {high:.4f} ("), "the name is test.json's"
+        values = numbers[name], *numbers[f"{name}_interval"], *(each[name] for each in numbers["baselines"].values())
+        assert re.findall(r"\d\.\d{4}", line) == [f"{value:.4f}" for value in values]
+        assert line.startswith(f"{name} "), "the name is test.json's"
+    assert re.split("  +", header.strip()) == ["value", "95 % interval", "guessing", "logistic"]
+    assert max(map(len, (lines[0], *lines[3:7]))) < 100
     header, table = cells(run.path / "test_predictions.csv")
     assert header == "row,class,probability,answer"
     expected = [(row, label) for label, of in enumerate(run.data().classes.row_numbers("test")) for row in of]
@@ -47,11 +53,16 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     features = np.stack([np.load(f"data/class_{label}.npy")[row] for row, label in expected])
     probabilities = np.array([float(row[2]) for row in table])
     np.testing.assert_allclose(probabilities, run.model()(features).detach()[:, 0], rtol=1e-6)
+    regression = regress(run.data()).predict_proba(features)[:, 1]
+    of_regression = baselines(np.array(expected, float)[:, 1], probabilities, regression, None)["logistic_regression"]
+    assert numbers["baselines"]["logistic_regression"] == {
+        name: pytest.approx(value, abs=1e-6) for name, value in of_regression.items()
+    }
     again = evaluate(np.array(expected, float)[:, 1], probabilities)
     assert [numbers[name] for name in NAMES] == pytest.approx([again[name].value for name in NAMES], abs=1e-8)
     right = round(again["accuracy"].value * 20), *(round(again[name].value * 10) for name in NAMES[1:3])
     counts = [f"{right[0]} of 20", f"{right[1]} of 10 of dogs & cats", f"{right[2]} of 10 of {NASTY}"]
-    assert [line.rpartition("; ")[2] for line in lines[: len(NAMES)]] == [*counts, *WORDS]
+    assert [re.split("; | {4,}", line)[-1] for line in lines[: len(NAMES)]] == [*counts, *WORDS]
     shown = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")[-1]
     assert (shown.step, shown.value) == (101, pytest.approx(numbers["accuracy"]))
     shown = EventAccumulator(str(run.path), size_guidance={"images": 0}).Reload()

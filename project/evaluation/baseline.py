@@ -1,0 +1,72 @@
+"""What a network has to be better than: guessing, and a logistic regression of the same training rows."""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from project.data import NpyDataModule
+from project.data.split import Groups
+from project.evaluation.estimate import Estimate, Numbers, finite, to_json
+from project.evaluation.metrics import is_right, measure
+from project.evaluation.paired import compare_answers
+from project.model import BinaryClassifier
+
+MOST_ROWS, MOST_CELLS = 200_000, 2**23  # of the training rows, which take no longer than a moment then
+MOST_STEPS = 200
+
+
+def guess() -> dict[str, float]:
+    """Return the numbers of a test, by name, of answers that are drawn: each class has the probability 0.5."""
+    by_the_metrics = measure(np.array([0.0, 1.0]), np.full(2, 0.5))
+    return {**by_the_metrics, "sensitivity": 0.5, "specificity": 0.5}
+
+
+def baselines(labels: Numbers, probabilities: Numbers, regression: Numbers, groups: Groups | None) -> dict[str, Any]:
+    """Return the numbers of guessing and of a regression's probabilities for the same rows, (N,), as JSON holds them.
+
+    With the latter is by how much the network's accuracy is above its.
+    """
+    right, regressions = is_right(labels, probabilities), is_right(labels, regression)
+    values, (difference, *_) = measure(labels, regression), compare_answers(right, regressions, groups)
+    if np.isnan(regression).all():  # It could not be fitted; as wrong answers these would say something.
+        values, difference = dict.fromkeys(values, math.nan), Estimate(math.nan, math.nan, math.nan, difference.method)
+    numbers = {name: finite(value) for name, value in values.items()}
+    return {"guessing": guess(), "logistic_regression": {**numbers, **to_json({"accuracy_difference": difference})}}
+
+
+def regress(data: NpyDataModule) -> BinaryClassifier:
+    """Return a logistic regression of the training rows, or MOST_ROWS of them, as a network without a hidden layer.
+
+    It minimizes the sum of log losses and half the squared norm of its weights, for features that are standardized;
+    that is what scikit-learn's LogisticRegression does, and leaves weights finite where a plane parts the classes.
+    """
+    model = BinaryClassifier(data.num_features, hidden_features=1, activation="identity")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of odd features fit has warned.
+        model.standardization.take(data.classes.moments)
+    most = min(MOST_ROWS, MOST_CELLS // data.num_features)
+    x, y = data.classes.gather("train", prepare=model.standardized, most=most)
+    weights = minimize(x.double(), y[:, 0].double())
+    state = {"hidden.weight": weights[None, 1:], "hidden.bias": weights[:1]}
+    model.net.load_state_dict({**state, "output.weight": torch.ones(1, 1), "output.bias": torch.zeros(1)})
+    return model
+
+
+def minimize(x: Tensor, y: Tensor) -> Tensor:
+    """Return intercept and weights, float64 (1 + j,), for rows (N, j) and labels (N,)."""
+    weights = torch.zeros(1 + x.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer: Any = torch.optim.LBFGS([weights], max_iter=MOST_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        logits = x @ weights[1:] + weights[0]
+        mean = (softplus(logits) - y * logits).mean() + weights[1:].square().sum() / (2 * len(y))
+        (weights.grad,) = torch.autograd.grad(mean, weights)
+        return mean.item()
+
+    optimizer.step(loss)
+    return weights.detach()
