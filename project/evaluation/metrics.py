@@ -150,7 +150,7 @@ class Reliability(NamedTuple):
     observed: Numbers  # (BINS,) the share of class 1,
     ends: Numbers  # (BINS, 2) and its interval
     error: float  # the mean distance of the two over rows, the expected calibration error (ECE)
-    error_if_calibrated: float  # that of labels that are drawn with just these probabilities
+    calibrated_error: float  # below which 95 of 100 are of labels that are drawn with just these probabilities
 
 
 def reliability(labels: Numbers, probabilities: Numbers, groups: Groups | None = None) -> Reliability:
@@ -163,5 +163,5 @@ def reliability(labels: Numbers, probabilities: Numbers, groups: Groups | None =
     drawn = [np.bincount(places, rng.random(len(labels)) < probabilities, BINS) for _ in range(CALIBRATED_DRAWS)]
     errors = np.array([abs(found - predicted).sum() for found in (ones, *drawn)])
     with np.errstate(invalid="ignore"):  # An empty bin has 0 / 0, which is NaN, as all have if there is no row.
-        error, error_if_calibrated = errors[0] / len(labels), errors[1:].mean() / len(labels)
-        return Reliability(rows, predicted / rows, ones / rows, bounds, float(error), float(error_if_calibrated))
+        error, calibrated_error = errors[0] / len(labels), np.quantile(errors[1:], LEVEL) / len(labels)
+        return Reliability(rows, predicted / rows, ones / rows, bounds, float(error), float(calibrated_error))

@@ -1,5 +1,6 @@
 """A network's probability over a plane of the features, and the line where it is one half."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,11 +12,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 
+from project.errors import join_words
 from project.figures.style import PROBABILITY_MAP, Classes, Names, Numbers, draw_dots, least_width, new_figure, wrap
 
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
 PALEST = 0.2  # opacity of the colour far from any training row
 LINE = "decision boundary (0.5)"
+# How the boundary of one feature is marked
+CROSSING: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "white", "mec": "black", "ms": 6}
 
 
 class Scene(NamedTuple):
@@ -42,14 +46,23 @@ class Scene(NamedTuple):
 
 
 def lay_scene(
-    train: Numbers, shown: Mapping[str, Classes], n: int, axis_names: Names, class_names: Names, note: str
+    train: Numbers,
+    shown: Mapping[str, Classes],
+    n: int,
+    axis_names: Names,
+    class_names: Names,
+    note: str,
+    framed: Classes = (),
 ) -> Scene:
-    """Lay a grid of n places an axis around the training rows, seen at (N, 1) or (N, 2), and those that are shown."""
-    rows = np.concatenate([train, *(rows for classes in shown.values() for rows in classes)])
+    """Lay a grid of n places an axis around training and framed rows, seen at (N, 1) or (N, 2); show some at most."""
+    rows = np.concatenate([train, *framed])
     low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
     margin = 0.05 * np.where(high > low, high - low, least_width(low))
     axes: Numbers = np.linspace(low - margin, high + margin, n).T
     opacity = weigh_colours(axes, train) if len(axes) == 2 else np.empty((0, 0))
+    places = np.concatenate([train[:0], *(rows for classes in shown.values() for rows in classes)])
+    if outside := int((places != places.clip(*axes[:, [0, -1]].T)).any(1).sum()):
+        note = f"{note}\n{outside:,} dots lie outside, and are at the edge".lstrip()
     return Scene(axes, opacity, shown, axis_names, class_names, note)
 
 
@@ -76,16 +89,19 @@ def boundary_figure(panels: Mapping[str, Numbers], scene: Scene) -> Figure:
 
 def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
     """Draw rows, axes and the legend's entries of panels; of one feature, class 0 is below the curve, class 1 above."""
+    line: dict[str, Any] = {"color": "black", "lw": 2}
     ax.set(xlabel=wrap(scene.axis_names[0], 70), xlim=scene.axes[0, [0, -1]])
-    if not scene.is_plane or any(map(has_line, panels.values())):
-        ax.plot([], [], color="black", lw=2, label=LINE if scene.is_plane else "probability")
     if scene.is_plane:
         ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
     else:
-        ax.set(ylabel=wrap(scene.probability, 60), ylim=(-0.12, 1.12))
-        ax.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
+        ax.set(ylabel=wrap(scene.probability, 40), ylim=(-0.12, 1.12))
+        ax.axhline(0.5, color="black", lw=1, ls=":")
+        ax.plot([], [], label="probability", **line)
+    if any(map(has_line, panels.values())):
+        ax.plot([], [], label=LINE, **(line if scene.is_plane else CROSSING))
     rows = sum(len(places) for classes in scene.shown.values() for places in classes)
-    for hollow, (subset, classes) in enumerate(scene.shown.items()):
+    for hollow, (subset, parts) in enumerate(scene.shown.items()):
+        classes = [places.clip(*scene.axes[:, [0, -1]].T) for places in parts]
         far, size = 0.58 if hollow else 0.53, 22 if hollow and scene.is_plane else 18
         edge = "white" if scene.is_plane and not hollow else ""
         names = [f"{wrap(name, 20)}, {subset}" for name in scene.class_names]
@@ -95,7 +111,9 @@ def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
 def draw_answers(ax: Axes, scene: Scene, values: Numbers) -> list[Artist]:
     """Draw probabilities under a scene, and return what would have to go before others are drawn."""
     if not scene.is_plane:
-        return [*ax.plot(scene.axes[0], values, color="black", lw=2)]
+        across = find_crossings(scene.axes[0], values)
+        curve = ax.plot(scene.axes[0], values, color="black", lw=2)
+        return [*curve, *ax.plot(across, np.full(len(across), 0.5), **CROSSING)]
     colours = PROBABILITY_MAP(values.reshape(scene.opacity.shape))
     colours[..., :3] = 1 - scene.opacity[..., None] * (1 - colours[..., :3])
     image = draw_cells(ax, scene, colours, interpolation="nearest")
@@ -114,6 +132,21 @@ def has_line(values: Numbers) -> bool:
     return bool(values.min() < 0.5 < values.max())
 
 
+def find_crossings(places: Numbers, values: Numbers) -> Numbers:
+    """Return where between places, (n,), probabilities, (n,), cross one half."""
+    is_one = values >= 0.5
+    before = np.flatnonzero(is_one[1:] != is_one[:-1])
+    shares = (0.5 - values[before]) / (values[before + 1] - values[before])
+    return np.asarray(places[before] + shares * (places[before + 1] - places[before]))
+
+
+def name_crossings(places: Numbers, values: Numbers) -> str:
+    """Name in words where between places, (n,), probabilities, (n,), cross one half, to a thousandth of the width."""
+    decimals = 2 - math.floor(math.log10(places[-1] - places[0]))
+    found = [f"{round(place, decimals) + 0.0:.12g}" for place in find_crossings(places, values).tolist()]
+    return f"boundary at x = {join_words(found, 4)}" if found else "no boundary in view"
+
+
 def draw_line(ax: Axes, scene: Scene, values: Numbers, colour: str, width: float) -> list[Artist]:
     """Draw the line in the plane where probabilities, (n * n,), are one half."""
     if not has_line(values):  # Then matplotlib would warn.
@@ -127,13 +160,13 @@ def add_key(figure: FigureBase, axes: list[Axes], scene: Scene) -> None:
         add_bar(figure, axes, scene)
     if scene.note:
         figure.suptitle(wrap(scene.note, 60 * len(axes)), fontsize="medium")
-    columns = 5 if scene.is_plane and len(axes) > 1 else 1 + len(axes)
+    columns = 6 if len(axes) > 1 else 2
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
 def add_bar(figure: FigureBase, axes: list[Axes], scene: Scene) -> None:
-    bar, words = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP), "(pale where no training row is near)"
-    figure.colorbar(bar, ax=axes, label=f"{wrap(scene.probability, 50)}\n{words}", ticks=[0, 0.25, 0.5, 0.75, 1])
+    bar, words = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP), "(pale where no training dot is near)"
+    figure.colorbar(bar, ax=axes, label=f"{wrap(scene.probability, 40)}\n{words}", ticks=[0, 0.25, 0.5, 0.75, 1])
 
 
 def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) -> None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from project.figures.style import LINE_COLOURS, count_iterations, line_style, new_figure, wrap
+from project.figures.style import LINE_COLOURS, add_legend, count_iterations, line_style, new_figure, wrap
 
 Column = npt.NDArray[np.float64]
 History = Mapping[str, Column]  # history.csv's columns
@@ -47,7 +47,7 @@ def draw_loss(ax: Axes, history: History, criterion: str, title: str) -> None:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
     ax.set(ylabel=f"loss ({criterion.upper()})", title=wrap(title, 60))
-    ax.legend()
+    add_legend(ax)
 
 
 def accuracy_figure(history: History, batches: History | None = None, title: str = "") -> Figure:
@@ -60,7 +60,7 @@ def accuracy_figure(history: History, batches: History | None = None, title: str
     _mark_lowest(ax, history, "accuracy", "at the lowest validation loss: {:.3g}")
     ax.axhline(0.5, color="grey", ls=":", lw=1, label="guessing")
     ax.set(ylabel="accuracy", title=wrap(title, 60))
-    ax.legend()
+    add_legend(ax)
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from project.evaluation.area import estimate_area, roc
 from project.evaluation.estimate import Estimate, Numbers
 from project.evaluation.metrics import Reliability, groups_at, reliability
-from project.figures.style import LINE_COLOURS, Names, draw_histogram, new_figure, wrap
+from project.figures.style import LINE_COLOURS, Names, add_legend, draw_histogram, new_figure, wrap
 
 
 def evaluation_figure(
@@ -22,7 +22,9 @@ def evaluation_figure(
         title += f"\n{lost:,} of them without an answer: wrong in the matrix's shares, and left out of all else"
     labels, probabilities = labels[there], probabilities[there]
     _draw_roc(axes[1], labels, probabilities, area, class_names)
-    _draw_reliability(axes[2], reliability(labels, probabilities, groups_at(groups, there)), class_names)
+    condition = "" if groups is None else ", were rows of a group independent"
+    found = reliability(labels, probabilities, groups_at(groups, there))
+    _draw_reliability(axes[2], found, class_names, condition)
     _draw_histogram(axes[3], labels, probabilities, class_names)
     for ax in axes[1:]:
         ax.set_xlim(-0.02, 1.02)
@@ -35,10 +37,11 @@ def _draw_confusion(ax: Axes, labels: Numbers, probabilities: Numbers, class_nam
     counts = np.array([[((labels == i) & answer).sum() for answer in answers] for i in (0, 1)])
     shares = counts / [[(labels == i).sum()] for i in (0, 1)]
     ax.imshow(shares, cmap="Greys", vmin=0, vmax=1.6)  # The darkest is still pale enough for black on it.
-    for i, j in np.ndindex(2, 2):
-        ax.text(j, i, f"{counts[i, j]:,}\n{shares[i, j]:.1%} of the row", ha="center", va="center", size="large")
-    ax.set(title="Confusion matrix", xlabel="answer", ylabel="truth")
     names = [wrap(name, 20) for name in class_names]
+    for i, j in np.ndindex(2, 2):
+        cell = f"{counts[i, j]:,}\n{100 * shares[i, j]:.1f} % of\n{names[i]}"
+        ax.text(j, i, cell, ha="center", va="center")
+    ax.set(title="Confusion matrix", xlabel="answer", ylabel="truth")
     ax.set_xticks([0, 1], names)
     ax.set_yticks([0, 1], names, rotation=90, va="center")
 
@@ -54,11 +57,11 @@ def _draw_roc(ax: Axes, labels: Numbers, probabilities: Numbers, area: Estimate,
         at_half = [(probabilities[labels == label] >= 0.5).mean() for label in (0, 1)]
         ax.plot(*at_half, "o", color=LINE_COLOURS[1], label="threshold 0.5")
     ax.set(title=f"ROC curve (area {found}{known})", xlabel=wrap(f"{class_names[0]} taken for {class_names[1]}", 60))
-    ax.set(ylabel=wrap(f"{class_names[1]} found", 50), ylim=(-0.02, 1.02))
-    ax.legend(loc="lower right")
+    ax.set(ylabel=wrap(f"{class_names[1]} found", 40), ylim=(-0.02, 1.02))
+    add_legend(ax)
 
 
-def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
+def _draw_reliability(ax: Axes, found: Reliability, class_names: Names, condition: str) -> None:
     there = found.rows > 0
     observed, ends, predicted = found.observed[there], found.ends[there], found.predicted[there]
     ax.plot([0, 1], [0, 1], color="grey", ls=":", lw=1, label="perfectly calibrated")
@@ -66,15 +69,18 @@ def _draw_reliability(ax: Axes, found: Reliability, class_names: Names) -> None:
     ax.errorbar(predicted, observed, bars, fmt="o", color="black", capsize=3, label=label)
     for x, y, n in zip(predicted, ends[:, 1], found.rows[there], strict=True):
         ax.annotate(f"{n:,}", (x, y), (0, 3), textcoords="offset points", ha="center", size="small", color="0.3")
-    ece = f"ECE {found.error:.3f}; {found.error_if_calibrated:.3f} if calibrated"
-    ax.set(title=f"Reliability ({ece})", xlabel=wrap(f"probability of {class_names[1]}, mean of a bin", 60))
-    ax.set(ylabel=wrap(f"share of {class_names[1]}", 50), ylim=(-0.02, 1.1))
-    ax.legend(loc="upper left")
+    verdict = "unknown" if np.isnan(found.error) else "no miscalibration shown"
+    verdict = "miscalibration shown" if found.error > found.calibrated_error else verdict
+    bound = f"calibrated models stay below {found.calibrated_error:.3f} in 95 of 100"
+    ax.set(title=f"Reliability: {verdict}{condition}\nECE {found.error:.3f}; {bound}")
+    ax.set(xlabel=wrap(f"probability of {class_names[1]}, mean of a bin", 60))
+    ax.set(ylabel=wrap(f"share of {class_names[1]}", 40), ylim=(-0.02, 1.1))
+    add_legend(ax)
 
 
 def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
-    names, classes = [wrap(name, 30) for name in class_names], [probabilities[labels == label] for label in (0, 1)]
+    names, classes = [wrap(name, 20) for name in class_names], [probabilities[labels == label] for label in (0, 1)]
     draw_histogram(ax, classes, names, np.linspace(0, 1, 21))
     ax.axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
     ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60))
-    ax.legend()
+    add_legend(ax, 3)

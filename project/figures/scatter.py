@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from project.figures.style import Classes, Names, draw_dots, draw_histogram, least_width, new_figure, wrap
+from project.figures.style import Classes, Names, add_legend, draw_dots, draw_histogram, least_width, new_figure, wrap
 
 
 def count_rows(shown: int, kept: int, given: int) -> str:
@@ -19,7 +19,7 @@ def scatter_figure(panels: Mapping[str, tuple[Classes, Names]], class_names: Nam
     """Draw datapoints, by a panel's title, where they are seen on axes of some names; of one feature, histograms."""
     figure, axes = new_figure(1, len(panels))
     for ax, (words, (classes, axis_names)) in zip(axes, panels.items(), strict=True):
-        names = [f"{wrap(name, 40)} ({len(rows):,})" for name, rows in zip(class_names, classes, strict=True)]
+        names = [f"{wrap(name, 25)} ({len(rows):,})" for name, rows in zip(class_names, classes, strict=True)]
         ax.set(title=words, xlabel=wrap(axis_names[0], 70))
         if len(axis_names) == 1:
             across = np.concatenate(classes)[:, 0].astype(np.float64)
@@ -29,6 +29,6 @@ def scatter_figure(panels: Mapping[str, tuple[Classes, Names]], class_names: Nam
         else:
             ax.set_ylabel(wrap(axis_names[1], 60))
             draw_dots(ax, classes, names, (), 22, sum(map(len, classes)), "white", True)
-        ax.legend()
+        add_legend(ax)
     figure.suptitle(title, fontsize="large")
     return figure

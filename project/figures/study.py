@@ -11,7 +11,16 @@ from matplotlib.ticker import LogLocator
 
 from project.evaluation.differences import Difference
 from project.figures.boundary import LINE, Scene, add_bar, draw_answers, draw_cells, draw_line
-from project.figures.style import LINE_COLOURS, Numbers, count_iterations, draw_dots, line_style, new_figure, wrap
+from project.figures.style import (
+    LINE_COLOURS,
+    Numbers,
+    add_legend,
+    count_iterations,
+    draw_dots,
+    line_style,
+    new_figure,
+    wrap,
+)
 
 SPREAD = "mean over splits, and the middle 80 % of them"
 CAUTION = "agreement far from the dots is no evidence: there, networks are as sure and as much of one mind as near them"
@@ -63,7 +72,7 @@ def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
             ylabel=f"validation loss ({tried.loss.upper()})",
         )
         ax.grid(alpha=0.3)
-        ax.legend()
+        add_legend(ax, 1)
     return figure
 
 
@@ -137,7 +146,7 @@ def slopes_figure() -> Figure:
     ax.set(xlabel="logit z of a row of class 0 (the farther right, the more wrong)")
     ax.set(ylabel="|dL/dz|, pull on the logit")
     ax.grid(alpha=0.3)
-    ax.legend()
+    add_legend(ax)
     return figure
 
 
@@ -172,8 +181,9 @@ def _draw_ensemble(figure: Figure, ax: Axes, probabilities: Numbers, scene: Scen
         ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
     else:
         ax.plot(scene.axes[0], each.T, color="0.35", lw=0.7)
-        ax.plot(scene.axes[0], mean, color="black", lw=2, label=ax.get_title())
-        ax.axhline(0.5, color="black", lw=1, ls=":", label=LINE)
+        for artist, label in zip(draw_answers(ax, scene, mean), (ax.get_title(), LINE), strict=True):
+            artist.set_label(label)
+        ax.axhline(0.5, color="black", lw=1, ls=":")
         ax.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
 
 

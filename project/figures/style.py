@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.gridspec import GridSpec
+from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 WIDTH, HEIGHT, DPI = 6.4, 4.8, 100  # inches of a panel, and pixels an inch
@@ -73,6 +74,14 @@ def stack_panels(figure: Figure) -> Image.Image:
     for legend in figure.legends:
         legend.set_ncols(2)
     return to_picture(figure)
+
+
+def add_legend(ax: Axes, columns: int = 2) -> None:
+    """Add a legend below an axis that has its label, where it covers nothing."""
+    texts = [ax.get_xlabel(), *(tick.get_text() for tick in ax.get_xticklabels()[:1])]
+    down = 22 + 13 * (1 + sum(text.count("\n") for text in texts))  # points: ticks, and lines of text
+    place = ax.transAxes + ScaledTranslation(0, -down / 72, ax.figure.dpi_scale_trans)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=place, borderaxespad=0, ncols=columns)
 
 
 def count_iterations(ax: Axes) -> None:

@@ -128,7 +128,7 @@ def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
     steps, losses = columns.pop("step"), columns.pop("train_loss")
     # The loss of an iteration is that of the weights before its update; of mini-batches, single ones hide each other.
     most, criterion = window(len(steps)), checkpoint["hyper_parameters"]["loss"].upper()
-    title = f"training loss ({criterion}), mean of the last {most}" if most > 1 else f"training loss ({criterion})"
+    title = f"training loss ({criterion}), mean of the last fiftieth"  # so that runs of all lengths share a panel
     curves = {title: (steps - 1, running_mean(losses, most))}
     for name, values in columns.items():
         subset, _, metric = name.partition("_")

@@ -1,6 +1,6 @@
 """The figures of a run folder, for ``fit``, ``test``, ``plot`` and anyone who asks the run for one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,15 +87,16 @@ def draw_test(run: RunFolder, name: str) -> Figure:
 def draw_test_boundary(run: RunFolder, name: str) -> Figure:
     contents = load(run.last.with_name(f"{name}.ckpt"), run.kind)
     title = f"after {run.tested(name, contents['global_step']).step} iterations"
-    return boundary_figure(*ask_models(run, {title: rebuild(contents, run.kind)}, ("test",)))
+    final = None if name == "last" else run.model()  # All have the axes of boundary.png.
+    return boundary_figure(*ask_models(run, {title: rebuild(contents, run.kind)}, ("test",), final))
 
 
 class Recipe(NamedTuple):
     draw: Callable[..., Figure]  # of a run or, of its test, of a run and the checkpoint's name
-    words: str  # what it shows
+    words: str  # what it shows, with {over} and {pale} to be filled in
 
 
-PLANE = "the probability of class 1 over a plane of the features"
+PLANE = "the probability of class 1 {over}"
 BOTH = f"{PLANE}, before and after training, with"
 # A line here, and its function, is all that a figure needs to be drawn by fit and plot, and shown in the report.
 FIGURES = {
@@ -105,14 +106,22 @@ FIGURES = {
     ),
     "loss": Recipe(draw_losses, "the training loss of each iteration and the validation loss, the lowest marked"),
     "accuracy": Recipe(draw_accuracy, "the validation accuracy in the course of training, against guessing at 0.5"),
-    "boundary": Recipe(draw_boundary, f"{BOTH} training and validation rows; pale where no training row is near"),
+    "boundary": Recipe(draw_boundary, f"{BOTH} training and validation rows{{pale}}"),
     "hidden": Recipe(draw_hidden, f"{BOTH} lines where hidden units change sides, the darker the more they weigh"),
 }
 # The same for a test, whose figures are named after its file, test.json or test-best.json.
 TEST_FIGURES = {
     "": Recipe(draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"),
-    "-boundary": Recipe(draw_test_boundary, f"{PLANE}, with the test rows"),
+    "-boundary": Recipe(draw_test_boundary, f"{PLANE}, with the test rows{{pale}}"),
 }
+
+
+def captions(run: RunFolder, recipes: Mapping[str, Recipe]) -> dict[str, str]:
+    """Return by name what a run's figures show in words: of one feature there is no plane, but a curve."""
+    over, pale = "over a plane of the features", "; pale where no training dot is near"
+    if run.checkpoint()["hyper_parameters"]["num_features"] == 1:
+        over, pale = "along the feature", ""
+    return {name: recipe.words.format(over=over, pale=pale) for name, recipe in recipes.items()}
 
 
 def figure_drawers(run: RunFolder) -> dict[str, Callable[[], Figure]]:

@@ -16,7 +16,7 @@ from PIL import Image
 from project.errors import InputError, name_columns
 from project.evaluation.estimate import digits, format_interval
 from project.figures.style import encode_png, reduce_colours
-from project.reports.plot import FIGURES, TEST_FIGURES
+from project.reports.plot import FIGURES, TEST_FIGURES, captions
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
@@ -84,7 +84,7 @@ def answer_section(run: RunFolder) -> Section:
     if not texts:
         accuracy = digits(run.final().get("val_accuracy"))
         texts.append(f"Validation accuracy {accuracy} after {run.table.rows} iterations; it has not been tested yet.")
-    return Section(texts, figures=pictures(run.figures, {"boundary": FIGURES["boundary"].words}))
+    return Section(texts, figures=pictures(run.figures, {"boundary": captions(run, FIGURES)["boundary"]}))
 
 
 def data_section(run: RunFolder) -> Section:
@@ -123,7 +123,7 @@ def training_section(run: RunFolder) -> Section:
     rows, texts = [(name, digits(value)) for name, value in run.final().items()], []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
-    shown = {name: figure.words for name, figure in FIGURES.items() if name not in ("scatter", "boundary")}
+    shown = {name: words for name, words in captions(run, FIGURES).items() if name not in ("scatter", "boundary")}
     return Section(texts, ("", "at the end"), rows, pictures(run.figures, shown))
 
 
@@ -140,7 +140,7 @@ def test_section(run: RunFolder, test: str) -> Section:
         texts.append(f"An estimate for {numbers['claim']}.")
     texts += compare_with_baselines(numbers) if baselines else []
     header = ("", "value", "95 % from", "to", *(name.replace("_", " ") for name in baselines), "")
-    shown = {f"{test}{name}": figure.words for name, figure in TEST_FIGURES.items()}
+    shown = {f"{test}{name}": words for name, words in captions(run, TEST_FIGURES).items()}
     return Section(texts, header, rows, figures=pictures(run.figures, shown))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from project.data import NpyDataModule
 from project.errors import InputError
-from project.figures.boundary import Scene, lay_scene
+from project.figures.boundary import Scene, lay_scene, name_crossings
 from project.figures.curves import SUBSETS
 from project.figures.plane import Plane, component_plane, feature_plane
 from project.figures.scatter import count_rows
@@ -25,27 +25,41 @@ MOST_CELLS = 2**22  # of a layer that are there at once
 
 
 def ask_models(
-    run: RunFolder, models: Mapping[str, BinaryClassifier], subsets: Sequence[str] = ("train", "val")
+    run: RunFolder,
+    models: Mapping[str, BinaryClassifier],
+    subsets: Sequence[str] = ("train", "val"),
+    final: BinaryClassifier | None = None,
 ) -> tuple[dict[str, Numbers], Scene]:
     """Return by title what models answer in the plane that the run's config asks for, and the scene with some rows.
 
-    The best plane is the last model's; titles say at which share of the training dots the colour is the answer.
+    The best plane is that of the final model, which is the last one if not given. Titles say what is to be seen there.
     """
-    data, final, panels = run.data(), list(models.values())[-1], dict[str, Numbers]()
+    data, final, panels = run.data(), final or list(models.values())[-1], dict[str, Numbers]()
     train, names, wanted = np.concatenate(data.classes.dots["train"]), data.feature_names, wanted_plane(run)
     with torch.no_grad(), evaluating(models.values()):
         plane = choose_plane(wanted, final, train, names)
         n = min(GRID_POINTS, math.isqrt(MOST_WORK // max(final.width, len(names))))
         scene = show_rows(data, plane, subsets, n)
         for name, model in models.items():
-            title = name
-            if len(names) > 2:
-                is_others = model is not final and wanted not in ("features", "components")
-                share = math.floor(100 * agreement(model, plane, train))  # Rounded down, only all dots are 100 %.
-                title += ", in the plane of the trained model" if is_others else ""
-                title += f"\ncolour is the model's answer at {share} % of the training dots"
-            panels[title] = ask_model(model, plane, scene.places())
+            is_others = len(names) > 2 and model is not final and wanted not in ("features", "components")
+            title, values = name, ask_model(model, plane, scene.places())
+            title += ", in the plane of the last model" if is_others else ""
+            said = describe_answers([model], data, plane, scene, values, subsets[0])
+            panels[f"{title}\n{said}".rstrip()] = values
     return panels, scene
+
+
+def describe_answers(
+    models: Sequence[BinaryClassifier], data: NpyDataModule, plane: Plane, scene: Scene, values: Numbers, subset: str
+) -> str:
+    """Say where models' mean, (n,), has its boundary or, in a plane of many features, at how many dots it is right."""
+    if not scene.is_plane:
+        return name_crossings(scene.axes[0], values)
+    if len(data.feature_names) == 2:
+        return ""
+    share = math.floor(100 * agreement(models, plane, np.concatenate(data.classes.dots[subset])))
+    whose = "the model's answer" if len(models) == 1 else "the mean answer"
+    return f"colour is {whose} at {share} % of the {SUBSETS[subset]} dots"  # Rounded down, only all dots are 100 %.
 
 
 def wanted_plane(run: RunFolder) -> str:
@@ -55,12 +69,12 @@ def wanted_plane(run: RunFolder) -> str:
 
 def show_rows(data: NpyDataModule, plane: Plane, subsets: Sequence[str], n: int) -> Scene:
     """Lay a scene of n places an axis, with the rows of some subsets over it; its note says if they are not all."""
-    seen = {name: [plane.locate(rows) for rows in data.classes.dots[name]] for name in {"train", *subsets}}
+    seen = {name: [plane.locate(rows) for rows in data.classes.dots[name]] for name in SUBSETS}
     shown = {SUBSETS[name]: seen[name] for name in subsets}
     drawn = sum(len(rows) for classes in shown.values() for rows in classes)
     rows = sum(data.classes.rows[name] for name in subsets)
     note = count_rows(drawn, rows, rows) if drawn < rows else ""
-    return lay_scene(np.concatenate(seen["train"]), shown, n, plane.names, data.class_names, note)
+    return lay_scene(np.concatenate(seen["train"]), shown, n, plane.names, data.class_names, note, seen["val"])
 
 
 def ask_model(model: BinaryClassifier, plane: Plane, places: Numbers) -> Numbers:
@@ -70,9 +84,11 @@ def ask_model(model: BinaryClassifier, plane: Plane, places: Numbers) -> Numbers
     return np.concatenate([model(plane.points(part))[:, 0].cpu().numpy() for part in parts])
 
 
-def agreement(model: BinaryClassifier, plane: Plane, rows: Numbers) -> float:
-    """Return the share of rows (N, j) for which a model answers as where they are seen in the plane."""
-    in_plane, answers = ask_model(model, plane, plane.locate(rows)), model(rows)[:, 0].cpu().numpy()
+def agreement(models: Sequence[BinaryClassifier], plane: Plane, rows: Numbers) -> float:
+    """Return the share of rows (N, j) for which models' mean answers as where they are seen in the plane."""
+    places = plane.locate(rows)
+    in_plane = np.mean([ask_model(model, plane, places) for model in models], 0)
+    answers = np.mean([model(rows)[:, 0].cpu().numpy() for model in models], 0)
     return float(((answers >= 0.5) == (in_plane >= 0.5)).mean())
 
 
@@ -90,7 +106,7 @@ def choose_plane(wanted: str, model: BinaryClassifier, train: Numbers, names: Se
     planes = [make() for name, make in makers.items() if wanted in ("best", name)]
     if not planes:
         raise InputError(f"figures.plane: {wanted}; need one of best, {', '.join(makers)}")
-    return planes[0] if len(planes) == 1 else max(planes, key=lambda plane: agreement(model, plane, train))
+    return planes[0] if len(planes) == 1 else max(planes, key=lambda plane: agreement([model], plane, train))
 
 
 def slopes(model: BinaryClassifier, rows: Numbers, scale: Callable[[Tensor], Tensor]) -> Numbers:

@@ -18,7 +18,7 @@ from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
 from project.model.net import evaluating
 from project.reports.report import Section, options_section, pictures, render
-from project.reports.view import ask_model, choose_plane, show_rows
+from project.reports.view import ask_model, choose_plane, describe_answers, show_rows
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder
 from project.study.answer import ACCURACY, Answer
@@ -138,10 +138,12 @@ def draw_boundary(answer: Answer, wanted: str) -> Figure:
         plane = choose_plane(wanted, models[0], train, data.feature_names)
         scene = show_rows(data, plane, ("train",), 150)  # places an axis
         answers = np.stack([ask_model(each, plane, scene.places()) for each in models])
+        said = describe_answers(models, data, plane, scene, answers.mean(0), "train")
     networks = "1 network" if len(models) == 1 else f"{len(models)} networks"
     chosen = f"{answer.choose} {study.plain(first.chosen_options[0])}"
     note = f"{first.name} at {chosen}: {networks} of split {data.seed}"
-    return study.ensemble_figure(answers, scene._replace(note=f"{note}, {len(train):,} training rows"))
+    note = f"{note}, {len(train):,} training rows\n{said}".rstrip()
+    return study.ensemble_figure(answers, scene._replace(note=note))
 
 
 def figure_drawers(answer: Answer, plane: str) -> Mapping[str, Callable[[], Figure]]:

@@ -9,7 +9,16 @@ from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colors import same_color
 from matplotlib.contour import QuadContourSet
 
-from project.figures.boundary import NEAR, PALEST, Scene, boundary_figure, draw_units, lay_scene, weigh_colours
+from project.figures.boundary import (
+    NEAR,
+    PALEST,
+    Scene,
+    boundary_figure,
+    draw_units,
+    lay_scene,
+    name_crossings,
+    weigh_colours,
+)
 from project.figures.style import CLASS_COLOURS, PROBABILITY_MAP, new_figure
 from tests.figures.drawing import CLASSES, FEATURES, artists, assert_dots, draw_panels, legend_texts, make_rows
 
@@ -17,12 +26,12 @@ from tests.figures.drawing import CLASSES, FEATURES, artists, assert_dots, draw_
 def test_grids_by_hand() -> None:
     """0 to 10 and -100 to 300 get margins of 0.5 and 20; a line has places of one number; a constant has a margin."""
     square = np.array([[0, -100], [10, 300]], np.float32)
-    for train, shown, axes in (
-        (square, {}, [[-0.5, 5, 10.5], [-120, 100, 320]]),
-        (np.array([[0.0]]), {"validation": [np.array([[10.0]])]}, [[-0.5, 5, 10.5]]),
-        (np.array([[5.0, 0], [5, 1]]), {}, [[4.95, 5, 5.05], [-0.05, 0.5, 1.05]]),
+    for train, framed, axes in (
+        (square, [], [[-0.5, 5, 10.5], [-120, 100, 320]]),
+        (np.array([[0.0]]), [np.array([[10.0]])], [[-0.5, 5, 10.5]]),
+        (np.array([[5.0, 0], [5, 1]]), [], [[4.95, 5, 5.05], [-0.05, 0.5, 1.05]]),
     ):
-        scene = lay_scene(train, shown, 3, FEATURES, CLASSES, "")
+        scene = lay_scene(train, {}, 3, FEATURES, CLASSES, "", framed)
         np.testing.assert_allclose(scene.axes, axes)
         np.testing.assert_allclose(scene.places()[:, ::-1], list(product(*axes[::-1])))
     # Also where float32 has few digits left, places differ.
@@ -47,7 +56,9 @@ def test_the_colour_is_full_at_training_rows_and_palest_far_from_them() -> None:
 def test_panels_show_probabilities_and_rows_where_they_belong(j: int) -> None:
     """A colour around each place, paler by the nearness; or a curve, with each class on its side, a row a subset."""
     subsets = {"training": make_rows(j, 30, 0), "validation": make_rows(j, 12, 1)}
-    scene = lay_scene(np.concatenate(subsets["training"]), subsets, 21, FEATURES[:j], CLASSES, "a note")
+    scene = lay_scene(
+        np.concatenate(subsets["training"]), subsets, 21, FEATURES[:j], CLASSES, "a note", subsets["validation"]
+    )
     answers = dict(zip(("before", "after"), np.random.default_rng(2).random((2, 21**j)), strict=True))
     panels = draw_panels(figure := boundary_figure(answers, scene))
     assert [ax.get_title() for ax in panels] == list(answers)
@@ -71,7 +82,9 @@ def test_panels_show_probabilities_and_rows_where_they_belong(j: int) -> None:
             (low, high), (lowest, highest) = ([dots.get_offsets()[0, 1] for dots in each] for each in (filled, hollow))
             assert ax.get_ylim()[0] < lowest < low < 0
             assert 1 < high < highest < ax.get_ylim()[1]
-            _, half, curve = ax.lines  # The first one is the legend's.
+            half, _, _, curve, crossings = ax.lines  # Two are the legend's.
+            np.testing.assert_allclose(np.interp(crossings.get_xdata(), *curve.get_data()), 0.5)
+            assert len(crossings.get_xdata()) == np.count_nonzero(np.diff(probability >= 0.5))
             np.testing.assert_array_equal(curve.get_data(), (scene.axes[0], probability))
             assert list(np.asarray(half.get_ydata())) == [0.5, 0.5]
             continue
@@ -84,7 +97,7 @@ def test_panels_show_probabilities_and_rows_where_they_belong(j: int) -> None:
         assert image.origin == "lower"
         (colours,) = artists(bar := figure.axes[-1], QuadMesh)
         assert (bar.get_ylim(), colours.get_cmap()) == ((0, 1), PROBABILITY_MAP)
-        assert bar.get_ylabel() == "probability of dogs\n(pale where no training row is near)"
+        assert bar.get_ylabel() == "probability of dogs\n(pale where no training dot is near)"
 
 
 def test_boundary_lies_where_the_probability_is_one_half() -> None:
@@ -103,6 +116,31 @@ def test_boundary_lies_where_the_probability_is_one_half() -> None:
     np.testing.assert_allclose(slanted[np.argsort(slanted[:, 0])][[0, -1]], [[0, 1], [1, 0]], atol=1e-5)
     np.testing.assert_allclose(upright[:, 0], 3 / 8, atol=1e-5)
     np.testing.assert_allclose([upright[:, 1].min(), upright[:, 1].max()], [0, 2], atol=1e-5)
+
+
+@pytest.mark.parametrize("j", [1, 2])
+def test_rows_outside_the_axes_are_at_their_edge(j: int) -> None:
+    """Which stay those of training and validation rows."""
+    train, test = np.eye(2)[:, :j], [np.array([[2, 0.5], [0.5, 0.5]])[:, :j], np.array([[-2, 3.0]])[:, :j]]
+    scene = lay_scene(train, {"test": test}, 3, FEATURES[:j], CLASSES, "3 rows")
+    (ax,) = draw_panels(figure := boundary_figure({"now": np.zeros(3**j)}, scene))
+    assert figure.get_suptitle() == "3 rows\n2 dots lie outside, and are at the edge"
+    expected = [[1.05, 0.5], [0.5, 0.5]], [[-0.05, 1.05]]
+    for dots, places in zip(artists(ax, PathCollection), expected, strict=True):
+        np.testing.assert_allclose(np.asarray(dots.get_offsets())[:, :j], np.array(places)[:, :j])
+
+
+def test_crossings_are_named_to_a_thousandth_of_the_width() -> None:
+    """Of 0.5 + sin(x) / 4 they are the multiples of pi."""
+    for low, high, scale, words in (
+        (1, 4, 1, "3.14"),
+        (-1, 7, 1, "0, 3.14 and 6.28"),
+        (0.5, 30, 1e-9, "3.1e-09, 6.3e-09, 9.4e-09, 1.26e-08 and 5 more"),
+        (1, 4, 1e6, "3140000"),
+    ):
+        x = np.linspace(low, high, 200)
+        assert name_crossings(x * scale, 0.5 + np.sin(x) / 4) == f"boundary at x = {words}"
+    assert name_crossings(np.arange(3.0), np.array([0.5, 0.6, 0.5])) == "no boundary in view"
 
 
 def test_lines_of_hidden_units_are_where_their_sums_are_0() -> None:

@@ -12,6 +12,7 @@ from project.figures.style import CLASS_COLOURS
 from tests.figures.drawing import CLASSES, draw_panels, legend_texts
 
 PROBABILITIES = np.array([0.02, 0.12, 0.14, 0.32, 0.44, 0.88, 0.12, 0.5, 0.74, 0.92, 0.94, 1.0])
+OF = [*CLASSES[:1] * 2, *CLASSES[1:] * 2]
 
 
 def draw(probabilities: Numbers) -> tuple[Figure, list[str], list[str]]:
@@ -26,7 +27,7 @@ def test_the_figure_of_a_test_by_hand() -> None:
     figure, cells, numbers = draw(PROBABILITIES)
     assert figure.get_suptitle() == "12 test rows"
     matrix, curve, reliability, histogram = figure.axes
-    assert cells == [f"{n}\n{n / 6:.1%} of the row" for n in (5, 1, 1, 5)]
+    assert cells == [f"{n}\n{n / 0.06:.1f} % of\n{of}" for n, of in zip((5, 1, 1, 5), OF, strict=True)]
     np.testing.assert_allclose(np.asarray(matrix.images[0].get_array()) * 6, [[5, 1], [1, 5]])
     ticks = [*matrix.get_xticklabels(), *matrix.get_yticklabels()]
     assert [label.get_text() for label in ticks] == ["cats", "dogs", "cats", "dogs"]
@@ -41,6 +42,7 @@ def test_the_figure_of_a_test_by_hand() -> None:
     means, shares = [0.02, 0.38 / 3, 0.32, 0.44, 0.5, 0.74, 0.88, 2.86 / 3], np.array([0, 1 / 3, 0, 0, 1, 1, 0, 1])
     np.testing.assert_allclose(reliability.lines[1].get_data(), [means, shares])
     assert numbers == list("13111113")
+    assert reliability.get_title().startswith("Reliability: no miscalibration shown\nECE 0.2")
     (bars,) = reliability.collections
     ends = [wilson(round(share * n), n)[1:3] for share, n in zip(shares, map(int, numbers), strict=True)]
     np.testing.assert_allclose([bar[:, 1] for bar in bars.get_segments()], ends, atol=1e-12)  # type: ignore[attr-defined]
@@ -54,7 +56,7 @@ def test_a_row_without_an_answer_is_a_wrong_one() -> None:
     """In the matrix's shares, which then are those of the table; the title says so, and all else is of the others."""
     for lost, counts, has_curve in ([0, 11], (4, 1, 1, 4), True), ([*range(6)], (0, 0, 1, 5), False):
         figure, cells, numbers = draw(np.where(np.isin(np.arange(12), lost), np.nan, PROBABILITIES))
-        assert cells == [f"{n}\n{n / 6:.1%} of the row" for n in counts]
+        assert cells == [f"{n}\n{n / 0.06:.1f} % of\n{of}" for n, of in zip(counts, OF, strict=True)]
         assert f"{len(lost)} of them without an answer" in figure.get_suptitle()
         curve = figure.axes[1]
         assert (len(curve.lines[0].get_xydata()) > 0, len(curve.lines)) == (has_curve, 2 + has_curve)

@@ -94,6 +94,18 @@ def test_it_says_what_is_missing() -> None:
     assert html.count("What would stand here is missing: ") == 3, "data, training and leaks"
 
 
+def test_it_speaks_of_a_curve_where_there_is_one_feature() -> None:
+    for label in (0, 1):
+        np.save(f"data/class_{label}.npy", np.load(f"data/class_{label}.npy")[:, :1])
+    assert main(["fit", "--name", "narrow", "--data.root", "data", "--trainer.max_steps", "20"]) == 0
+    html = Path("lightning_logs/narrow/report.html").read_text()
+    assert ("probability of class 1 along the feature" in html, "plane of" in html, "pale" in html) == (
+        True,
+        False,
+        False,
+    )
+
+
 def test_odd_data_and_leaks_are_found(write_classes: Write) -> None:
     """All rows of class 0 are equal, and one of class 1; groups that a split by rows tears apart are said to be."""
     rows = np.insert(np.arange(40.0).reshape(20, 2), 2, 1, 1)

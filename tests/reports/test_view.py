@@ -57,7 +57,7 @@ def run_of(rows: Array, class_names: Names = ("cats", "dogs"), names: Names = NA
 
 
 def agreement(model: Any, wanted: str, rows: Array) -> float:
-    return view.agreement(model, view.choose_plane(wanted, model, rows, NAMES[: rows.shape[1]]), rows)
+    return view.agreement([model], view.choose_plane(wanted, model, rows, NAMES[: rows.shape[1]]), rows)
 
 
 @pytest.mark.parametrize("j", [1, 2, 30])
@@ -85,7 +85,7 @@ def test_agreement_by_hand() -> None:
         for weights, value in zip(model.parameters(), (1, 0, 1, 0), strict=True):
             weights.fill_(value)
         # The model says no, yes, no, yes, yes, no; where z is 0 it would say yes, yes, no, no, no, yes.
-        assert view.agreement(model, feature_plane(np.zeros(3), NAMES[:3]), rows) == 2 / 6
+        assert view.agreement([model], feature_plane(np.zeros(3), NAMES[:3]), rows) == 2 / 6
         assert agreement(model, "model", rows) == 1
         for_a_deviation = view.slopes(model, rows, torch.logit).mean(0) / rows.std(0)
         np.testing.assert_allclose(for_a_deviation, for_a_deviation.mean(), rtol=1e-6)
@@ -125,13 +125,17 @@ def test_the_plane_is_the_configs() -> None:
         panels, scene = view.ask_models(run_of(rows, figures={"plane": wanted}), both)
         with torch.no_grad():
             plane = view.choose_plane(wanted, model, train, NAMES[:5])
-            share = math.floor(100 * view.agreement(model, plane, train))
+            share = math.floor(100 * view.agreement([model], plane, train))
             answers = view.ask_model(model, plane, scene.places())
         words = f"\ncolour is the model's answer at {share} % of the training dots"
         np.testing.assert_array_equal(panels[f"now{words}"], answers)
-        others = ", in the plane of the trained model" if wanted not in ("features", "components") else ""
+        others = ", in the plane of the last model" if wanted not in ("features", "components") else ""
         assert next(iter(panels)).startswith(f"before{others}\n"), "a plane that another model has chosen"
         np.testing.assert_allclose(np.concatenate(scene.shown["training"]), plane.locate(train))
+        run, other = run_of(rows, figures={"plane": wanted}), {"best": both["before"]}
+        (title,), tested = (each for each in view.ask_models(run, other, ("test",), model))
+        assert title.endswith(" % of the test dots")
+        np.testing.assert_array_equal(tested.axes, scene.axes, "the same as boundary.png")
         planes.add(tuple(scene.axis_names))
     assert len(planes) == 4
     with pytest.raises(
