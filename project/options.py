@@ -35,6 +35,7 @@ RANGES = {
     "max_steps": whole(1),
     "val_check_interval": whole(1),
     "num_nodes": whole(1),
+    "threshold": Range(0, 1, "a number from 0 to 1"),
     "dpi": whole(10, 1000),
     "width": whole(1, 100),
 }

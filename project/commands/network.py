@@ -23,6 +23,7 @@ from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.evaluation.baseline import regress
 from project.evaluation.estimate import Numbers, digits
+from project.evaluation.thresholds import choose_thresholds
 from project.model import BinaryClassifier
 from project.reports import results
 from project.reports.report import write_report
@@ -149,7 +150,7 @@ def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolde
         print("these rows chose best.ckpt, which is better on them than on new ones")
     answers, regression = ask(cli, cli.model, "val"), ask(cli, regress(cli.datamodule), "val")
     if cli.trainer.is_global_zero:
-        results.print_metrics(cli.datamodule, "val", *answers, regression[1])
+        results.print_metrics(cli.datamodule, "val", *answers, regression[1], {})
     return origin.run
 
 
@@ -160,9 +161,10 @@ def test(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | 
     if is_first and run and not origin.is_best and (lowest := run.lowest(origin.step)):  # The numbers are not seen yet.
         found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
         print(f"the validation loss was lower, {found}: choose before you look, --ckpt_path best tests that")
+    thresholds = choose_thresholds(*ask(cli, cli.model, "val"))
     answers, regression = ask(cli, cli.model, "test"), ask(cli, regress(cli.datamodule), "test")
     if is_first:
-        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, answers, regression[1])
+        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, answers, regression[1], thresholds)
     return run
 
 
@@ -172,5 +174,6 @@ def predict(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder
     batches = cli.trainer.predict(cli.model, datamodule=cli.datamodule)
     if cli.trainer.is_global_zero:
         probabilities = torch.cat(cast("list[Tensor]", batches))[:, 0]
-        results.write_predictions(origin.run, cli.datamodule, probabilities.double().cpu().numpy())
+        answers = probabilities.double().cpu().numpy()
+        results.write_predictions(origin.run, cli.datamodule, answers, cli.config.threshold)
     return origin.run

@@ -64,6 +64,9 @@ def make_parser(command: str) -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("-c", "--config", action="config", help="A config file, in YAML or JSON.")
+    if command == "predict":
+        label = "The probability of class 1 from which on a row is labelled 1."
+        parser.add_argument("--threshold", type=float, default=0.5, help=label)
     return parser
 
 
@@ -88,7 +91,7 @@ def check_run_options(options: Namespace) -> None:
         if not isinstance(options[group], (Namespace, dict)):
             raise InputError(f"--{group}: {options[group]}; need options by their names")
     with refusing(options.keys()):
-        check(threads=options.threads, seed_everything=options.seed_everything)
+        check(threads=options.threads, seed_everything=options.seed_everything, threshold=options.get("threshold"))
     name = options.name or ""
     if Path(name).name != name or not name.isprintable() or len(os.fsencode(name)) > LONGEST_NAME:
         raise InputError(f"--name: {name}; need the name of one folder, printable, without a path and not too long")

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from torch.nn.functional import softplus
 
 from project.data import NpyDataModule
 from project.data.split import Groups
-from project.evaluation.estimate import Estimate, Numbers, finite, to_json
-from project.evaluation.metrics import is_right, measure
+from project.evaluation.estimate import Estimate, Numbers, digits, finite, format_ends, format_interval, to_json
+from project.evaluation.metrics import WORDS, is_right, measure
 from project.evaluation.paired import compare_answers
 from project.model import BinaryClassifier
 
@@ -37,6 +38,23 @@ def baselines(labels: Numbers, probabilities: Numbers, regression: Numbers, grou
         values, difference = dict.fromkeys(values, math.nan), Estimate(math.nan, math.nan, math.nan, difference.method)
     numbers = {name: finite(value) for name, value in values.items()}
     return {"guessing": guess(), "logistic_regression": {**numbers, **to_json({"accuracy_difference": difference})}}
+
+
+def remarks(numbers: Mapping[str, Any]) -> list[str]:
+    """Say how a test's numbers, as JSON holds them, compare with these, and for which classes they hold."""
+    guessing, regression = (numbers["baselines"][name] for name in ("guessing", "logistic_regression"))
+    ends = regression["accuracy_difference"], *regression["accuracy_difference_interval"]
+    value, low, high = (math.nan if end is None else end for end in ends)
+    said = [f"accuracy, network - logistic regression of the training rows: {format_interval(value, low, high)}"]
+    for name in ("bce", "mse"):
+        if (numbers[name] or 0) > guessing[name]:
+            found = f"{WORDS[name]} {digits(numbers[name])} is worse than guessing, {digits(guessing[name])}"
+            said.append(f"{found}: the network is surer than it is right")
+    if "ppv" in (point := numbers.get("operating_points", {}).get("threshold 0.5", {})):
+        right = [f"{digits(point[name])} ({format_ends(point, name)})" for name in ("ppv", "npv")]
+        sizes = "the numbers hold for 50:50; at the sizes of the class files"
+        said.append(f"{sizes} {right[0]} of the answers class 1 are right, and {right[1]} of the answers class 0")
+    return said
 
 
 def regress(data: NpyDataModule) -> BinaryClassifier:

@@ -49,6 +49,12 @@ def digits(value: float | None) -> str:
     return f"{value:.2g}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
 
 
+def format_ends(facts: Mapping[str, Any], name: str) -> str:
+    """Return "0.8589 to 0.9272" for a number that is kept by its name as JSON holds it."""
+    low, high = facts[f"{name}_interval"]
+    return digits(None) if low is None else f"{digits(low)} to {digits(high)}"
+
+
 def format_interval(value: float, low: float, high: float, level: float = LEVEL) -> str:
     """Return "-0.002, 95 % [-0.022, +0.018]": three decimals, or more if the interval's width needs them."""
     if math.isnan(low):

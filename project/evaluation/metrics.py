@@ -17,6 +17,10 @@ from project.model.loss import METRICS
 DRAWS, MOST_WORK = 20_000, 4 * 10**7  # of a bootstrap; fewer draws if they would have more rows in all
 MOST_DRAWN = 20_000  # rows; of more, the mean is normally distributed to more digits than draws would give
 LEAST_ROWS, LEAST_GROUPS = 10, 5  # of fewer, no interval of a mean holds
+# What numbers are called elsewhere
+WORDS = {"accuracy": "share of right answers", "sensitivity": "share of class 1 that is found"}
+WORDS |= {"specificity": "share of class 0 that is found", "auc": "area under the ROC curve"}
+WORDS |= {"bce": "log loss", "mse": "Brier score"}
 BINS = 10  # of probabilities
 CALIBRATED_DRAWS = 1000
 
@@ -65,9 +69,9 @@ def largest_loss(name: str) -> float:
     return max(float(METRICS[name](zero, one)), float(METRICS[name](one, zero)))
 
 
-def is_right(labels: Numbers, probabilities: Numbers) -> Flags:
+def is_right(labels: Numbers, probabilities: Numbers, threshold: float = 0.5) -> Flags:
     """Return which rows are classified correctly, bool (N,); one without an answer, NaN, is not."""
-    return np.where(labels == 1, probabilities >= 0.5, probabilities < 0.5)
+    return np.where(labels == 1, probabilities >= threshold, probabilities < threshold)
 
 
 def groups_at(groups: Groups | None, rows: Flags) -> Groups | None:

@@ -1,7 +1,6 @@
 """One HTML file, report.html, of a run, a study or a comparison."""
 
 import base64
-import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,18 +13,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from project.errors import InputError, name_columns
-from project.evaluation.estimate import digits, format_interval
+from project.evaluation.baseline import remarks
+from project.evaluation.estimate import digits, format_ends
+from project.evaluation.metrics import WORDS
 from project.figures.style import encode_png, reduce_colours
 from project.reports.plot import FIGURES, TEST_FIGURES, captions
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
 FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
-
-# What numbers are called elsewhere
-WORDS = {"accuracy": "share of right answers", "sensitivity": "share of class 1 that is found"}
-WORDS |= {"specificity": "share of class 0 that is found", "auc": "area under the ROC curve"}
-WORDS |= {"bce": "log loss", "mse": "Brier score"}
 
 Pictures = Sequence[tuple[str, str, str]]  # the name of each, what it shows in words, and a PNG file in base64
 
@@ -46,6 +42,7 @@ def write_report(run: RunFolder) -> Path:
     makers: dict[str, Callable[[RunFolder], Section]] = {
         "Answer": answer_section,
         **{test.capitalize(): partial(test_section, test=test) for test in run.tests},
+        **{f"{test.capitalize()} at other thresholds": partial(points_section, test=test) for test in run.tests},
         "Training": training_section,
         "Data": data_section,
         "Leaks": leaks_section,
@@ -138,23 +135,27 @@ def test_section(run: RunFolder, test: str) -> Section:
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]
     if "claim" in numbers:
         texts.append(f"An estimate for {numbers['claim']}.")
-    texts += compare_with_baselines(numbers) if baselines else []
+    texts += remarks(numbers) if baselines else []
     header = ("", "value", "95 % from", "to", *(name.replace("_", " ") for name in baselines), "")
     shown = {f"{test}{name}": words for name, words in captions(run, TEST_FIGURES).items()}
     return Section(texts, header, rows, figures=pictures(run.figures, shown))
 
 
-def compare_with_baselines(numbers: Mapping[str, Any]) -> list[str]:
-    """Say how the numbers of a test, as JSON holds them, compare with those of guessing and of a regression."""
-    guessing, regression = (numbers["baselines"][name] for name in ("guessing", "logistic_regression"))
-    ends = regression["accuracy_difference"], *regression["accuracy_difference_interval"]
-    value, low, high = (math.nan if end is None else end for end in ends)
-    said = [f"accuracy, network - logistic regression of the training rows: {format_interval(value, low, high)}"]
-    for name in ("bce", "mse"):
-        if (numbers[name] or 0) > guessing[name]:
-            found = f"{WORDS[name]} {digits(numbers[name])} is worse than guessing, {digits(guessing[name])}"
-            said.append(f"{found}: the network is surer than it is right")
-    return said
+def points_section(run: RunFolder, test: str) -> Section:
+    points = run.numbers(run.tests[test]).get("operating_points", {"": {}})  # An earlier version has none.
+    names = [
+        name for name in ("sensitivity", "specificity", "ppv", "npv") if all(name in each for each in points.values())
+    ]
+    rows = [
+        [chosen, digits(point["threshold"]), *(f"{digits(point[name])} ({format_ends(point, name)})" for name in names)]
+        for chosen, point in points.items()
+        if point
+    ]
+    texts = ["Validation rows have chosen each threshold but 0.5, for what it is called; the numbers are of test rows."]
+    if "ppv" in names:
+        texts.append("The last two hold for classes of the sizes of their files, all others for any.")
+    commands = ["predict --threshold X --data.predict NEW.npy"]
+    return Section(texts, ("chosen for", "threshold", *names), rows, commands=commands)
 
 
 def leaks_section(run: RunFolder) -> Section:

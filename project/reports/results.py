@@ -13,14 +13,15 @@ from matplotlib.figure import Figure
 
 from project.data import NpyDataModule, sample
 from project.errors import InputError, InputWarning, join_words
-from project.evaluation.baseline import baselines
-from project.evaluation.estimate import Numbers, align, digits, finite, to_json
-from project.evaluation.metrics import design_effect, evaluate, is_right
+from project.evaluation.baseline import baselines, remarks
+from project.evaluation.estimate import Numbers, align, digits, finite, format_ends, to_json
+from project.evaluation.metrics import WORDS, design_effect, evaluate, is_right
+from project.evaluation.thresholds import operating_points
 from project.figures.curves import SUBSETS
 from project.figures.style import stack_panels
 from project.model import BinaryClassifier
 from project.reports.plot import TEST_FIGURES, add_picture, draw, write_figure
-from project.reports.report import WORDS, compare_with_baselines, write_report
+from project.reports.report import write_report
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
@@ -28,30 +29,37 @@ from project.runs.table import Tested, predicted_csv, tested_csv, tested_name
 
 
 def print_metrics(
-    data: NpyDataModule, subset: str, labels: Numbers, probabilities: Numbers, regression: Numbers
+    data: NpyDataModule,
+    subset: str,
+    labels: Numbers,
+    probabilities: Numbers,
+    regression: Numbers,
+    thresholds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Print how right the answers for val or test are, beside guessing and a regression's; return that for JSON.
 
-    All are (N,): labels, and probabilities of the network and of the regression.
+    All are (N,): labels, and probabilities of the network and of the regression. Other rows have chosen thresholds.
     """
     rows, (zeros, ones), groups = len(labels), data.class_names, data.classes.groups_of(subset)
     in_groups, half = data.split == "groups", rows // 2
-    estimates = evaluate(labels, probabilities, groups if in_groups else None)
+    kept = groups if in_groups else None
+    estimates = evaluate(labels, probabilities, kept)
     facts = to_json(estimates)
     counted = {"accuracy": (rows, ""), "sensitivity": (half, f" of {ones}"), "specificity": (half, f" of {zeros}")}
     words = WORDS | {
         name: f"{round(estimates[name].value * count)} of {count}{of}" for name, (count, of) in counted.items()
     }
-    facts["baselines"] = baselines(labels, probabilities, regression, groups if in_groups else None)
+    in_files, shown = [array.shape[0] for array in data.classes.arrays], {"threshold 0.5": 0.5, **thresholds}
+    odds = in_files[1] / in_files[0]
+    facts["operating_points"] = operating_points(shown, labels, probabilities, kept, odds)
+    facts["baselines"] = baselines(labels, probabilities, regression, kept)
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     table = [["", "value", "95 % interval", *(name.partition("_")[0] for name in facts["baselines"]), ""]]
     for name, estimate in estimates.items():
-        low, high = map(digits, facts[f"{name}_interval"])
-        interval = low if low == high == digits(None) else f"{low} to {high}"
         others = [digits(each[name]) for each in facts["baselines"].values()]
         told = "; ".join(filter(None, [estimate.method, words.get(name)]))
-        table.append([name, digits(facts[name]), interval, *others, told])
-    print("\n".join([align(table), *compare_with_baselines(facts)]))
+        table.append([name, digits(facts[name]), format_ends(facts, name), *others, told])
+    print("\n".join([align(table), *remarks(facts)]))
     if groups is not None:
         name = sample.GROUP_NAME if data.is_sample else "groups"
         facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
@@ -74,10 +82,11 @@ def write_test(
     data: NpyDataModule,
     answers: Sequence[Numbers],
     regression: Numbers,
+    thresholds: Mapping[str, float],
 ) -> None:
     """Print how right the answers are, which are labels and probabilities of the test rows; leave them in the run."""
     labels, probabilities = answers
-    numbers = print_metrics(data, "test", labels, probabilities, regression)
+    numbers = print_metrics(data, "test", labels, probabilities, regression, thresholds)
     name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
@@ -110,17 +119,18 @@ def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any], figures
             add_picture(writer, f"test{kind}", stack_panels(figure), numbers["step"])
 
 
-def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers) -> None:
+def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers, threshold: float) -> None:
     """Say how many rows went to which class; leave the probability of class 1 and the label of each in the run."""
-    sizes = int((probabilities < 0.5).sum()), int((probabilities >= 0.5).sum())
+    sizes = int((probabilities < threshold).sum()), int((probabilities >= threshold).sum())
     counts = [f"{rows} {name}" for rows, name in zip(sizes, data.class_names, strict=True)]
     if lost := np.flatnonzero(~np.isfinite(probabilities)).tolist():
         counts.append(f"{len(lost)} without an answer")
         which = f"row{'s' if len(lost) > 1 else ''} {join_words(lost)}"
         message = f"no answer for {which}: too far from what the model was trained on"
         warnings.warn(f"{data.predict_file}: {message}", InputWarning, stacklevel=2)
-    print(f"{len(probabilities)} rows: {', '.join(counts)}")
-    write_result(run, "predictions.csv", predicted_csv(probabilities, data.class_names))
+    chosen = "" if threshold == 0.5 else f", at threshold {threshold:g}"
+    print(f"{len(probabilities)} rows: {', '.join(counts)}{chosen}")
+    write_result(run, "predictions.csv", predicted_csv(probabilities, data.class_names, threshold))
 
 
 def write_result(run: RunFolder | None, name: str, text: str) -> None:

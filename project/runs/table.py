@@ -99,19 +99,19 @@ def tested_csv(rows: Sequence[int], found: Tested) -> str:
     return format_csv({**columns, **groups, "answer": answers})
 
 
-def predicted_csv(probabilities: Numbers, class_names: Sequence[str]) -> str:
+def predicted_csv(probabilities: Numbers, class_names: Sequence[str], threshold: float = 0.5) -> str:
     """Return a line a row: its number, the probability of class 1, the label 0 or 1, and what these are called."""
-    cells, labels = format_answers(probabilities)
+    cells, labels = format_answers(probabilities, threshold)
     names, of = [class_names[int(label)] if label else "" for label in labels], [class_names[1]] * len(labels)
     columns = {"row": range(len(labels)), "probability": cells, "label": labels}
     return format_csv({**columns, "class": names, "probability_of": of})
 
 
-def format_answers(probabilities: Numbers) -> tuple[list[str], list[str]]:
+def format_answers(probabilities: Numbers, threshold: float = 0.5) -> tuple[list[str], list[str]]:
     """Return probabilities, (N,), and the labels 0 and 1 that they speak for; what is not finite is empty."""
     values = probabilities.tolist()
     return [f"{p:.9g}" if isfinite(p) else "" for p in values], [
-        str(int(p >= 0.5)) if isfinite(p) else "" for p in values
+        str(int(p >= threshold)) if isfinite(p) else "" for p in values
     ]
 
 

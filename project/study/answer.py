@@ -9,9 +9,9 @@ import torch
 
 from project.evaluation.differences import Difference, corrected, holm, sentence
 from project.evaluation.estimate import Numbers
+from project.evaluation.metrics import WORDS
 from project.figures.study import plain
 from project.model.loss import METRICS
-from project.reports.report import WORDS
 from project.study.classifiers import Classifiers
 from project.study.networks import BASELINE, Network, Options
 from project.study.stack import TEST, VAL, Splits

@@ -12,6 +12,8 @@ from project import Run
 from project.__main__ import main
 from project.evaluation.baseline import baselines, regress
 from project.evaluation.metrics import design_effect, evaluate, is_right
+from project.evaluation.thresholds import choose_thresholds, operating_points
+from project.reports.report import write_report
 from project.runs.checkpoint import load
 from tests.reports.conftest import FAR, FEW, NASTY
 
@@ -36,8 +38,8 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert "choose before you look" in choice
     numbers = run.numbers()
     assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 101), ("rows", 20)]
-    ends = "", "_interval"
-    assert list(numbers)[3:] == [*(name + end for name in NAMES for end in ends), "baselines", "loss", "loss_interval"]
+    ends, others = ("", "_interval"), ("operating_points", "baselines", "loss", "loss_interval")
+    assert list(numbers)[3:] == [*(name + end for name in NAMES for end in ends), *others]
     assert (numbers["loss"], numbers["loss_interval"]) == (numbers["mse"], numbers["mse_interval"])
     for line, name in zip(lines, NAMES, strict=False):
         values = numbers[name], *numbers[f"{name}_interval"], *(each[name] for each in numbers["baselines"].values())
@@ -101,6 +103,43 @@ def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(
     assert numbers["design_effect"] == pytest.approx(effect)
     assert f"for new groups; {len(np.unique(groups))} of them, design effect of accuracy {effect:.2f}\n" in out
     assert "Wilson by group" in out
+
+
+@pytest.mark.filterwarnings("ignore:.*dropped 150 of 200 rows")
+def test_thresholds_are_chosen_on_validation_rows_and_answers_weighed_as_the_files_are(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("project.commands.network.CALLBACKS", FEW)
+    monkeypatch.setattr("project.reports.results.TEST_FIGURES", {})
+    np.save("data/class_0.npy", np.random.default_rng(0).normal(-1, 1, (200, 2)))
+    options = ["--data.root", "data", "--trainer.max_steps", "20", "--data.balance", "downsample"]
+    assert [main(["fit", "--name", "new", *options]), main(["test", "new"]), main(["validate", "new"])] == [0] * 3
+    (_, tested), run = capsys.readouterr().out.split("test: 20 rows"), Run("new")
+    points, (_, *table) = run.numbers()["operating_points"], cells(run.path / "test_predictions.csv")
+    labels, probabilities = np.array(table[0])[:, 1:3].astype(float).T
+    val, model = run.data().val, run.model()
+    chosen = choose_thresholds(val.labels[:, 0].numpy(), model.predict_proba(val.features)[:, 1])
+    expected = operating_points({"threshold 0.5": 0.5, **chosen}, labels, probabilities, None, 0.25)
+    assert list(points) == list(expected)
+    for point, of in zip(points.values(), expected.values(), strict=True):
+        assert point == {name: pytest.approx(value, abs=1e-6) for name, value in of.items()}
+    said = [f"{points['threshold 0.5'][name]:.4f} (" for name in ("ppv", "npv")]
+    assert re.search(
+        f"hold for 50:50; at the sizes of the class files {said[0]}.* class 1 .* {said[1]}".replace("(", r"\("), tested
+    )
+    assert tested.count("hold for 50:50") == 2, "of validation rows, too"
+    page = write_report(run).read_text()
+    for name, point in points.items():
+        assert f'<th scope="row">{name}</th><td>{point["threshold"]:.4f}</td><td>{point["sensitivity"]:.4f} (' in page
+    threshold = str(points["specificity 0.95"]["threshold"])
+    assert main(["predict", "new", "--data.predict", "data/class_1.npy", "--threshold", threshold]) == 0
+    _, table = cells(run.path / "predictions.csv")
+    labelled = [float(row[1]) >= float(threshold) for row in table]
+    assert [(row[2], row[3]) for row in table] == [("1", "class 1") if one else ("0", "class 0") for one in labelled]
+    counts = f"50 rows: {labelled.count(False)} class 0, {labelled.count(True)} class 1, at threshold "
+    assert counts in capsys.readouterr().out
+    assert main(["predict", "new", "--data.predict", "data/class_1.npy", "--threshold", "1.1"]) == 2
+    assert "error: --threshold: 1.1; need a number from 0 to 1\n" in capsys.readouterr().err
 
 
 def test_the_best_checkpoint_is_tested_beside_the_last_and_where_its_data_have_moved(capsys: Captured) -> None:
