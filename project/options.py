@@ -32,6 +32,7 @@ RANGES = {
     "threads": whole(1, 1024),  # With many more, OpenMP ends the process.
     "splits": whole(1),
     "seeds": whole(1),
+    "margin": Range(math.ulp(0), 1, "a number above 0, at most 1"),
     "max_steps": whole(1),
     "val_check_interval": whole(1),
     "num_nodes": whole(1),

@@ -109,7 +109,7 @@ def take_options(origin: Origin, known: Namespace, is_training: bool) -> dict[st
         if f"trainer.{name}" in known and name not in left_out and is_word(value)
     }
     if "splits" in known:
-        return {**taken, **{name: config.get(name) for name in STUDY}}
+        return {**taken, **{name: config[name] for name in (*STUDY, "at") if name in config}}
     taken["model"] = {**origin.contents["hyper_parameters"]}
     taken["model"].pop("num_features", None)
     for name in ("optimizer", "lr_scheduler") if is_training else ():

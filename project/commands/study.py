@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import seed_everything
@@ -19,7 +19,7 @@ from project.commands.trainer import Threads, make_trainer
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier
-from project.options import as_list
+from project.options import as_list, check
 from project.runs.checkpoint import DigestCheckpointIO
 from project.runs.run import RunFolder
 from project.study.answer import Answer
@@ -35,6 +35,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     options, origin = parse_with_origin(parser, arguments, True, saved, Study)
     seed_everything(options.seed_everything)
     with refusing([*options.keys(), *(f"model.{name}" for name in options.model)]):
+        check(margin=options.margin)
         data_options = dict(options.data.items())
         data = Splits(options.splits, **data_options)
         asked = options.compare, options.choose, options.splits, options.seeds
@@ -51,7 +52,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     # One that ended while it wrote down what it found goes on with just that.
     run = train(parser, options, origin, trainer, model, data, Study, least=0)
     if run:
-        write_study(run, Answer(model, data), options.figures.plane)
+        write_study(run, Answer(model, data, options.at, options.margin), options.figures.plane)
     return run
 
 
@@ -63,6 +64,10 @@ def make_study_parser(kind: type[BinaryClassifier]) -> Parser:
     parser.add_argument("--seeds", type=int, default=3, help=seeds)
     parser.add_argument("--compare", default="model.loss", help="The option whose values are compared.")
     parser.add_argument("--choose", default="model.lr", help="The option that is chosen for each of them.")
+    at = "After which iteration each network is told: the last, or that of its lowest validation loss."
+    parser.add_argument("--at", type=Literal["last", "best"], default="last", help=at)
+    margin = "The smallest difference in accuracy that matters, above 0 and at most 1."
+    parser.add_argument("--margin", type=float, default=0.02, help=margin)
     model = "Any option of the model, as --model.lr '[0.5, 1]'; a list is what is compared or chosen."
     usual = {**make_model_parser(kind).get_defaults().model, **TRIED}
     parser.add_argument("--model", type=dict[str, Any], default=usual, help=model)

@@ -61,6 +61,7 @@ class NpyDataModule(LightningDataModule):
             raise ValueError(f"split: {split}; need rows or groups")
         self.root = sample.ROOT if root is None else Path(root).expanduser()
         self.is_sample = root is None
+        self.group_name = sample.GROUP_NAME if self.is_sample else "groups"
         self.place = "the shipped sample" if self.is_sample else str(self.root)  # the same on every machine
         if split is None:  # The sample's default stays the coursework's random split.
             split = "groups" if has_groups(self.root) and not self.is_sample else "rows"
@@ -83,9 +84,12 @@ class NpyDataModule(LightningDataModule):
     __str__ = __repr__
 
     def _counts(self) -> str:
-        rows = ", ".join(f"{name} {rows}" for name, rows in self.classes.rows.items())
+        rows = ", ".join(f"{name} {self._count(name)}" for name in self.classes.rows)
         apart = ", no group in two of them" if self.split == "groups" else ""
         return f"{rows} rows of {self.classes.num_features} features, half of each class 0{apart}"
+
+    def _count(self, subset: str) -> str:
+        return str(self.classes.rows[subset])
 
     @property
     def num_features(self) -> int:

@@ -58,7 +58,7 @@ def curves_figure(steps: Numbers, bands: Mapping[str, Mapping[str, Numbers]], li
     return figure
 
 
-def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
+def choice_figure(values: Mapping[str, Tried], name: str, measure: str = "validation loss") -> Figure:
     """Draw, by the name of each compared value, the validation loss against the option of some name, and its choice."""
     figure, axes = new_figure(1, len(values))
     first: dict[str, Axes] = {}
@@ -66,11 +66,8 @@ def choice_figure(values: Mapping[str, Tried], name: str) -> Figure:
         if (other := first.setdefault(tried.loss, ax)) is not ax:
             ax.sharey(other)
         _draw_choice(ax, tried, line_style(number))
-        ax.set(
-            title=wrap(value, 50),
-            xlabel=f"{wrap(name, 60)} (and how many splits chose it)",
-            ylabel=f"validation loss ({tried.loss.upper()})",
-        )
+        chosen = f"{wrap(name, 60)} (and how many splits chose it)"
+        ax.set(title=wrap(value, 50), xlabel=chosen, ylabel=f"{measure} ({tried.loss.upper()})")
         ax.grid(alpha=0.3)
         add_legend(ax, 1)
     return figure
@@ -84,7 +81,7 @@ def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
     lost, means = np.isnan(losses).any(0), losses.mean(0)
     ax.fill_between(places, *np.quantile(losses, (0.1, 0.9), axis=0), color=style["color"], alpha=0.18, lw=0)
     ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
-    label = f"chosen{' at the edge of what was tried' if tried.at_edge else ''}"
+    label = f"chosen{', in half of the splits or more at the edge' if tried.at_edge else ''}"
     ax.plot(places[counts > 0], means[counts > 0], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
     if lost.any():
         height, across = np.full(lost.sum(), 0.98), ax.get_xaxis_transform()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from project.data import NpyDataModule, sample
+from project.data import NpyDataModule
 from project.errors import InputError, InputWarning, join_words
 from project.evaluation.baseline import baselines, remarks
 from project.evaluation.estimate import Numbers, align, digits, finite, format_ends, to_json
@@ -61,7 +61,7 @@ def print_metrics(
         table.append([name, digits(facts[name]), format_ends(facts, name), *others, told])
     print("\n".join([align(table), *remarks(facts)]))
     if groups is not None:
-        name = sample.GROUP_NAME if data.is_sample else "groups"
+        name = data.group_name
         facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
         said = f"fit --data.split groups estimates for new {name}"
         if in_groups:

@@ -5,8 +5,10 @@ from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from project.errors import join_words
 from project.evaluation.differences import Difference, corrected, holm, sentence
 from project.evaluation.estimate import Numbers
 from project.evaluation.metrics import WORDS
@@ -95,32 +97,50 @@ def compare_each(pairs: list[tuple[Compared, Compared, tuple[str, str]]], ratio:
     return [each._replace(p=p) for each, p in zip(comparisons, adjusted, strict=True)]
 
 
-class Answer:
-    """What a study found, from its trained networks and their data."""
+def find_lowest(losses: Numbers) -> npt.NDArray[np.int64]:
+    """Return which validation had the lowest loss until each one, (V, networks), of losses alike; a NaN is lowest."""
+    is_lower = ~(np.diff(np.minimum.accumulate(losses), axis=0, prepend=np.inf) >= 0)
+    return np.maximum.accumulate(np.where(is_lower, np.arange(len(losses))[:, None], 0))
 
-    def __init__(self, model: Classifiers, data: Splits) -> None:
-        design, self.model, self.data = model.design, model, data
+
+class Answer:
+    """What a study found, from its trained networks and their data.
+
+    ``at`` says whether a network is told after its last iteration, or after that of its lowest validation loss;
+    ``margin`` is the smallest difference in accuracy that matters.
+    """
+
+    def __init__(self, model: Classifiers, data: Splits, at: str = "last", margin: float = 0.02) -> None:
+        design, self.model, self.data, self.at, self.margin = model.design, model, data, at, margin
         self.compare, self.choose = design.compare, design.choose
         self.steps = np.array(model.steps, np.float64)  # (V,) the validated iterations
         self.curves: Numbers = torch.stack(model.curves).numpy()  # (V, 2, metrics, networks) as measured then
+        own = [list(METRICS).index(network.options["loss"]) for network in model.networks]
+        best = find_lowest(self.curves[:, VAL, own, range(len(own))])
+        stopped = np.take_along_axis(self.curves, best[:, None, None], 0)  # had each ended at its lowest loss so far
+        self.best_step, self.best_tested = self.steps[best[-1]], stopped[-1, TEST]  # (networks,), (metrics, networks)
         values = defaultdict[str, list[Options]](list)
         for options in design.combined:
             values[str(options[self.compare])].append(options)
-        trained = self.choose, model.networks, self.curves
+        trained = self.choose, model.networks, stopped if at == "best" else self.curves
         self.values = {name: Compared(self.compare, tried, *trained) for name, tried in values.items()}
         first, *others = self.values.values()
         pairs = [(other, first, (other.name, plain(first.value))) for other in others]
         self.baseline = None
         if design.baselines:  # the first value without a hidden layer, at its own best options
             self.baseline = Compared("activation", design.baselines, *trained)
-            pairs.append((first, self.baseline, ("with", WITHOUT)))
+            pairs.append((first, self.baseline, ("networks with", WITHOUT)))
         rows = [each.classes.rows for each in data.by_seed.values()]
         self.comparisons = compare_each(pairs, float(np.mean([of["test"] / of["train"] for of in rows])))
 
     @property
     def verdicts(self) -> list[str]:
         """Whether values differ, a sentence for each comparison."""
-        return [sentence(each.found, each.names, each.measure, each.p) for each in self.comparisons]
+        margins = {"accuracy": self.margin}  # Of losses, none holds for all data.
+        return [
+            sentence(each.found, each.names, each.measure, each.p, margins.get(each.metric))
+            for each in self.comparisons
+        ]
 
     @property
     def sentences(self) -> list[str]:
@@ -130,9 +150,18 @@ class Answer:
             named[f"{WITHOUT} (activation {BASELINE})"] = self.baseline
         for name, each in named.items():
             lost = f"{name}: in a split, a network diverged at every {self.choose} that was tried; try smaller ones"
+            told = f"{name}: test accuracy {each.accuracy.mean():.3f}"
+            if self.at == "best":
+                middle = np.median(self.best_step[each.networks])
+                told += f" at the lowest validation loss, after {middle:.0f} iterations in the median"
             by = f"each split chose its {self.choose} by validation loss: {each.choice}"
-            lines.append(lost if each.diverged else f"{name}: test accuracy {each.accuracy.mean():.3f}; {by}")
-            if each.at_edge:
-                edge = f"in half of the splits or more, {self.choose} is at the edge of what was tried"
-                lines.append(f"{name}: {edge}; better ones may lie beyond: try more of them")
+            lines.append(lost if each.diverged else f"{told}; {by}")
+        if at_edge := [name for name, each in named.items() if each.at_edge]:
+            edge = f"in half of the splits or more, {self.choose} is at the edge of what was tried"
+            lines.append(f"{join_words(at_edge)}: {edge}; better ones may lie beyond: try more of them")
+        if self.data.classes.groups is not None:
+            name = self.data.group_name
+            known = f"for new rows of these {name}; --data.split groups estimates for new {name}"
+            new = f"for new {name}: no group has rows in two subsets of a split"
+            lines.append(f"an estimate {new if self.data.split == 'groups' else known}")
         return [*lines, "guessing: test accuracy 0.500"]

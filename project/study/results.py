@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from shlex import quote
 from typing import Any
 
@@ -28,7 +29,7 @@ from project.study.stack import EVALUATED, TEST, VAL
 SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}  # of splits
 # What the figures show, for those who cannot see them.
 SHOWN = {
-    "curves": "the mean accuracy of the compared values in the course of training, with the middle 80 % of splits",
+    "curves": "the mean accuracy of the compared values, as chosen, in the course of training, and 80 % of splits",
     "choice": "the validation loss of each compared value against the option, and how many splits chose which",
     "differences": "how the values differ in each split, the interval of the mean, and the naive one",
     "boundary": "the mean probability of class 1 over the networks of one split, and where these networks disagree",
@@ -66,6 +67,8 @@ def study_facts(answer: Answer) -> dict[str, Any]:
         "splits": sorted({network.split for network in answer.model.networks}),
         "seeds": sorted({network.seed for network in answer.model.networks}),
         "step": int(answer.steps[-1]),
+        "at": answer.at,
+        "margin": answer.margin,
         "chosen": {name: each.chosen_options for name, each in answer.values.items()},
         "at_the_edge": [name for name, each in answer.values.items() if each.at_edge],
         "diverged": int(answer.model.diverged.sum()),
@@ -77,15 +80,17 @@ def study_facts(answer: Answer) -> dict[str, Any]:
 
 
 def networks_table(answer: Answer) -> list[list[str]]:
-    """Return a row a network: what it is, and what was measured of it after the last iteration."""
+    """Return a row a network: what it is, and what was measured of it at the end, and where it was best."""
     networks, diverged = answer.model.networks, answer.model.diverged.tolist()
     options = list(dict.fromkeys((answer.compare, answer.choose, "activation", *networks[0].options)))
-    columns = [f"{subset}_{metric}" for subset in EVALUATED for metric in ("loss", *METRICS)]
-    rows = [["split", "seed", *options, "diverged", *columns]]
+    *columns, best = [[f"{part}_{metric}" for metric in ("loss", *METRICS)] for part in (*EVALUATED, "best_test")]
+    rows = [["split", "seed", *options, "diverged", *chain(*columns), "best_step", *best]]
     for number, network in enumerate(networks):
         facts = [network.split, network.seed, *map(network.options.get, options), diverged[number]]
         own = list(METRICS).index(network.options["loss"])
-        values = [value for measured in answer.curves[-1, :, :, number] for value in (measured[own], *measured)]
+        last, best = answer.curves[-1, :, :, number], answer.best_tested[:, number]
+        values = [value for measured in last for value in (measured[own], *measured)]
+        values += [answer.best_step[number], best[own], *best]
         texts = [str(fact).lower() if isinstance(fact, bool) else str(fact) for fact in facts]
         rows.append([*texts, *(f"{value:.9g}" for value in values)])
     return rows
@@ -107,16 +112,21 @@ def curves_table(answer: Answer) -> list[list[str]]:
 
 
 def draw_curves(answer: Answer) -> Figure:
-    each_value = answer.values.values()
-    named = {f"{each.name}: {answer.choose} {each.choice}": each.curves for each in each_value}
+    named = {each.name: each.curves for each in answer.values.values()}
+    so_far = " at the lowest validation loss so far" if answer.at == "best" else ""
     bands = {
-        title: {name: find_band(curves[:, subset, ACCURACY]) for name, curves in named.items()}
+        title + so_far: {name: find_band(curves[:, subset, ACCURACY]) for name, curves in named.items()}
         for title, subset in (("validation accuracy", VAL), ("test accuracy", TEST))
     }
     lines = {"guessing": 0.5}
     if answer.baseline is not None:
         lines[f"no hidden layer ({BASELINE})"] = float(answer.baseline.accuracy.mean())
     return study.curves_figure(answer.steps, bands, lines)
+
+
+def draw_choice(answer: Answer) -> Figure:
+    measure = "lowest validation loss" if answer.at == "best" else "validation loss"
+    return study.choice_figure({each.name: each for each in answer.values.values()}, answer.choose, measure)
 
 
 def draw_differences(answer: Answer) -> Figure:
@@ -141,7 +151,7 @@ def draw_boundary(answer: Answer, wanted: str) -> Figure:
         said = describe_answers(models, data, plane, scene, answers.mean(0), "train")
     networks = "1 network" if len(models) == 1 else f"{len(models)} networks"
     chosen = f"{answer.choose} {study.plain(first.chosen_options[0])}"
-    note = f"{first.name} at {chosen}: {networks} of split {data.seed}"
+    note = f"{first.name} at {chosen}: {networks} of split {data.seed} after {answer.steps[-1]:,.0f} iterations"
     note = f"{note}, {len(train):,} training rows\n{said}".rstrip()
     return study.ensemble_figure(answers, scene._replace(note=note))
 
@@ -150,7 +160,7 @@ def figure_drawers(answer: Answer, plane: str) -> Mapping[str, Callable[[], Figu
     """Return the functions that draw the figures that a study has, by name."""
     drawers: dict[str, Callable[[], Figure]] = {
         "curves": partial(draw_curves, answer),
-        "choice": partial(study.choice_figure, {each.name: each for each in answer.values.values()}, answer.choose),
+        "choice": partial(draw_choice, answer),
         "boundary": partial(draw_boundary, answer, plane),
     }
     if len(answer.values) > 1:

@@ -49,7 +49,12 @@ class Splits(NpyDataModule):
         return self.batch_size or self.classes.rows["train"]
 
     def describe(self, trainer: Trainer) -> str:
-        return f"{self.root}: splits {len(self.by_seed)}, each {self._counts()}"
+        return f"{self.place}: splits {len(self.by_seed)}, each {self._counts()}"
+
+    def _count(self, subset: str) -> str:
+        """Count the rows of a subset, which differ between splits where whole groups are split."""
+        least, *_, most = sorted(2 * [data.classes.rows[subset] for data in self.by_seed.values()])
+        return f"{least} to {most}" if least < most else str(least)
 
     def train_dataloader(self) -> Iterations:  # type: ignore[override]  # It gives numbers of iterations, not rows.
         trainer = self.trainer

@@ -8,6 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
 
 from project.evaluation.differences import Difference, corrected, holm, sentence
 from project.evaluation.estimate import Numbers
@@ -26,6 +27,9 @@ def test_intervals_over_splits(d: Numbers, test: int, train: int, comparisons: i
     naive = scipy.stats.ttest_1samp(d, 0).confidence_interval(level)
     assert (found.naive_low, found.naive_high) == pytest.approx(naive, abs=1e-9)
     assert (found.p < 1 - level) == (found.low > 0 or found.high < 0)
+    bound = max(-found.low, found.high)  # of an equivalence, whose least sure side has this p
+    spread = DescrStatsW(mean + (d - mean) * math.sqrt(1 + splits * test / train))
+    assert spread.ttost_mean(-bound, bound)[0] == pytest.approx((1 - level) / 2, rel=1e-6)
 
 
 def test_one_split_equal_differences_and_lost_networks() -> None:

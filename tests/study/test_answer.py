@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 from project.model.loss import METRICS
-from project.study.answer import ACCURACY, Compared
+from project.study.answer import ACCURACY, Compared, find_lowest
 from project.study.networks import Design, Network
 from project.study.stack import TEST, VAL
 
@@ -48,6 +48,15 @@ def test_each_split_chooses_by_its_own_validation_loss_and_no_test_row_is_looked
                 Network(split, 2 * split + seed, options) for seed in (0, 1)
             ]
             np.testing.assert_allclose(each.tested[:, split], curves[0, TEST][:, places].mean(1))
+
+
+def test_the_lowest_loss_so_far_is_the_first_one_and_a_network_that_diverged_has_none() -> None:
+    losses = np.random.default_rng(0).integers(0, 20, (12, 40)) / 10
+    losses[7:, 0] = np.nan
+    expected = [[np.argmin(losses[: step + 1, each]) for each in range(40)] for step in range(12)]
+    np.testing.assert_array_equal(find_lowest(losses)[:7], expected[:7])
+    np.testing.assert_array_equal(find_lowest(losses)[7:, 1:], np.array(expected)[7:, 1:])
+    assert find_lowest(losses)[7:, 0].tolist() == [*range(7, 12)]
 
 
 def test_an_option_at_which_a_network_of_the_split_diverged_is_not_chosen_unless_all_did() -> None:

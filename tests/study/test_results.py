@@ -18,8 +18,11 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from project.__main__ import main
+from project.data import NpyDataModule
+from project.data.split import SUBSETS
 from project.model.loss import METRICS
 from project.study.classifiers import Classifiers
+from project.study.stack import TEST, VAL
 
 pytestmark = pytest.mark.process
 
@@ -102,6 +105,51 @@ def test_what_it_leaves_follows_from_its_networks(studied: Path) -> None:
     assert sorted(path.stem for path in (folder / "figures").glob("*.png")) == names
 
 
+@pytest.mark.usefixtures("data")
+def test_each_network_may_be_told_where_its_validation_loss_is_lowest(capsys: Captured) -> None:
+    run("study --ckpt_path last --at best --margin 0.3")
+    said, folder = capsys.readouterr().out, Path("lightning_logs/whole")
+    measured = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["measured"]
+    curves, networks = (
+        torch.stack(measured["curves"]),
+        list(csv.DictReader((folder / "networks.csv").read_text().splitlines())),
+    )
+    numbers = {name: number for number, name in enumerate(METRICS)}
+    lowest, told = [], []
+    for place, row in enumerate(networks):
+        losses = curves[:, VAL, numbers[row["loss"]], place]
+        best = int(losses.argmin())
+        lowest.append(float(losses[best]))
+        told.append(float(row["best_test_accuracy"]))
+        assert (int(row["best_step"]), told[-1]) == (20 + 20 * best, pytest.approx(float(curves[best, TEST, 0, place])))
+        assert float(row["best_test_loss"]) == pytest.approx(float(curves[best, TEST, numbers[row["loss"]], place]))
+    assert {row["best_step"] for row in networks} == {"20", "40"}
+    chosen = np.reshape(lowest, (3, 3, 2, 2)).mean(3).argmin(2)  # by split and loss, or baseline
+    accuracies = np.take_along_axis(np.reshape(told, (3, 3, 2, 2)).mean(3), chosen[..., None], 2)[..., 0]
+    report = json.loads((folder / "study.json").read_text())
+    assert (report["at"], report["margin"]) == ("best", 0.3)
+    assert [*report["test_accuracy"].values()] == pytest.approx(accuracies.mean(0)[:2])
+    assert "the difference in test accuracy between mse and bce is no larger than " in said
+    assert f"mse: test accuracy {accuracies.mean(0)[1]:.3f} at the lowest validation loss, after " in said
+
+
+def test_splits_by_groups_differ_in_their_rows(capsys: Captured, tmp_path: Path, studied: Path) -> None:
+    root, groups = shutil.copytree(studied, tmp_path / "grouped"), np.random.default_rng(1).integers(0, 12, 50)
+    for label in (0, 1):
+        np.save(root / f"group_{label}.npy", groups)
+    run(f"{SMALL} --data.root {root} --trainer.default_root_dir {tmp_path} --splits 3")
+    said, folder = capsys.readouterr().out, tmp_path / "lightning_logs" / "study_0"
+    counts = [NpyDataModule(root, seed=seed).classes.rows for seed in range(3)]
+    ranges = (sorted(of[name] for of in counts) for name in SUBSETS)
+    shown = ", ".join(f"{name} {least} to {most}" for name, (least, _, most) in zip(SUBSETS, ranges, strict=True))
+    assert f"splits 3, each {shown} rows of 5 features, half of each class 0, no group in two of them\n" in said
+    assert "\nan estimate for new groups: no group has rows in two subsets of a split\n" in said
+    report = json.loads((folder / "study.json").read_text())
+    (low, high), (least, most) = (report["differences"][0][f"{kind}interval"] for kind in ("", "naive_"))
+    ratio = np.mean([of["test"] / of["train"] for of in counts])
+    assert (high - low) / (most - least) == pytest.approx(np.sqrt(1 + 3 * ratio))
+
+
 def test_interrupted_and_resumed_it_ends_with_the_same_bytes(
     data: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +213,7 @@ def test_what_cannot_be_studied_is_one_line_and_leaves_nothing(data: str, capsys
         f"study {data} --choose loss": "--choose: model.loss; it is compared already, need another option",
         f"study {data} --splits 0": "--splits: 0; need at least 1",
         f"study {data} --seeds 0": "--seeds: 0; need at least 1",
+        f"study {data} --margin 0": "--margin: 0.0; need a number above 0, at most 1",
         f"study {data} --optimizer Adam": "--optimizer: no such option",
         f"study {data} --data.batch_size 61": "--data.batch_size: 61; need 1 to 60",
         "study --ckpt_path last --splits 4": "--splits: 4 conflicts with the checkpoint's 3",
