@@ -16,6 +16,7 @@ from project.study.stack import EVALUATED, VAL, Stack
 class Classifiers(LightningModule):
     """All networks of a study, each of which becomes what ``fit`` with its split, seed and options makes.
 
+    They are equal but for rounding. At large rates, on the sample from about 4, that decides where training ends.
     A plain SGD step of rate r on a loss is one of rate 1 on r times the loss. So one optimizer serves all rates, and
     the networks' losses are added up, because none depends on another one's weights. Test rows are measured beside
     validation rows; nothing here depends on what they say. The models are of a ``kind``, and ``design`` are the
