@@ -49,8 +49,9 @@ class Checkpoints(Checkpoint):
         if self.keeps_best and loss < self.best_loss:
             self.best_loss = loss
             self._save(trainer, "best")
-            if trainer.is_global_zero:  # A run that is killed before this repeats the validation.
-                write_whole(self.run.last, self.run.best.read_bytes())
+            # A run that is killed before this repeats the validation. What the disk loses of a copy, best.ckpt has.
+            if trainer.is_global_zero:
+                write_whole(self.run.last, self.run.best.read_bytes(), lasting=False)
         self._save(trainer, "last")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

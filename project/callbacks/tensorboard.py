@@ -1,6 +1,7 @@
 """Scalars, pictures, graph, config and options for TensorBoard, and loggers that know the run folder."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,27 @@ from project.errors import InterruptedRunError
 from project.model.loss import METRICS
 from project.reports.plot import add_picture
 from project.runs.checkpoint import first_rates
-from project.runs.disk import tolerated
+from project.runs.disk import append_whole, tolerated
 from project.runs.run import RunFolder
 
 RESULTS = ("val/accuracy", "test/accuracy", "val/loss", "test/loss")  # scalars of which HPARAMS shows the last value
+FILES = "events.out.tfevents.*"
+
+
+class EventFile:
+    """Adds events to a file at each validation, all in one go: TensorBoard's own writer opens it for each of them."""
+
+    def __init__(self, path: Path, writer: Callable[[io.BytesIO], Any]) -> None:
+        self.path, self._unwritten, self._writer = path, io.BytesIO(), writer
+
+    def add_event(self, event: Any) -> None:
+        self._writer(self._unwritten).write(event.SerializeToString())
+
+    def flush(self) -> None:
+        append_whole(self.path, self._unwritten.getvalue(), lasting=False)
+        self._unwritten = io.BytesIO()
+
+    close = flush
 
 
 class RunLogger(TensorBoardLogger):
@@ -31,9 +49,18 @@ class RunLogger(TensorBoardLogger):
     criterion = "loss"  # what a training loss is called: several runs share a chart, and none shall mix two losses
 
     def __init__(self, folder: Path | None, purge_step: int = 0) -> None:
-        # With the usual queue of 10, every validation would wait for the disk.
-        super().__init__("", default_hp_metric=False, max_queue=1000, purge_step=purge_step)
+        super().__init__("", default_hp_metric=False, purge_step=purge_step)
         self.log_dir = self.root_dir = self.save_dir = str(folder or "")
+        if folder is None:
+            return
+        from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415 (no other command needs it)
+
+        with tolerated(folder):
+            others = set(folder.glob(FILES))
+            files = self.experiment.file_writer
+            files.event_writer.close()
+            (path,) = set(folder.glob(FILES)) - others
+            files.event_writer = EventFile(path, RecordWriter)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float | None], step: int | None = None) -> None:
@@ -48,13 +75,16 @@ class RunLogger(TensorBoardLogger):
         with tolerated(Path(self.log_dir)):
             add_picture(self.experiment, name, picture, step)
 
+    @rank_zero_only
     def save(self) -> None:
-        """Do nothing at each validation: the queue is written when it is full, and config.yaml says it all."""
+        """Write what was logged, but no file of the options, as Lightning does: config.yaml says it all."""
+        with tolerated(Path(self.log_dir)):
+            self.experiment.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         with tolerated(Path(self.log_dir)):
-            super().finalize(status)
+            self.experiment.close()
 
 
 class FolderLogger(DummyLogger):

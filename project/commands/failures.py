@@ -5,7 +5,6 @@ import logging
 import re
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -74,7 +73,6 @@ def quiet(reword: Callable[[str], str] = str) -> Iterator[None]:
             print_error(f"warning: {reword(fold_message(text))}")
         shown.add(text)
 
-    usual = threading.excepthook
     with warnings.catch_warnings():
         warnings.showwarning = show
         warnings.simplefilter("always", InputWarning)
@@ -83,14 +81,11 @@ def quiet(reword: Callable[[str], str] = str) -> Iterator[None]:
         # LightningCLI warns whenever --optimizer does what it is for.
         warnings.filterwarnings("ignore", ".*configure_optimizers. will be overridden by", UserWarning)
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # It is drawn as a box.
-        # What TensorBoard's writing thread meets on a full disk, its next write raises again.
-        threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else usual(args)
         for logger in levels:
             logger.setLevel(LEVELS[logger.name])
         try:
             yield
         finally:
-            threading.excepthook = usual
             for logger, level in levels.items():
                 logger.setLevel(level)
 

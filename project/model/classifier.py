@@ -180,6 +180,7 @@ class BinaryClassifier(LightningModule):
             self.log("step", float(self.trainer.global_step), sync_dist=True)
             if self._losses:
                 self.log("train/loss", self._losses[-1], logger=False, sync_dist=True)
+            self.log_losses()
         elif self.trainer.world_size > 1:
             shares: list[Any] = [None] * self.trainer.world_size
             distributed.all_gather_object(shares, [answers.cpu() for answers in self._answers])
@@ -205,7 +206,7 @@ class BinaryClassifier(LightningModule):
             for step, loss in enumerate(losses, self.trainer.global_step - len(losses) + 1):
                 logger.log_metrics({"train/loss": loss}, step)
 
-    on_validation_end = on_train_end = log_losses
+    on_train_end = log_losses
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["initial"] = self.initial

@@ -132,7 +132,7 @@ def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
     curves = {title: (steps - 1, running_mean(losses, most))}
     for name, values in columns.items():
         subset, _, metric = name.partition("_")
-        if metric != "loss":  # It is one of the others.
+        if metric != "loss" and subset != "train":  # That loss is one of the others; single batches jump.
             there = ~np.isnan(values)
             title = f"{SUBSETS[subset]} {metric if metric == 'accuracy' else metric.upper()}"
             curves[title] = steps[there], values[there]

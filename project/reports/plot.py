@@ -46,8 +46,11 @@ def draw_losses(run: RunFolder) -> Figure:
 
 
 def draw_accuracy(run: RunFolder) -> Figure:
-    batches = run.accuracies.read() if run.accuracies.path.exists() else None
-    return accuracy_figure(run.history(), batches, data_name(run))
+    history, batches = run.history(), None
+    if (values := history.pop("train_accuracy", None)) is not None:  # Older runs have none there.
+        there = ~np.isnan(values)
+        batches = {"step": history["step"][there], "train_accuracy": values[there]}
+    return accuracy_figure(history, batches, data_name(run))
 
 
 def data_name(run: RunFolder) -> str:

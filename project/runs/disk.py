@@ -40,8 +40,8 @@ def release(folder: Path) -> None:
         HELD.pop(path).release()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that at any moment its old or its new content is there, also after a power failure."""
+def write_whole(path: Path, data: bytes, lasting: bool = True) -> None:
+    """Write a file so that at any moment its old or its new content is there, if lasting also after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         raise OSError(errno.EEXIST, "is no regular file, and is not replaced; give another name", str(path))
@@ -51,16 +51,31 @@ def write_whole(path: Path, data: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:  # A failed write does not say which file it was.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    if os.name != "nt":  # Windows does not open folders, and keeps its names in order itself.
+    if lasting and os.name != "nt":  # Windows does not open folders, and keeps its names in order itself.
         descriptor = os.open(path.parent, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
+
+
+def append_whole(path: Path, data: bytes, lasting: bool = True) -> None:
+    """Add bytes to a file, all of them or, with an OSError, none; if lasting, wait until they are on the disk."""
+    with path.open("ab", buffering=0) as file:
+        size, left = file.tell(), memoryview(data)
+        try:
+            while left:  # A disk that gets full takes a part first, and says so only of the rest.
+                left = left[file.write(left) :]
+            if lasting:
+                os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def sweep(unfinished: Iterable[Path]) -> None:

@@ -50,7 +50,6 @@ class RunFolder:
         self.figures = self.path / "figures"
         self.film = self.figures / "boundary.gif"
         self.table = Table(self.path / "history.csv")
-        self.accuracies = Table(self.path / "train_accuracy.csv")  # of the batches of validated iterations
         self.kind, self._data, self._instead = kind, data, instead or {}
 
     def __repr__(self) -> str:

@@ -1,8 +1,7 @@
-"""CSV files of a run folder: tables that grow by iterations, and one of what ``test`` found of each row."""
+"""CSV files of a run folder: a table that grows by iterations, and one of what ``test`` found of each row."""
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from project.data.split import Groups
 from project.errors import InputError
-from project.runs.disk import write_whole
+from project.runs.disk import append_whole, write_whole
 
 Numbers = npt.NDArray[np.float64]
 Columns = dict[str, Numbers]
@@ -24,7 +23,7 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._unwritten = list[str]()  # lines
+        self._unwritten = ""  # lines
 
     @property
     def rows(self) -> int:
@@ -46,25 +45,23 @@ class Table:
             kept[-1] = b",".join(cells[:columns] + [b""] * (len(cells) - columns)) + b"\n"
         write_whole(self.path, header + b"".join(kept))
 
-    def append(self, rows: Iterable[Sequence[float | None]]) -> None:
-        """Add rows, None as an empty cell, and wait for the disk; if it fails, none is there, the next call retries."""
+    def append(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Add rows of values by their columns' names, whole and lasting; if it fails, the next call tries again.
+
+        A cell is empty where a row has no value, and a value of a column that the file lacks is left out.
+        """
+        with self.path.open(newline="", encoding="utf-8-sig") as file:  # A spreadsheet writes a BOM.
+            columns = next(csv.reader(file))
         for row in rows:
-            self._unwritten.append(",".join("" if cell is None else format(cell, ".9g") for cell in row) + "\n")
-        with self.path.open("ab", buffering=0) as file:
-            size, data = file.tell(), memoryview("".join(self._unwritten).encode())
-            try:
-                while data:  # A disk that gets full takes a part first, and says so only of the rest.
-                    data = data[file.write(data) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)
-                raise
-        self._unwritten.clear()
+            cells = [format(row[name], ".9g") if name in row else "" for name in columns]
+            self._unwritten += ",".join(cells) + "\n"
+        append_whole(self.path, self._unwritten.encode())
+        self._unwritten = ""
 
     def read(self) -> Columns:
         """Return the columns by name, float64 (rows,), NaN where a cell is empty."""
         try:
-            with self.path.open(newline="", encoding="utf-8-sig") as file:  # A spreadsheet writes a BOM.
+            with self.path.open(newline="", encoding="utf-8-sig") as file:
                 header, *rows = csv.reader(file)
             if header[0] != "step":
                 raise ValueError("its first line names no step")

@@ -1,6 +1,7 @@
 """``python -m tests.benchmarks``: measures the project beside its yardsticks, side by side, and prints a table.
 
 fit, study  the project's own commands, with a callback that is the clock where iterations alone count
+bare        bare.py, Lightning's Trainer with our classifier and data, and nothing else
 raw         raw.py, plain PyTorch as a student would write it
 stock       stock.py, the usual Lightning tutorial
 sklearn, skorch, keras  peers.py, where they are installed: pip install 'project[bench]'
@@ -30,7 +31,7 @@ HERE = Path(__file__).parent
 PEERS = ("sklearn", "skorch", "keras")
 Commands = dict[str, list[object]]
 PROGRAMS: Commands = {"fit": ["project", "fit"], "study": ["project", "study"], "raw": ["raw"], "stock": ["stock"]}
-PROGRAMS |= {name: ["peers", "--library", name] for name in PEERS}
+PROGRAMS |= {"bare": ["bare"], **{name: ["peers", "--library", name] for name in PEERS}}
 
 
 class Work(NamedTuple):
@@ -68,11 +69,11 @@ def works(scratch: Path, quick: bool) -> Iterator[Work]:
     whole = {name: PROGRAMS[name] for name in ("fit", "raw", "stock")}
     yield Work("a whole fit", whole, [("fit", "raw"), ("fit", "stock")])
 
-    count, pairs = 200 if quick else 1000, [("fit", name) for name in ("raw", *PEERS)]
-    yield Work(f"{count} iterations", clocked(("fit", "raw", *PEERS), 20, count, interval=20), pairs)
+    count, pairs = 200 if quick else 1000, [("fit", name) for name in ("bare", "raw", *PEERS)]
+    yield Work(f"{count} iterations", clocked(("fit", "bare", "raw", *PEERS), 20, count, interval=20), pairs)
     batches = ["--data.batch_size", 256]
-    commands = clocked(("fit", *PEERS), 391, 782, *data(100_000), *batches, interval=20)
-    yield Work("10^5 rows in batches of 256", commands, pairs[1:])
+    commands = clocked(("fit", "bare", *PEERS), 391, 782, *data(100_000), *batches, interval=20)
+    yield Work("10^5 rows in batches of 256", commands, [pairs[0], *pairs[2:]])
 
     for features in (2, 16):
         commands = clocked(("fit", "raw"), 5, 5 if quick else 20, *data(10**6, features))

@@ -35,13 +35,16 @@ def test_fit_writes_the_run_folder(shipped: Path) -> None:
     assert len(list(bce.path.glob("events.out.tfevents.*"))) == 1
     with bce.table.path.open() as file:
         header, *rows = csv.reader(file)
-    assert header == ["step", "train_loss", *(f"{subset}_{metric}" for subset in ("val", "test") for metric in METRICS)]
+    metrics = [f"{subset}_{metric}" for subset in ("val", "test") for metric in METRICS]
+    assert header == ["step", "train_loss", *metrics, "train_accuracy"]
     assert [int(row[0]) for row in rows if row[1]] == list(range(1, 1001))
     for column in range(2, len(header)):
         assert [int(row[0]) for row in rows if row[column]] == list(range(20, 1001, 20))
     assert load(bce.best)["global_step"] == int(np.nanargmin(bce.history()["val_loss"])) + 1
     assert load(bce.last)["global_step"] == 1000
     assert bce.history()["val_accuracy"][-1] >= 0.84
+    right = 912 * bce.history()["train_accuracy"][19::20]
+    np.testing.assert_allclose(right, right.round(), atol=1e-3, err_msg="a share of the training rows")
 
 
 def test_fit_with_defaults_ends_with_its_result(
@@ -53,7 +56,8 @@ def test_fit_with_defaults_ends_with_its_result(
     assert err == "", "a clean fit prints no warning and, without a terminal, no progress bar"
     assert "train 912, val 304, test 304 rows" in out
     history = Run("version_0").history()
-    assert list(history) == ["step", "train_loss", *(f"val_{metric}" for metric in METRICS)], "test rows stay unseen"
+    metrics = [f"val_{metric}" for metric in METRICS]
+    assert list(history) == ["step", "train_loss", *metrics, "train_accuracy"], "test rows stay unseen"
     loss, accuracy = history["val_loss"][-1], history["val_accuracy"][-1]
     result = f"validation loss {loss:.4f}, accuracy {accuracy:.4f} after iteration 60"
     assert out.endswith(f"{result}\nfigures: {Path('lightning_logs/version_0/figures')}\n")

@@ -23,7 +23,7 @@ def make_trained(logs: Path, name: str | None) -> RunFolder:
     run.last.parent.mkdir()
     run.last.touch()
     run.table.create(["step", "train_loss"])
-    run.table.append([[1, 0.5]])
+    run.table.append([{"step": 1, "train_loss": 0.5}])
     return run
 
 

@@ -22,7 +22,8 @@ def test_a_table_keeps_every_float32_and_is_cut_at_a_step(
 ) -> None:
     table = Table(tmp_path / "table.csv")
     table.create(["step", "value"])
-    table.append([step, value] for step, value in enumerate(rows, 1))
+    cells = ({} if value is None else {"value": value, "of no column": 0} for value in rows)
+    table.append({"step": step, **cell} for step, cell in enumerate(cells, 1))
     assert table.rows == len(rows)
     with table.path.open("ab") as file:
         file.write(torn)  # This is what a kill in the middle of a write leaves.
