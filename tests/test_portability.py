@@ -9,8 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-# What libraries need and change is theirs, so they come first; then what Windows or macOS lack is taken away. Only
-# runs.disk is told that it runs on Windows: pathlib would believe it.
+# What libraries need and change is theirs, so they come first; then what Windows or macOS lack is taken away.
 COMMANDS = """
 import json, logging, os, signal, sys, tempfile, threading, warnings
 from unittest.mock import Mock
@@ -20,10 +19,6 @@ import torch.utils.tensorboard
 sys.modules |= dict.fromkeys(("resource", "fcntl", "termios", "pwd", "grp"))
 del signal.SIGHUP, os.sched_getaffinity, os.posix_fallocate
 tempfile.TemporaryFile = tempfile.NamedTemporaryFile
-
-class Windows:
-    name = "nt"
-    __getattr__ = staticmethod(lambda name: getattr(os, name))
 
 def opened(path, *arguments, open=os.open, **options):
     if os.path.isdir(path):
@@ -47,7 +42,6 @@ import project.__main__, project.commands.dispatch, project.runs.disk, project.d
 print([name for name, value in state().items() if before[name] != value])
 from project.__main__ import main
 project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
-project.runs.disk.os = Windows()
 fit = "fit --trainer.max_steps 20 --name "
 statuses = [main((fit + "a").split())]
 project.data.batches.free_memory = lambda: 0

@@ -58,10 +58,6 @@ def write_whole(path: Path, data: bytes, lasting: bool = True) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    if lasting and os.name != "nt":  # Windows does not open folders, and keeps its names in order itself.
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 def append_whole(path: Path, data: bytes, lasting: bool = True) -> None:
