@@ -136,11 +136,12 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     return cli, cli.origin
 
 
-def ask(cli: ProjectCLI, model: BinaryClassifier, subset: str) -> tuple[Numbers, Numbers]:
-    """Return labels and a model's probabilities, (N,) each, of the rows of val or test."""
+def ask(cli: ProjectCLI, subset: str, *models: BinaryClassifier) -> list[Numbers]:
+    """Return the labels of the rows of val or test, and the probabilities of each model for them, (N,) each."""
     evaluate = cli.trainer.test if subset == "test" else cli.trainer.validate
-    evaluate(model, datamodule=cli.datamodule, verbose=False)
-    return model.answers
+    for model in models:
+        evaluate(model, datamodule=cli.datamodule, verbose=False)
+    return [models[0].answers[0], *(model.answers[1] for model in models)]
 
 
 def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
@@ -148,9 +149,9 @@ def validate(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolde
     cli, origin = prepare(arguments, kind)
     if cli.trainer.is_global_zero and origin.is_best:
         print("these rows chose best.ckpt, which is better on them than on new ones")
-    answers, regression = ask(cli, cli.model, "val"), ask(cli, regress(cli.datamodule), "val")
+    answers = ask(cli, "val", cli.model, regress(cli.datamodule))
     if cli.trainer.is_global_zero:
-        results.print_metrics(cli.datamodule, "val", *answers, regression[1], {})
+        results.print_metrics(cli.datamodule, "val", answers, {})
     return origin.run
 
 
@@ -161,10 +162,10 @@ def test(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | 
     if is_first and run and not origin.is_best and (lowest := run.lowest(origin.step)):  # The numbers are not seen yet.
         found = f"{digits(lowest[1])}, after iteration {lowest[0]}"
         print(f"the validation loss was lower, {found}: choose before you look, --ckpt_path best tests that")
-    thresholds = choose_thresholds(*ask(cli, cli.model, "val"))
-    answers, regression = ask(cli, cli.model, "test"), ask(cli, regress(cli.datamodule), "test")
+    thresholds = choose_thresholds(*ask(cli, "val", cli.model))
+    answers = ask(cli, "test", cli.model, regress(cli.datamodule))
     if is_first:
-        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, answers, regression[1], thresholds)
+        results.write_test(run, origin.checkpoint, origin.contents, cli.datamodule, answers, thresholds)
     return run
 
 

@@ -12,9 +12,9 @@ from torch.nn.functional import softplus
 
 from project.data import NpyDataModule
 from project.data.split import Groups
+from project.evaluation.differences import compare_answers
 from project.evaluation.estimate import Estimate, Numbers, digits, finite, format_ends, format_interval, to_json
 from project.evaluation.metrics import WORDS, is_right, measure
-from project.evaluation.paired import compare_answers
 from project.model import BinaryClassifier
 
 MOST_ROWS, MOST_CELLS = 200_000, 2**23  # of the training rows, which take no longer than a moment then
@@ -50,7 +50,7 @@ def remarks(numbers: Mapping[str, Any]) -> list[str]:
         if (numbers[name] or 0) > guessing[name]:
             found = f"{WORDS[name]} {digits(numbers[name])} is worse than guessing, {digits(guessing[name])}"
             said.append(f"{found}: the network is surer than it is right")
-    if "ppv" in (point := numbers.get("operating_points", {}).get("threshold 0.5", {})):
+    if "ppv" in (point := numbers["operating_points"]["threshold 0.5"]):
         right = [f"{digits(point[name])} ({format_ends(point, name)})" for name in ("ppv", "npv")]
         sizes = "the numbers hold for 50:50; at the sizes of the class files"
         said.append(f"{sizes} {right[0]} of the answers class 1 are right, and {right[1]} of the answers class 0")

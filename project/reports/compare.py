@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from project.errors import InputError, join_words
+from project.evaluation.differences import compare_answers, compare_probabilities
 from project.evaluation.estimate import align, digits, format_interval, format_p, to_json
 from project.evaluation.metrics import WORDS, is_right
-from project.evaluation.paired import compare_answers, compare_probabilities
 from project.figures.curves import SUBSETS, Curves, comparison_figure, running_mean, window
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier

@@ -124,33 +124,34 @@ def training_section(run: RunFolder) -> Section:
     return Section(texts, ("", "at the end"), rows, pictures(run.figures, shown))
 
 
+def numbers_of(run: RunFolder, test: str) -> dict[str, Any]:
+    if "baselines" not in (numbers := run.numbers(run.tests[test])):
+        raise InputError(f"{test}.json is of an earlier version; run test again")
+    return numbers
+
+
 def test_section(run: RunFolder, test: str) -> Section:
-    numbers = run.numbers(run.tests[test])
-    # The loss is another one of them.
-    names = [name for name in numbers if f"{name}_interval" in numbers and name != "loss"]
-    ends = {name: (numbers[name], *numbers[f"{name}_interval"]) for name in names}
-    baselines = numbers.get("baselines", {})  # A test of an earlier version has none.
-    others = [[digits(each[name]) for each in baselines.values()] for name in names]
-    rows = [(n, *map(digits, ends[n]), *each, WORDS.get(n, "")) for n, each in zip(names, others, strict=True)]
+    numbers = numbers_of(run, test)
+    baselines = numbers["baselines"]
+    header = ("", "value", "95 % interval", *(name.replace("_", " ") for name in baselines), "")
+    rows = []
+    for name in baselines["guessing"]:
+        others = [digits(each[name]) for each in baselines.values()]
+        rows.append((name, digits(numbers[name]), format_ends(numbers, name), *others, WORDS.get(name, "")))
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]
     if "claim" in numbers:
         texts.append(f"An estimate for {numbers['claim']}.")
-    texts += remarks(numbers) if baselines else []
-    header = ("", "value", "95 % from", "to", *(name.replace("_", " ") for name in baselines), "")
     shown = {f"{test}{name}": words for name, words in captions(run, TEST_FIGURES).items()}
-    return Section(texts, header, rows, figures=pictures(run.figures, shown))
+    return Section([*texts, *remarks(numbers)], header, rows, figures=pictures(run.figures, shown))
 
 
 def points_section(run: RunFolder, test: str) -> Section:
-    points = run.numbers(run.tests[test]).get("operating_points", {"": {}})  # An earlier version has none.
-    names = [
-        name for name in ("sensitivity", "specificity", "ppv", "npv") if all(name in each for each in points.values())
-    ]
-    rows = [
-        [chosen, digits(point["threshold"]), *(f"{digits(point[name])} ({format_ends(point, name)})" for name in names)]
-        for chosen, point in points.items()
-        if point
-    ]
+    points = numbers_of(run, test)["operating_points"]
+    names = [name for name in points["threshold 0.5"] if f"{name}_interval" in points["threshold 0.5"]]
+    rows = []
+    for chosen, point in points.items():
+        shares = [f"{digits(point[name])} ({format_ends(point, name)})" for name in names]
+        rows.append([chosen, digits(point["threshold"]), *shares])
     texts = ["Validation rows have chosen each threshold but 0.5, for what it is called; the numbers are of test rows."]
     if "ppv" in names:
         texts.append("The last two hold for classes of the sizes of their files, all others for any.")

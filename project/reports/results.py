@@ -29,17 +29,13 @@ from project.runs.table import Tested, predicted_csv, tested_csv, tested_name
 
 
 def print_metrics(
-    data: NpyDataModule,
-    subset: str,
-    labels: Numbers,
-    probabilities: Numbers,
-    regression: Numbers,
-    thresholds: Mapping[str, float],
+    data: NpyDataModule, subset: str, answers: Sequence[Numbers], thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Print how right the answers for val or test are, beside guessing and a regression's; return that for JSON.
+    """Print how right the answers for val or test are, and return that, with what thresholds give, as JSON can hold it.
 
-    All are (N,): labels, and probabilities of the network and of the regression. Other rows have chosen thresholds.
+    The answers are labels and the probabilities of the network and of a regression, (N,) each.
     """
+    labels, probabilities, regression = answers
     rows, (zeros, ones), groups = len(labels), data.class_names, data.classes.groups_of(subset)
     in_groups, half = data.split == "groups", rows // 2
     kept = groups if in_groups else None
@@ -81,12 +77,11 @@ def write_test(
     contents: dict[str, Any],
     data: NpyDataModule,
     answers: Sequence[Numbers],
-    regression: Numbers,
     thresholds: Mapping[str, float],
 ) -> None:
-    """Print how right the answers are, which are labels and probabilities of the test rows; leave them in the run."""
-    labels, probabilities = answers
-    numbers = print_metrics(data, "test", labels, probabilities, regression, thresholds)
+    """Print how right the answers for test rows are, and leave them in the run."""
+    labels, probabilities, _ = answers
+    numbers = print_metrics(data, "test", answers, thresholds)
     name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]

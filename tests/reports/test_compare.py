@@ -11,8 +11,8 @@ import pytest
 from project import Run
 from project.__main__ import main
 from project.errors import InputError
+from project.evaluation.differences import bonett_price, compare_answers, compare_probabilities, mcnemar
 from project.evaluation.estimate import format_interval, format_p, to_json
-from project.evaluation.paired import bonett_price, compare_answers, compare_probabilities, mcnemar
 from project.reports.compare import curves_of, options_of, paired_test, tabulate
 from project.runs import table
 
