@@ -141,6 +141,16 @@ class ClassFiles:
                 dots[name].append(rows[assignment[shown] == subset])
         return dots
 
+    def pick(self, name: str, places: npt.NDArray[np.int64]) -> Features:
+        """Return raw rows (n, j) of a subset by their places in it, (n,) different ones in any order."""
+        wanted, picked = np.zeros(self.rows[name], bool), list[Features]([np.empty((0, self.num_features), np.float32)])
+        wanted[places] = True
+        for label, (numbers, own) in enumerate(zip(self.row_numbers(name), np.split(wanted, 2), strict=True)):
+            chosen = np.zeros(len(self.assignments[label]), bool)
+            chosen[numbers[own]] = True
+            picked.extend(self._read(label, chosen))
+        return np.concatenate(picked)[places.argsort().argsort()]
+
     def _read(self, label: int, chosen: Flags, start: int = 0, stop: int | None = None) -> Iterator[Features]:
         """Yield the chosen rows (n, j) of a class file, so many as memory can hold."""
         for first, part in self.arrays[label].stretches(start, stop):

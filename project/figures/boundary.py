@@ -31,6 +31,7 @@ class Scene(NamedTuple):
     axis_names: Names  # across, and upwards
     class_names: Names
     note: str  # stands above
+    ringed: Classes = ()  # rows of class 0 and class 1 that are marked, (n, 1) or (n, 2)
 
     @property
     def is_plane(self) -> bool:
@@ -106,6 +107,11 @@ def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
         edge = "white" if scene.is_plane and not hollow else ""
         names = [f"{wrap(name, 20)}, {subset}" for name in scene.class_names]
         draw_dots(ax, classes, names, (0.5 - far, 0.5 + far), size, rows, edge, not hollow)
+    if ringed := sum(map(len, scene.ringed)):
+        classes = [places.clip(*scene.axes[:, [0, -1]].T) for places in scene.ringed]
+        heights = np.repeat([-0.03, 1.03], [len(places) for places in classes])
+        across, upwards = np.column_stack([np.concatenate(classes), heights])[:, :2].T
+        ax.plot(across, upwards, "o", ms=10, mfc="none", mec="black", mew=1.2, label=f"the {ringed} most wrong")
 
 
 def draw_answers(ax: Axes, scene: Scene, values: Numbers) -> list[Artist]:

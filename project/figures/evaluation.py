@@ -1,5 +1,7 @@
 """A model's answers for test rows: which it confuses, at which threshold, and how far they can be believed."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -84,3 +86,19 @@ def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_nam
     ax.axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
     ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60))
     add_legend(ax, 3)
+
+
+def importance_figure(names: Names, panels: Mapping[str, Numbers], title: str) -> Figure:
+    """Draw by what it is of how important features are, (F, 3): how much, and the ends of its interval or NaN."""
+    figure, axes = new_figure(1, len(panels), sharey=True)
+    places = -np.arange(len(names))
+    for number, (ax, (words, numbers)) in enumerate(zip(axes, panels.items(), strict=True)):
+        values, low, high = numbers.T
+        ax.axvline(0, color="grey", ls=":", lw=1)
+        ax.plot([low, high], [places, places], color=LINE_COLOURS[number], lw=3, alpha=0.5)
+        ax.plot(values, places, "o", color=LINE_COLOURS[number])
+        ax.set_xlabel(words)
+    axes[0].set_yticks(places, [wrap(name, 28, 1) for name in names])
+    axes[0].set_ylim(-len(names) + 0.4, 0.6)
+    figure.suptitle(wrap(title, 120), fontsize="large")
+    return figure

@@ -17,7 +17,7 @@ from project.figures.curves import SUBSETS, Curves, comparison_figure, running_m
 from project.figures.style import own_style, to_file
 from project.model import BinaryClassifier
 from project.options import flatten
-from project.reports.report import Section, pictures, render
+from project.reports.page import Section, pictures, render
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 

@@ -13,16 +13,19 @@ from PIL import Image
 from project.errors import InputError
 from project.figures.boundary import boundary_figure, draw_units
 from project.figures.curves import accuracy_figure, draw_loss, loss_figure
-from project.figures.evaluation import evaluation_figure
+from project.figures.evaluation import evaluation_figure, importance_figure
 from project.figures.film import film_pictures
 from project.figures.plane import component_plane
 from project.figures.scatter import count_rows, scatter_figure
 from project.figures.style import Classes, Names, encode_gif, own_style, to_file
 from project.model import BinaryClassifier
-from project.reports.view import ask_models, wanted_plane
+from project.reports.view import ask_models, find_wrong, wanted_plane
 from project.runs.checkpoint import load, rebuild, snapshots
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
+
+IMPORTANCE = "importance{}"  # among TEST_FIGURES
+LOST = {"accuracy": "accuracy lost", "bce": "log loss added"}  # without what a feature says
 
 
 def draw_scatter(run: RunFolder) -> Figure:
@@ -89,9 +92,23 @@ def draw_test(run: RunFolder, name: str) -> Figure:
 
 def draw_test_boundary(run: RunFolder, name: str) -> Figure:
     contents = load(run.last.with_name(f"{name}.ckpt"), run.kind)
-    title = f"after {run.tested(name, contents['global_step']).step} iterations"
+    tested, data = run.tested(name, contents["global_step"]), run.data()
+    places, title = find_wrong(tested), f"after {tested.step} iterations"
+    wrong = data.classes.pick("test", places)
+    ringed = [wrong[tested.labels[places] == label] for label in (0, 1)]
     final = None if name == "last" else run.model()  # All have the axes of boundary.png.
-    return boundary_figure(*ask_models(run, {title: rebuild(contents, run.kind)}, ("test",), final))
+    return boundary_figure(*ask_models(run, {title: rebuild(contents, run.kind)}, ("test",), final, ringed))
+
+
+def draw_importance(run: RunFolder, name: str) -> Figure:
+    numbers = run.numbers(name)
+    found, panels = numbers["importance"], {}
+    for metric, words in LOST.items():
+        ends = [[each[metric], *each[f"{metric}_interval"]] for each in found["features"].values()]
+        panels[f"{words} (95 % interval)"] = np.array(ends, np.float64).reshape(-1, 3)  # None becomes NaN.
+    counted = count_rows(found["rows"], numbers["rows"], numbers["rows"])
+    title = f"A feature permuted among test rows, {name}.ckpt after {numbers['step']} iterations. {counted}"
+    return importance_figure(list(found["features"]), panels, title)
 
 
 class Recipe(NamedTuple):
@@ -112,11 +129,25 @@ FIGURES = {
     "boundary": Recipe(draw_boundary, f"{BOTH} training and validation rows{{pale}}"),
     "hidden": Recipe(draw_hidden, f"{BOTH} lines where hidden units change sides, the darker the more they weigh"),
 }
-# The same for a test, whose figures are named after its file, test.json or test-best.json.
+# The same for a test; their names end as that of its file, test.json or test-best.json.
 TEST_FIGURES = {
-    "": Recipe(draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"),
-    "-boundary": Recipe(draw_test_boundary, f"{PLANE}, with the test rows{{pale}}"),
+    "test{}": Recipe(
+        draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"
+    ),
+    IMPORTANCE: Recipe(
+        draw_importance,
+        "how much accuracy and log loss get worse when a feature is permuted among test rows, so that it says nothing, "
+        "with 95 % intervals, the 15 largest; features that say the same share their importance, and may show none",
+    ),
+    "test{}-boundary": Recipe(
+        draw_test_boundary, f"{PLANE}, with the test rows, of which the most wrong are ringed{{pale}}"
+    ),
 }
+
+
+def test_figure(kind: str, test: str) -> str:
+    """Return the name of a figure of the test of some name."""
+    return kind.format(test.removeprefix("test"))
 
 
 def captions(run: RunFolder, recipes: Mapping[str, Recipe]) -> dict[str, str]:
@@ -135,7 +166,9 @@ def figure_drawers(run: RunFolder) -> dict[str, Callable[[], Figure]]:
     if hidden[1:] != (2,) or output != (1, hidden[0]):  # Units have lines if two features reach them.
         del drawers["hidden"]
     for test, checkpoint in run.tests.items():
-        drawers |= {test + name: partial(recipe.draw, run, checkpoint) for name, recipe in TEST_FIGURES.items()}
+        drawers |= {test_figure(kind, test): partial(one.draw, run, checkpoint) for kind, one in TEST_FIGURES.items()}
+        if "importance" not in run.numbers(checkpoint):  # A test of an earlier version has none.
+            del drawers[test_figure(IMPORTANCE, test)]
     return drawers
 
 

@@ -1,48 +1,34 @@
-"""One HTML file, report.html, of a run, a study or a comparison."""
+"""The sections of a run's report."""
 
-import base64
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
+import numpy as np
 
 from project.errors import InputError, name_columns
 from project.evaluation.baseline import remarks
-from project.evaluation.estimate import digits, format_ends
+from project.evaluation.estimate import digits, finite, format_ends
 from project.evaluation.metrics import WORDS
-from project.figures.style import encode_png, reduce_colours
-from project.reports.plot import FIGURES, TEST_FIGURES, captions
-from project.runs.disk import write_whole
+from project.reports.page import ABSENT, FOUND, UNKNOWN, Section, pictures, render
+from project.reports.plot import FIGURES, IMPORTANCE, LOST, TEST_FIGURES, captions, test_figure
+from project.reports.view import find_wrong
 from project.runs.run import RunFolder
 
-FOUND, ABSENT, UNKNOWN = "found", "looked for, not found", "not looked for"
-
-Pictures = Sequence[tuple[str, str, str]]  # the name of each, what it shows in words, and a PNG file in base64
-
-
-class Section(NamedTuple):
-    """A part of a report: texts, a table, figures, commands, files that are folded up, as far as it has them."""
-
-    texts: Sequence[str] = ()
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[Any]] = ()
-    figures: Pictures = ()
-    commands: Sequence[str] = ()
-    files: Mapping[str, str] = {}
+MOST_SHOWN = 6  # features of a row
 
 
 def write_report(run: RunFolder) -> Path:
     """Write report.html into a run's folder from what that holds, say there what is missing, and return its path."""
     makers: dict[str, Callable[[RunFolder], Section]] = {
         "Answer": answer_section,
-        **{test.capitalize(): partial(test_section, test=test) for test in run.tests},
-        **{f"{test.capitalize()} at other thresholds": partial(points_section, test=test) for test in run.tests},
+        **{
+            f"{test.capitalize()}{ending}": partial(make, test=test)
+            for test in run.tests
+            for ending, make in TEST_SECTIONS.items()
+        },
         "Training": training_section,
         "Data": data_section,
         "Leaks": leaks_section,
@@ -56,18 +42,6 @@ def write_report(run: RunFolder) -> Path:
         except InputError as error:
             sections[title] = Section([f"What would stand here is missing: {error}"])
     return render(run.path, f"Run {run.path.name}", f"{run.table.rows} iterations of a binary classifier", sections)
-
-
-def render(folder: Path, title: str, subtitle: str, sections: Mapping[str, Section]) -> Path:
-    """Write sections by their titles as report.html into a folder; whatever names hold stays text."""
-    loader = PackageLoader("project.reports", ".")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    libraries = [f"{name} {version(name)}" for name in ("torch", "lightning", "numpy", "matplotlib", "tensorboard")]
-    facts = {"title": title, "subtitle": subtitle, "sections": sections, "marked": FOUND}
-    facts["versions"] = ", ".join([f"Python {platform.python_version()}", *libraries])
-    path = folder / "report.html"
-    write_whole(path, environment.get_template("report.html").render(facts).encode())
-    return path
 
 
 def answer_section(run: RunFolder) -> Section:
@@ -125,7 +99,7 @@ def training_section(run: RunFolder) -> Section:
 
 
 def numbers_of(run: RunFolder, test: str) -> dict[str, Any]:
-    if "baselines" not in (numbers := run.numbers(run.tests[test])):
+    if "importance" not in (numbers := run.numbers(run.tests[test])):
         raise InputError(f"{test}.json is of an earlier version; run test again")
     return numbers
 
@@ -141,7 +115,8 @@ def test_section(run: RunFolder, test: str) -> Section:
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]
     if "claim" in numbers:
         texts.append(f"An estimate for {numbers['claim']}.")
-    shown = {f"{test}{name}": words for name, words in captions(run, TEST_FIGURES).items()}
+    words = captions(run, TEST_FIGURES)
+    shown = {test_figure(kind, test): words for kind, words in words.items() if kind != IMPORTANCE}
     return Section([*texts, *remarks(numbers)], header, rows, figures=pictures(run.figures, shown))
 
 
@@ -157,6 +132,41 @@ def points_section(run: RunFolder, test: str) -> Section:
         texts.append("The last two hold for classes of the sizes of their files, all others for any.")
     commands = ["predict --threshold X --data.predict NEW.npy"]
     return Section(texts, ("chosen for", "threshold", *names), rows, commands=commands)
+
+
+def features_section(run: RunFolder, test: str) -> Section:
+    """Tell by how much answers to test rows get worse without what a feature says."""
+    found, rows = numbers_of(run, test)["importance"], []
+    for feature, each in found["features"].items():
+        rows.append([feature, *(cell for name in LOST for cell in (digits(each[name]), format_ends(each, name)))])
+    header = ("", *(cell for words in LOST.values() for cell in (words, "95 % interval")))
+    shown = {test_figure(IMPORTANCE, test): captions(run, TEST_FIGURES)[IMPORTANCE]}
+    return Section([f"Of {found['rows']} test rows."], header, rows, pictures(run.figures, shown))
+
+
+def wrong_section(run: RunFolder, test: str) -> Section:
+    """Show the most wrong test rows, with their first features."""
+    data, tested = run.data(), run.tested(run.tests[test])
+    places, names = find_wrong(tested), data.feature_names
+    if not len(places):
+        return Section(["No test row is wrong."])
+    numbers, more = np.concatenate(data.classes.row_numbers("test"))[places], ["..."] if len(names) > MOST_SHOWN else []
+    rows = []
+    for place, number, features in zip(places, numbers, data.classes.pick("test", places), strict=True):
+        label, probability = int(tested.labels[place]), finite(tested.probabilities[place])
+        cells = [f"{value:.6g}" for value in features[:MOST_SHOWN].tolist()]
+        rows.append((f"{data.class_names[label]}, {number}", digits(probability), *cells, *more))
+    header = ("class, row of its file", f"probability of {data.class_names[1]}", *names[:MOST_SHOWN], *more)
+    return Section(["Rows are counted from 0."], header, rows)
+
+
+# What a report tells of a test, by the end of a title.
+TEST_SECTIONS = {
+    "": test_section,
+    " at other thresholds": points_section,
+    " by features": features_section,
+    " rows most wrong": wrong_section,
+}
 
 
 def leaks_section(run: RunFolder) -> Section:
@@ -192,10 +202,3 @@ def commands_section(run: RunFolder) -> Section:
     commands = (f"fit --config {config}", longer, f"test {last}", f"predict {last} --data.predict NEW.npy")
     texts = ["The same run under another name; the run for longer; its test; and the classes of new rows:"]
     return Section(texts, commands=commands)
-
-
-def pictures(folder: Path, words: Mapping[str, str]) -> Pictures:
-    """Return the PNG pictures in a folder by their names, with what they show in words, as far as they are there."""
-    there = {name: folder / f"{name}.png" for name in words if (folder / f"{name}.png").exists()}
-    files = {name: encode_png(reduce_colours(Image.open(path))) for name, path in there.items()}
-    return [(name, words[name], base64.b64encode(file).decode()) for name, file in files.items()]

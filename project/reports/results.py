@@ -20,8 +20,9 @@ from project.evaluation.thresholds import operating_points
 from project.figures.curves import SUBSETS
 from project.figures.style import stack_panels
 from project.model import BinaryClassifier
-from project.reports.plot import TEST_FIGURES, add_picture, draw, write_figure
+from project.reports.plot import TEST_FIGURES, add_picture, draw, test_figure, write_figure
 from project.reports.report import write_report
+from project.reports.view import rank_features
 from project.runs.checkpoint import load, rebuild
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
@@ -85,16 +86,18 @@ def write_test(
     name, step = tested_name(checkpoint.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
-    facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels), **numbers}
-    write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     groups = data.classes.groups_of("test") if data.split == "groups" else None
+    facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels), **numbers}
+    if run:
+        facts["importance"] = rank_features(rebuild(contents, run.kind), data, labels, probabilities, groups)
+    write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     rows = np.concatenate(data.classes.row_numbers("test")).tolist()
     write_result(run, f"{name}_predictions.csv", tested_csv(rows, Tested(step, labels, probabilities, groups)))
     if run:
         # Its figures are of these data, wherever they were when it was trained.
         run = RunFolder(run.path, run.kind, data)
-        figures = {kind: draw(run, name + kind) for kind in TEST_FIGURES}
-        paths = [write_figure(run, name + kind, figure) for kind, figure in figures.items()]
+        figures = {kind: draw(run, test_figure(kind, name)) for kind in TEST_FIGURES}
+        paths = [write_figure(run, test_figure(kind, name), figure) for kind, figure in figures.items()]
         add_to_events(run, name, facts, figures)
         for path in [*paths, write_report(run)]:
             print(f"written: {path}")
@@ -111,7 +114,7 @@ def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any], figures
             if numbers[metric] is not None:
                 writer.add_scalar(f"{name}/{metric}", numbers[metric], numbers["step"])
         for kind, figure in figures.items():  # Tests of several checkpoints share a card, each under its iteration.
-            add_picture(writer, f"test{kind}", stack_panels(figure), numbers["step"])
+            add_picture(writer, test_figure(kind, "test"), stack_panels(figure), numbers["step"])
 
 
 def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers, threshold: float) -> None:

@@ -3,25 +3,35 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from project.data import NpyDataModule
+from project.data.checks import Features
+from project.data.split import Groups
 from project.errors import InputError
+from project.evaluation.estimate import to_json
+from project.evaluation.importance import PERMUTATIONS, permutation_importance
+from project.evaluation.metrics import is_right
 from project.figures.boundary import Scene, lay_scene, name_crossings
 from project.figures.curves import SUBSETS
 from project.figures.plane import Plane, component_plane, feature_plane
 from project.figures.scatter import count_rows
-from project.figures.style import Numbers
+from project.figures.style import Classes, Numbers
 from project.model import BinaryClassifier
 from project.model.net import evaluating
 from project.runs.run import RunFolder
+from project.runs.table import Tested
 
 GRID_POINTS = 200  # an axis, or fewer where rows or the hidden layer are wide
 MOST_WORK = 2**27  # values of a layer that a panel may take
 MOST_CELLS = 2**22  # of a layer that are there at once
+LEAST_PERMUTED, MOST_PERMUTED, MOST_READ = 100, 2000, 2**33  # rows, and cells in all permutations
+MOST_FEATURES, MOST_WRONG = 15, 10  # that are told
 
 
 def ask_models(
@@ -29,6 +39,7 @@ def ask_models(
     models: Mapping[str, BinaryClassifier],
     subsets: Sequence[str] = ("train", "val"),
     final: BinaryClassifier | None = None,
+    ringed: Classes = (),
 ) -> tuple[dict[str, Numbers], Scene]:
     """Return by title what models answer in the plane that the run's config asks for, and the scene with some rows.
 
@@ -39,7 +50,7 @@ def ask_models(
     with torch.no_grad(), evaluating(models.values()):
         plane = choose_plane(wanted, final, train, names)
         n = min(GRID_POINTS, math.isqrt(MOST_WORK // max(final.width, len(names))))
-        scene = show_rows(data, plane, subsets, n)
+        scene = show_rows(data, plane, subsets, n)._replace(ringed=[plane.locate(rows) for rows in ringed])
         for name, model in models.items():
             is_others = len(names) > 2 and model is not final and wanted not in ("features", "components")
             title, values = name, ask_model(model, plane, scene.places())
@@ -117,3 +128,36 @@ def slopes(model: BinaryClassifier, rows: Numbers, scale: Callable[[Tensor], Ten
     found = np.asarray(steep.cpu().numpy() * rows.std(0, dtype=np.float64))
     # A model whose answer is the same everywhere has no direction; any show that.
     return found if np.isfinite(found).all() and found.mean(0).any() else np.eye(2, rows.shape[1])
+
+
+def find_wrong(tested: Tested) -> npt.NDArray[np.int64]:
+    """Return the places of the most wrong test rows, the worst first; last are those without an answer."""
+    places = np.flatnonzero(~is_right(tested.labels, tested.probabilities))
+    distances = abs(tested.probabilities - tested.labels)[places]
+    return places[(-distances).argsort(kind="stable")][:MOST_WRONG]
+
+
+def rank_features(
+    model: BinaryClassifier,
+    data: NpyDataModule,
+    labels: npt.NDArray[np.float64],
+    probabilities: npt.NDArray[np.float64],
+    groups: Groups | None,
+) -> dict[str, Any]:
+    """Return, as JSON can hold it, how important features are for answers, (N,), to test rows, or to some at random."""
+    j, answered = data.num_features, np.flatnonzero(np.isfinite(probabilities))
+    most = min(MOST_PERMUTED, max(LEAST_PERMUTED, MOST_READ // (PERMUTATIONS * j * j)))
+    chosen = np.sort(np.random.default_rng(0).permutation(answered)[:most])
+    if not len(chosen):
+        return {"rows": 0, "features": {}}
+
+    def answer(rows: Features) -> npt.NDArray[np.float64]:
+        return np.asarray(model(torch.from_numpy(rows))[:, 0].double().numpy())
+
+    with torch.no_grad(), evaluating([model]):
+        picked = data.classes.pick("test", chosen)
+        found = permutation_importance(answer, picked, labels[chosen], None if groups is None else groups[chosen])
+    rises = np.array([estimate.value for estimate in found["bce"]])
+    largest = (-rises).argsort(kind="stable")[:MOST_FEATURES].tolist()
+    named = {data.feature_names[i]: to_json({name: each[i] for name, each in found.items()}) for i in largest}
+    return {"rows": len(chosen), "features": named}

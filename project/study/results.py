@@ -18,7 +18,8 @@ from project.figures import study
 from project.figures.style import own_style, to_file
 from project.model.loss import METRICS
 from project.model.net import evaluating
-from project.reports.report import Section, options_section, pictures, render
+from project.reports.page import Section, pictures, render
+from project.reports.report import options_section
 from project.reports.view import ask_model, choose_plane, describe_answers, show_rows
 from project.runs.disk import write_whole
 from project.runs.run import STUDIES, RunFolder

@@ -27,7 +27,7 @@ from tests.figures.drawing import ODD
 from tests.reports.conftest import FEW
 
 NAMES = ("scatter", "loss", "accuracy", "boundary", "hidden")
-TESTS = ("test", "test-boundary", "test-best", "test-best-boundary")
+TESTS = ("test", "importance", "test-boundary", "test-best", "importance-best", "test-best-boundary")
 ONE = "<b>one"
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
-from project.reports.report import data_section, leaks_section, write_report
+from project.reports.report import data_section, features_section, leaks_section, write_report, wrong_section
 from tests.conftest import Write
 from tests.reports.conftest import NASTY
 
@@ -35,7 +35,7 @@ def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
     assert main(["study", *study, "--data.class_names", f"{NASTY},dogs & cats", "--model.lr", "[0.5, 1]"]) == 0
     write_report(Run("<b>one"))
     texts = {}
-    for where, count in {"lightning_logs/study": 5, "compared": 1, "lightning_logs/<b>one": 5 + 4}.items():
+    for where, count in {"lightning_logs/study": 5, "compared": 1, "lightning_logs/<b>one": 5 + 6}.items():
         html = Path(where, "report.html").read_text()
         tree, texts[where] = parse(html)
         assert len(html) < 1_000_000
@@ -87,11 +87,35 @@ def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
         assert words in text
 
 
+def test_the_most_wrong_rows_are_shown_and_ringed() -> None:
+    """By their class and their number in its file, the worst first, with what they are, and so are features."""
+    run = Run("<b>one")
+    page, tested = (
+        write_report(run).read_text(),
+        np.loadtxt(run.path / "test_predictions.csv", delimiter=",", skiprows=1),
+    )
+    distances = abs(tested[:, 2] - tested[:, 1])
+    worst = [number for number in np.argsort(-distances, kind="stable") if distances[number] > 0.5]
+    section, rings = wrong_section(run, "test"), run.figure("test-boundary").axes[0].lines[-1]
+    for (name, *cells), place in zip(section.rows, worst, strict=True):
+        row, label, probability = tested[place][:3]
+        assert name == f"{[NASTY, 'dogs & cats'][int(label)]}, {row:.0f}"
+        features = np.load(f"data/class_{label:.0f}.npy")[int(row)]
+        assert [float(cell) for cell in cells] == pytest.approx([probability, *features], rel=1e-3)
+        assert (abs(rings.get_xydata() - features).max(1) < 1e-6).any()
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+    assert rings.get_label() == f"the {len(worst)} most wrong"
+    found = run.numbers()["importance"]["features"]
+    cells = [found["feature 1"][name] for name in ("accuracy", "bce")]
+    assert [row[0] for row in features_section(run, "test").rows] == sorted(found, key=lambda name: -found[name]["bce"])
+    assert all(f"<td>{cell:.4f}</td>" in page for cell in cells)
+
+
 def test_it_says_what_is_missing() -> None:
     Path("data").rename("moved")
     (run := Run("<b>one")).table.path.unlink()
     html = write_report(run).read_text()
-    assert html.count("What would stand here is missing: ") == 3, "data, training and leaks"
+    assert html.count("What would stand here is missing: ") == 5, "data, training, leaks, and wrong rows of either test"
 
 
 def test_it_speaks_of_a_curve_where_there_is_one_feature() -> None:

@@ -38,7 +38,7 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert "choose before you look" in choice
     numbers = run.numbers()
     assert list(numbers.items())[:3] == [("checkpoint", "last.ckpt"), ("step", 101), ("rows", 20)]
-    ends, others = ("", "_interval"), ("operating_points", "baselines", "loss", "loss_interval")
+    ends, others = ("", "_interval"), ("operating_points", "baselines", "loss", "loss_interval", "importance")
     assert list(numbers)[3:] == [*(name + end for name in NAMES for end in ends), *others]
     assert (numbers["loss"], numbers["loss_interval"]) == (numbers["mse"], numbers["mse_interval"])
     for line, name in zip(lines, NAMES, strict=False):
