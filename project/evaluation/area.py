@@ -7,8 +7,8 @@ import torch
 from torchmetrics.functional.classification import binary_roc
 
 from project.data.split import Groups
-from project.evaluation.estimate import LEVEL, Estimate, Flags, Numbers, Z, ends
-from project.evaluation.student import bisect, clustered_error, student_t
+from project.evaluation.estimate import Estimate, Flags, Numbers, Z, ends
+from project.evaluation.student import bisect, clustered_error
 
 MOST_THRESHOLDS = 20_000  # of a curve
 
@@ -32,7 +32,7 @@ def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None
         n, m = (len(np.unique(kinds[rows])) for rows in (~ones, ones))
         return newcombe(value, n, m)._replace(method=f"Newcombe{by}")
     # Of a logit of x, (1 + tanh(x / 2)) / 2 is the area, and overflows nowhere.
-    half = (Z if groups is None else quantile) * error / (value * (1 - value))
+    half = quantile * error / (value * (1 - value))
     low, high = ((1 + math.tanh(logit / 2)) / 2 for logit in ends(math.log(value / (1 - value)), half))
     return Estimate(value, low, high, f"DeLong{by}")
 
@@ -40,12 +40,18 @@ def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None
 def compare_areas(labels: Numbers, a: Numbers, b: Numbers, groups: Groups | None = None) -> Estimate:
     """Estimate by how much the area of a's probabilities is larger than that of b's, (N,) each, for the same rows.
 
-    The covariance is DeLong's, too. Where all rows have the same places in both, it is 0, and nothing is known.
+    Zou (2007), "Toward using confidence intervals to compare correlations": from the ends of both areas, which near 1
+    reach further down than up, and from how DeLong's covariance says that they are correlated.
     """
-    (area_a, parts_a), (area_b, parts_b) = (placements(labels == 1, each) for each in (a, b))
-    error, quantile = placement_error(parts_a - parts_b, labels == 1, groups)
-    low, high = ends(area_a - area_b, quantile * (error or math.nan), -1, 1)
-    return Estimate(area_a - area_b, low, high, "DeLong" if groups is None else "DeLong by group")
+    ones, of_a, of_b = labels == 1, estimate_area(labels, a, groups), estimate_area(labels, b, groups)
+    parts_a, parts_b = (placements(ones, each)[1] for each in (a, b))
+    one, other, both = (placement_error(each, ones, groups)[0] for each in (parts_a, parts_b, parts_a - parts_b))
+    correlation = (one**2 + other**2 - both**2) / (2 * one * other) if one * other else 0.0
+    reach_a = np.array([of_a.value - of_a.low, of_a.high - of_a.value])
+    reach_b = np.array([of_b.high - of_b.value, of_b.value - of_b.low])
+    below, above = np.sqrt(np.maximum(reach_a**2 + reach_b**2 - 2 * correlation * reach_a * reach_b, 0)).tolist()
+    value = of_a.value - of_b.value
+    return Estimate(value, max(value - below, -1.0), min(value + above, 1.0), of_a.method)
 
 
 def placements(ones: Flags, probabilities: Numbers) -> tuple[float, Numbers]:
@@ -61,14 +67,14 @@ def placements(ones: Flags, probabilities: Numbers) -> tuple[float, Numbers]:
 
 
 def placement_error(parts: Numbers, ones: Flags, groups: Groups | None) -> tuple[float, float]:
-    """Return the standard error of a sum over rows of both classes, and Student's t; NaN of one row of a class."""
+    """Return the standard error of a sum over rows of both classes, and the quantile; NaN of one row of a class."""
     counts = np.bincount(ones, minlength=2)
     if counts.min() < 2:
         return math.nan, math.nan
     if groups is not None:
         return clustered_error(parts, groups)
     each = (count / (count - 1) * np.square(parts[ones == label]).sum() for label, count in enumerate(counts))
-    return math.sqrt(sum(each)), student_t((1 + LEVEL) / 2, len(parts) - 2)
+    return math.sqrt(sum(each)), Z
 
 
 def newcombe(area: float, n: int, m: int) -> Estimate:

@@ -104,13 +104,16 @@ def compare_answers(right_a: Flags, right_b: Flags, groups: Groups | None = None
     if groups is None:
         only_a, only_b = int((each > 0).sum()), int((each < 0).sum())
         return bonett_price(only_a, only_b, len(each)), "exact McNemar test", mcnemar(only_a, only_b)
-    value, freedom = float(each.mean()), len(np.unique(groups)) - 1
+    value, number = float(each.mean()), len(np.unique(groups))
     low, high, p = -1.0, 1.0, 1.0
-    if freedom:
+    if number > 1:
         error, quantile = clustered_error((each - value) / len(each), groups)
         low, high = ends(value, quantile * error, -1, 1)
-        p = two_sided(value / error, freedom) if error else float(value == 0)
-    return Estimate(value, low, high, "t by group"), f"t test over {freedom + 1} groups", p
+        p = two_sided(value / error, number - 1) if error else float(value == 0)
+        if not error:  # All groups agree, which as many rows could do by chance.
+            a, b = (number * float((each == side).mean()) for side in (1, -1))
+            _, low, high, _ = bonett_price(a, b, number)
+    return Estimate(value, low, high, "t by group"), f"t test over {number} groups", p
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -127,7 +130,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, float(2 * terms[n // 2 - min(only_a, only_b) :].sum() / whole))
 
 
-def bonett_price(only_a: int, only_b: int, rows: int) -> Estimate:
+def bonett_price(only_a: float, only_b: float, rows: int) -> Estimate:
     """Estimate the difference a - b of the shares that two networks get right of the same rows.
 
     Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on paired

@@ -142,6 +142,8 @@ def test_of_groups_of_equal_size_it_is_the_t_test_of_their_means(number: int, si
         assert ends == pytest.approx(np.clip(expected.confidence_interval(), -1, 1), abs=1e-9)
         assert p == pytest.approx(expected.pvalue)
 
+    none, _, p = compare_answers(right_a, right_a, groups)
+    assert (none[:3], p) == (pytest.approx(bonett_price(0, 0, number)[:3]), 1), "as many rows would say"
     single, _, p = compare_answers(right_a, right_b, np.zeros(number * size))
     assert (single[:3], p) == (pytest.approx((means.mean(), -1, 1)), 1), "one group says nothing of others"
 
@@ -166,19 +168,26 @@ def test_numbers_of_the_same_rows_are_compared_row_by_row_or_group_by_group(by_g
     assert found["mse"] == estimate_mean((a - labels) ** 2 - (b - labels) ** 2, groups), "with no cut at 0"
     for each, mirrored in zip(found.values(), swapped.values(), strict=True):
         assert (each.value, each.low) == pytest.approx((-mirrored.value, -mirrored.high), abs=0.01)
-    parts = placed(labels, a) - placed(labels, b)
-    value = estimate_area(labels, a).value - estimate_area(labels, b).value
+    weights = np.where(labels == 1, 1 / 35, 1 / 25)
+    parts = np.stack([weights * (placed(labels, each) - estimate_area(labels, each).value) for each in (a, b)])
     if by_group:
-        sums = [
-            sum((parts[i] - value) / (labels == labels[i]).sum() for i in np.flatnonzero(rows == g)) for g in range(12)
-        ]
-        error, freedom = math.sqrt(12 / 11 * sum(np.square(sums))), 11
+        sums = np.stack([parts[:, rows == group].sum(1) for group in range(12)])
+        covariance = 12 / 11 * sums.T @ sums
     else:
-        error, freedom = math.hypot(*(scipy.stats.sem(parts[labels == label]) for label in (0, 1))), 58
-    assert found["auc"][:3] == pytest.approx((value, *scipy.stats.t.interval(0.95, freedom, value, error)))
+        covariance = sum(np.cov(parts[:, labels == label]) * (labels == label).sum() for label in (0, 1))
+    correlation = covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1])
+    (value_a, *ends_a), (value_b, *ends_b) = (estimate_area(labels, each, groups)[:3] for each in (a, b))
+    value, low, high, _ = found["auc"]
+    assert value == pytest.approx(value_a - value_b)
+    for end, of_a, of_b in zip((low, high), ends_a, ends_b[::-1], strict=True):
+        both = np.array([of_a - value_a, of_b - value_b])
+        assert (end - value) ** 2 == pytest.approx(both @ [[1, correlation], [correlation, 1]] @ both)
 
 
-def test_equal_orders_and_lost_answers_leave_the_difference_of_areas_unknown() -> None:
+def test_areas_of_equal_orders_do_not_differ_and_lost_answers_leave_that_unknown() -> None:
     labels, a = np.repeat([0.0, 1.0], 10), np.random.default_rng(0).random(20)
-    assert compare_areas(labels, a, a / 2)[:3] == pytest.approx((0, math.nan, math.nan), nan_ok=True)
+    for answers in a, a + labels:  # The latter are two classes apart.
+        value, low, high, _ = compare_areas(labels, answers, answers / 2)
+        assert (value, low) == pytest.approx((0, -high))
+        assert high > 0
     assert np.isnan(compare_areas(labels, a, np.append(a[1:], math.nan))[:3]).all()
