@@ -34,14 +34,11 @@ def corrected(differences: Numbers, ratio: float, comparisons: int = 1) -> Diffe
     the mean is taken for (1/S + ratio) s^2, where ratio is that of test rows to training rows, with S - 1 degrees of
     freedom, and not for s^2 / S as in the naive t interval. By Bonferroni, the intervals of several comparisons all
     hold at once in 95 of 100 studies: one that leaves out 0 has a p of Holm's below 0.05. Ends and p are NaN of fewer
-    than two splits, or if one is not finite.
+    than two splits, if one is not finite, or if all are equal: of few rows, that is chance and not certainty.
     """
     splits, mean, level = len(differences), float(np.mean(differences)), 1 - (1 - LEVEL) / comparisons
-    if splits < 2 or not math.isfinite(mean):
+    if splits < 2 or not np.ptp(differences) > 1e-12:  # what rounding leaves of equal ones
         return Difference(mean, math.nan, math.nan, math.nan, math.nan, math.nan, splits, level)
-    if np.ptp(differences) == 0:
-        same = float(differences[0])
-        return Difference(same, same, same, same, same, float(same == 0), splits, level)
     deviation, t = float(np.std(differences, ddof=1)), student_t((1 + level) / 2, splits - 1)
     naive, error = deviation * math.sqrt(1 / splits), deviation * math.sqrt(1 / splits + ratio)
     p = two_sided(mean / error, splits - 1)
@@ -70,8 +67,8 @@ def sentence(found: Difference, names: tuple[str, str], measure: str, p: float, 
     over = f"over {found.splits} split{'' if found.splits == 1 else 's'}"
     if not math.isfinite(found.mean):
         return f"{over} {both} cannot be compared in {measure}: a network's is not finite"
-    if found.splits < 2:
-        return f"{over} {difference} = {found.mean:+.3f} in {measure}; an interval needs two splits or more"
+    if math.isnan(found.low):
+        return f"{over} {difference} = {found.mean:+.3f} in {measure}; an interval needs two splits that differ"
     bound = max(abs(found.low), abs(found.high))
     if p < 1 - LEVEL:
         verdict = f"{over} {both} differ in {measure}"

@@ -66,6 +66,8 @@ def format_interval(value: float, low: float, high: float, level: float = LEVEL)
 
 def format_p(p: float) -> str:
     """Return "p = 0.031", with as many decimals as tell on which side of 0.05 it is, as in "p = 0.0501"."""
+    if math.isnan(p):
+        return "p unknown"
     decimals = 3
     while p != 0.05 and round(p, decimals) == 0.05:
         decimals += 1

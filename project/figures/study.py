@@ -118,9 +118,9 @@ def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Differen
         right, left = ("first", "second") if "accuracy" in metric else ("second", "first")
         ax.set(title=metric, xlabel=f"difference (right: the {right} is better, left: the {left})")
         ax.locator_params(axis="x", nbins=5)  # As many as matplotlib takes may touch each other.
-    handles, labels = axes[0].get_legend_handles_labels()
-    kinds = len(set(labels))  # They are the same in each row.
-    figure.legend(handles[:kinds], labels[:kinds], loc="outside lower center", ncols=3)
+    # Where all splits agree, a row has no interval.
+    kinds = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend([*kinds.values()], [*kinds], loc="outside lower center", ncols=3)
     return figure
 
 

@@ -49,10 +49,10 @@ def test_one_split_equal_differences_and_lost_networks() -> None:
     for differences, expected in (
         ([0.1], (0.1, *[NAN] * 5, 1, 0.95)),
         ([0.1, NAN], (*[NAN] * 6, 2, 0.95)),
-        ([0.1] * 7, (*[0.1] * 5, 0, 7, 0.95)),
-        ([0.0] * 7, (*[0] * 5, 1, 7, 0.95)),
+        ([0.3 - 0.2, 0.2 - 0.1, 0.1], (0.1, *[NAN] * 5, 3, 0.95)),
+        ([0.0] * 7, (0, *[NAN] * 5, 7, 0.95)),
     ):
-        assert corrected(np.array(differences), 1 / 3) == pytest.approx(expected, abs=0, nan_ok=True)
+        assert corrected(np.array(differences), 1 / 3) == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_shared_training_rows_cost_the_naive_interval_its_level_and_not_the_corrected_one() -> None:
@@ -93,7 +93,7 @@ def test_sentences() -> None:
         ),
         (none, 0.8, 0.02, f"10 splits cannot tell whether a and b differ in loss, {possible}: {numbers}"),
         (some, 0.012, 0.1, f"{over} a and b differ in loss: a - b = +0.031, 98.3 % [+0.011, +0.051], Holm p = 0.012"),
-        (one, NAN, 0.1, "over 1 split a - b = +0.010 in loss; an interval needs two splits or more"),
+        (one, NAN, 0.1, "over 1 split a - b = +0.010 in loss; an interval needs two splits that differ"),
         (lost, NAN, 0.1, "over 2 splits a and b cannot be compared in loss: a network's is not finite"),
     ):
         assert sentence(found, ("a", "b"), "loss", p, margin) == words
