@@ -93,7 +93,7 @@ def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
     line: dict[str, Any] = {"color": "black", "lw": 2}
     ax.set(xlabel=wrap(scene.axis_names[0], 70), xlim=scene.axes[0, [0, -1]])
     if scene.is_plane:
-        ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
+        ax.set(ylabel=wrap(scene.axis_names[1], 46), ylim=scene.axes[1, [0, -1]])
     else:
         ax.set(ylabel=wrap(scene.probability, 40), ylim=(-0.12, 1.12))
         ax.axhline(0.5, color="black", lw=1, ls=":")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from project.evaluation.area import estimate_area, roc
 from project.evaluation.estimate import Estimate, Numbers
 from project.evaluation.metrics import Reliability, groups_at, reliability
-from project.figures.style import LINE_COLOURS, Names, add_legend, draw_histogram, new_figure, wrap
+from project.figures.style import LINE_COLOURS, Names, add_legend, draw_histogram, new_figure, shorten, wrap
 
 
 def evaluation_figure(
@@ -98,7 +98,7 @@ def importance_figure(names: Names, panels: Mapping[str, Numbers], title: str) -
         ax.plot([low, high], [places, places], color=LINE_COLOURS[number], lw=3, alpha=0.5)
         ax.plot(values, places, "o", color=LINE_COLOURS[number])
         ax.set_xlabel(words)
-    axes[0].set_yticks(places, [wrap(name, 28, 1) for name in names])
+    axes[0].set_yticks(places, [shorten(" ".join(name.split())) for name in names])
     axes[0].set_ylim(-len(names) + 0.4, 0.6)
     figure.suptitle(wrap(title, 120), fontsize="large")
     return figure

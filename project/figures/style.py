@@ -130,6 +130,11 @@ def wrap(text: str, width: int, lines: int = 3) -> str:
     return f" {broken}" if broken.startswith("_") else broken  # Legends leave out what begins with _.
 
 
+def shorten(text: str) -> str:
+    """Keep both ends of a text of more than 24 characters."""
+    return text if len(text) <= 24 else f"{text[:9]} ... {text[-10:]}"
+
+
 def to_picture(figure: Figure) -> Image.Image:
     with own_style():
         canvas = FigureCanvasAgg(figure)

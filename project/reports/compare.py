@@ -14,7 +14,7 @@ from project.evaluation.differences import compare_answers, compare_probabilitie
 from project.evaluation.estimate import align, digits, format_interval, format_p, to_json
 from project.evaluation.metrics import WORDS, is_right
 from project.figures.curves import SUBSETS, Curves, comparison_figure, running_mean, window
-from project.figures.style import own_style, to_file
+from project.figures.style import own_style, shorten, to_file
 from project.model import BinaryClassifier
 from project.options import flatten
 from project.reports.page import Section, pictures, render
@@ -91,9 +91,8 @@ def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     rows = [["run", "step", *header, *columns]]
     for run in runs:
         final = [digits(run["final"][name]) if name in run["final"] else "-" for name in columns]
-        values = map(str, run["options"].values())
-        short = [text if len(text) <= 24 else f"{text[:9]} ... {text[-10:]}" for text in values]
-        rows.append([run["name"], str(run["step"]), *short, *final])
+        values = [shorten(str(value)) for value in run["options"].values()]
+        rows.append([run["name"], str(run["step"]), *values, *final])
     return rows
 
 

@@ -7,7 +7,7 @@ from matplotlib.patches import StepPatch
 
 from project.evaluation.estimate import Numbers
 from project.evaluation.metrics import wilson
-from project.figures.evaluation import evaluation_figure
+from project.figures.evaluation import evaluation_figure, importance_figure
 from project.figures.style import CLASS_COLOURS
 from tests.figures.drawing import CLASSES, draw_panels, legend_texts
 
@@ -63,3 +63,15 @@ def test_a_row_without_an_answer_is_a_wrong_one() -> None:
         assert curve.get_title() == "ROC curve (area unknown)"
         assert sum(map(int, numbers)) == 12 - len(lost)
     draw(np.full(12, np.nan))
+
+
+def test_importance_by_hand() -> None:
+    """The first feature on top; an interval that is unknown is not there; of long names both ends are told."""
+    numbers = np.array([[0.3, 0.2, 0.5], [0.1, np.nan, np.nan]])
+    left, right = draw_panels(importance_figure(["length", "w" * 30 + " (cm)"], {"a": numbers, "b": -numbers}, "rows"))
+    assert [label.get_text() for label in left.get_yticklabels()] == ["length", "wwwwwwwww ... wwwww (cm)"]
+    for ax, sign in (left, 1), (right, -1):
+        _, *intervals, dots = ax.lines
+        np.testing.assert_allclose(dots.get_xydata(), [[sign * 0.3, 0], [sign * 0.1, -1]])
+        np.testing.assert_allclose(intervals[0].get_xydata(), [[sign * 0.2, 0], [sign * 0.5, 0]])
+        assert np.isnan(intervals[1].get_xdata()).all()
