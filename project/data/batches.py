@@ -46,32 +46,49 @@ class Subset:
     """The rows of train, validation or test that this process holds, class 0 first; ``x, y = subset`` unpacks them."""
 
     features: Tensor  # float32 (n, j)
-    labels: Tensor  # float32 (n, 1), 0 and 1
     rows: int  # how many all processes hold together; n if there is one
     held: tuple[range, range]  # the numbers, among those, of the rows of class 0 and of class 1 that are held here
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.features, self.labels))
 
+    @property
+    def labels(self) -> Tensor:
+        """0 and 1, float32 (n, 1), made when they are asked for: the rows of a class are one stretch."""
+        return self._label(0, len(self.features))
+
+    def _label(self, start: int, stop: int) -> Tensor:
+        """Return the labels of consecutive rows, float32 (n, 1); where all are the same, it is one number in memory."""
+        ones, device = max(start, len(self.held[0])), self.features.device
+        if ones == start or ones >= stop:
+            return torch.full((1, 1), float(ones == start), device=device).expand(stop - start, 1)
+        labels = torch.zeros(stop - start, 1, device=device)
+        labels[ones - start :] = 1
+        return labels
+
     def whole(self, piece_rows: int | None) -> Batch:
         """Return the rows that are held here, as part of the batch of all rows."""
-        return cut(self.features, self.labels, piece_rows, self.rows)
+        if piece_rows is None:
+            return self.features, self.labels
+        starts = range(0, len(self.features), piece_rows)
+        parts = [(self.features[start : start + piece_rows], start) for start in starts]
+        return [Piece(x, self._label(start, start + len(x)), len(x) / self.rows) for x, start in parts]
 
     def batch(self, numbers: Tensor, piece_rows: int | None) -> Batch:
         """Return the rows of the given numbers, int64 (n,), that are held here: none twice in all, none missed."""
         own = numbers
-        if len(self.labels) < self.rows:
+        if len(self.features) < self.rows:
             first, second = (numbers[(numbers >= part.start) & (numbers < part.stop)] for part in self.held)
             own = torch.cat([first - self.held[0].start, second - self.held[1].start + len(self.held[0])])
-        return cut(self.features.index_select(0, own), self.labels.index_select(0, own), piece_rows, len(numbers))
+        features, labels = self.features.index_select(0, own), self.label(own)
+        if piece_rows is None:
+            return features, labels
+        parts = zip(torch.split(features, piece_rows), torch.split(labels, piece_rows), strict=True)
+        return [Piece(x, y, len(y) / len(numbers)) for x, y in parts if len(y)]
 
-
-def cut(features: Tensor, labels: Tensor, piece_rows: int | None, rows_in_batch: int) -> Batch:
-    """Cut rows, float32 (n, j) and (n, 1), into pieces of piece_rows rows, the last one shorter, or not at all."""
-    if piece_rows is None:
-        return features, labels
-    parts = zip(torch.split(features, piece_rows), torch.split(labels, piece_rows), strict=True)
-    return [Piece(x, y, len(y) / rows_in_batch) for x, y in parts if len(y)]
+    def label(self, places: Tensor) -> Tensor:
+        """Return the labels, float32 (..., 1), of rows by their places among those held here, int64 (...)."""
+        return (places >= len(self.held[0])).float()[..., None]
 
 
 class Iterations:
@@ -126,7 +143,7 @@ class TrainingBatches(Iterations):
 
     def _draw_order(self, seed: int, epoch: int) -> Tensor:
         order = np.random.default_rng([seed, epoch]).permutation(self.subset.rows)
-        return torch.from_numpy(order).to(self.subset.labels.device)
+        return torch.from_numpy(order).to(self.subset.features.device)
 
 
 class Store(NamedTuple):

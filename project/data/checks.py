@@ -87,13 +87,15 @@ class Moments:
 
 def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Moments, Overlap | None]:
     """Return the moments of the training rows of class_0.npy and class_1.npy, and the overlap, or None if too many."""
-    moments, hashes, compared = Moments(), list[Hashes](), sum(map(len, assignments)) <= MOST_COMPARED
+    moments, compared = Moments(), sum(map(len, assignments)) <= MOST_COMPARED
+    marks, done = np.empty(sum(map(len, assignments)) if compared else 0, np.int64), 0
     for array, assignment in zip(arrays, assignments, strict=True):
         for start, values in checked_rows(array):
             if (train := values[assignment[start : start + len(values)] == TRAIN]).size:
                 moments.add(torch.from_numpy(train))
             if compared:
-                hashes.append(hash_rows(values))
+                marks[done : done + len(values)] = hash_rows(values)
+                done += len(values)
     for array in arrays:  # What varied by less than the distance of their type's numbers is gone.
         precision = float(np.finfo(array.dtype.name).eps) if array.dtype.kind == "f" else 0
         if lost := moments.vague(precision):
@@ -101,11 +103,13 @@ def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Mome
             warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
     if not compared:
         return moments, None
-    marks, subsets = np.concatenate(hashes), np.concatenate(assignments)
-    parts = [*np.split(marks, [len(assignments[0])]), marks[subsets == TEST], marks[subsets == TRAIN]]
-    zeros, ones, test, train = map(np.sort, parts)
+    subsets = np.concatenate(assignments)
+    test_in_train = occur_in(*(np.sort(marks[subsets == subset]) for subset in (TRAIN, TEST))).sum()
+    zeros, ones = np.split(marks, [len(assignments[0])])
+    for each in zeros, ones:  # A sorted copy would take as much memory again.
+        each.sort()
     in_both = np.unique(ones[occur_in(zeros, ones)])
-    return moments, Overlap(np.array_equal(zeros, ones), len(in_both), int(occur_in(train, test).sum()))
+    return moments, Overlap(np.array_equal(zeros, ones), len(in_both), int(test_in_train))
 
 
 def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:

@@ -111,13 +111,11 @@ class ClassFiles:
             held.append(range(first, first + int(chosen[start:stop].sum())))
             readers.append(self._read(label, chosen, start, stop))
         zeros, ones = held
-        features, labels = (store.empty(len(zeros) + len(ones), width) for width in (self.num_features, 1))
-        labels[: len(zeros)], labels[len(zeros) :] = 0, 1
-        done = 0
+        features, done = store.empty(len(zeros) + len(ones), self.num_features), 0
         for rows in chain(*readers):
             features[done : done + len(rows)] = prepare(torch.from_numpy(rows))
             done += len(rows)
-        return Subset(features, labels, total, (zeros, ones))
+        return Subset(features, total, (zeros, ones))
 
     def row_numbers(self, name: str) -> list[npt.NDArray[np.int64]]:
         """Return which rows of class_0.npy and of class_1.npy, counted from 0, are in a subset, in its order."""

@@ -197,6 +197,6 @@ class NpyDataModule(LightningDataModule):
     def _choose_store(self, trainer: Trainer) -> Store:
         if self._store is None:  # What is free changes once the first subset is there.
             device, folder = trainer.strategy.root_device, Path(trainer.default_root_dir)
-            cells = sum(self.classes.rows.values()) * (self.classes.num_features + 1) // trainer.world_size
+            cells = sum(self.classes.rows.values()) * self.classes.num_features // trainer.world_size
             self._store = choose_store(cells, device, trainer.num_devices, folder)
         return self._store

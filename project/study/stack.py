@@ -41,7 +41,7 @@ class Splits(NpyDataModule):
         key = (split, subset, model.standardize)
         if key not in self._rows:
             rows = self.by_seed[split].classes.gather(subset, prepare=model.standardized)
-            self._rows[key] = replace(rows, features=rows.features.to(device), labels=rows.labels.to(device))
+            self._rows[key] = replace(rows, features=rows.features.to(device))
         return self._rows[key]
 
     @property
@@ -103,7 +103,7 @@ class Stack(nn.Module):
         if self.batch_size == train.rows:
             return train.features, train.labels
         numbers = torch.stack([self._orders[each.seed].rows(iteration) for each in self.networks[piece]])
-        return train.features[numbers], train.labels[numbers]
+        return train.features[numbers], train.label(numbers)
 
     def pieces(self, rows: int) -> list[slice]:
         """Cut the networks into pieces that are computed together on so many rows."""

@@ -202,8 +202,8 @@ def test_an_iteration_on_another_device_waits_for_nothing(blobs: Path, tmp_path:
     model.trainer = new_trainer(tmp_path)
     with FakeTensorMode(allow_non_fake_inputs=True):
         optimizer = torch.optim.SGD(model.parameters(), 1.0)
-        x, y = data.train.features.to(elsewhere), data.train.labels.to(elsewhere)
-        train = Subset(model.standardized(x), y, data.train.rows, data.train.held)
+        x = data.train.features.to(elsewhere)
+        train = Subset(model.standardized(x), data.train.rows, data.train.held)
         for batch in TrainingBatches(train, 25, piece_rows=16, seed=0, iterations=3):
             outputs = model.training_step(batch, 0)
             assert outputs["loss"].device == outputs["batch_loss"].device == elsewhere
