@@ -15,7 +15,7 @@ CAMPAIGNS = {  # by module and options: the share of the time
     "kills --kills 1000": 0.35,
     "options --cases 2000": 0.15,
     "claims --rounds 50": 0.05,
-    "intervals": 0.1,
+    "coverage": 0.1,
 }
 
 
