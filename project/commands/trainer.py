@@ -92,9 +92,8 @@ def make_trainer(
     check_machine(accelerator, devices)
     all_callbacks: list[Callback] = as_list(callbacks)
     several = sum(isinstance(callback, ProgressBar) for callback in all_callbacks) > 1
-    if several or not (
-        enable_progress_bar and sys.stderr.isatty()
-    ):  # Another bar takes the place of the project's own.
+    # Another bar takes the place of the project's own, which only a terminal shows.
+    if several or not (enable_progress_bar and sys.stderr.isatty()):
         all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
     bars = [callback for callback in all_callbacks if isinstance(callback, ProgressBar)]
     decided = {
