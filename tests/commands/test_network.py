@@ -129,7 +129,8 @@ def test_test_writes_what_arithmetic_by_hand_finds(workplace: Path, capsys: Capt
     again = ["--config", str(CONFIGS / f"{config}.yaml"), "--data.seed", "0", "--seed_everything", "0"]
     assert main(["test", "--name", config, *again]) == 0, "what agrees with the checkpoint may be said again"
     table, result = capsys.readouterr().out, json.loads((run.path / "test.json").read_text())
-    left = "test.json", "test_predictions.csv", "figures/test.png", "figures/test-boundary.png"
+    figures = (f"figures/{name}.png" for name in ("test", "test-boundary", "importance"))
+    left = "test.json", "test_predictions.csv", *figures
     written = {path for path in set(workplace.rglob("*.*")) - before if "tfevents" not in path.name}
     assert written == {workplace / run.path / file for file in left}
     state, data = load(run.last)["state_dict"], NpyDataModule()
