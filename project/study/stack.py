@@ -92,18 +92,21 @@ class Stack(nn.Module):
         """Get and standardize the rows of the split."""
         self.template.standardization.take(data.by_seed[self.split].classes.moments, data.feature_names)
         subsets = ("train", *EVALUATED)
-        self.rows = {name: data.rows(self.split, name, self.template, self.rates.device) for name in subsets}
-        train = self.rows["train"]
+        rows = {name: data.rows(self.split, name, self.template, self.rates.device) for name in subsets}
+        train = self.training_rows = rows["train"]
+        self.wholes = {
+            name: tuple(subset) for name, subset in rows.items()
+        }  # They make their labels anew each time they are asked.
         size = self.batch_size = data.batch_size or train.rows
         self._orders = {each.seed: TrainingBatches(train, size, train.rows, each.seed, 1) for each in self.networks}
 
     def batch(self, iteration: int, piece: slice) -> tuple[Tensor, Tensor]:
         """Return features and labels, (N, j) and (N, 1), or for each network those of its seed, (k, n, ...)."""
-        train = self.rows["train"]
-        if self.batch_size == train.rows:
-            return train.features, train.labels
+        if self.batch_size == self.training_rows.rows:
+            features, labels = self.wholes["train"]
+            return features, labels
         numbers = torch.stack([self._orders[each.seed].rows(iteration) for each in self.networks[piece]])
-        return train.features[numbers], train.label(numbers)
+        return self.training_rows.features[numbers], self.training_rows.label(numbers)
 
     def pieces(self, rows: int) -> list[slice]:
         """Cut the networks into pieces that are computed together on so many rows."""
@@ -150,7 +153,7 @@ class Stack(nn.Module):
             return torch.stack([metric(labels, answers).double() for metric in METRICS.values()])
 
         measured = []
-        for features, labels in (self.rows[name] for name in EVALUATED):
+        for features, labels in (self.wholes[name] for name in EVALUATED):
             pieces = self.pieces(len(labels))
             measured.append(torch.cat([self.apply_each(all_metrics, piece, features, labels) for piece in pieces]).T)
         return torch.stack(measured)
