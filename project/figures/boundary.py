@@ -41,6 +41,10 @@ class Scene(NamedTuple):
     def probability(self) -> str:
         return f"probability of {self.class_names[1]}"
 
+    def clip(self, rows: Numbers) -> Numbers:
+        """Return rows, (N, 1) or (N, 2), with those outside moved to the edge."""
+        return rows.clip(*self.axes[:, [0, -1]].T)
+
     def places(self) -> Numbers:
         """Return the (n, 1) places of the one feature, or the (n * n, 2) of the plane, those across first."""
         return np.stack(np.meshgrid(*self.axes), -1).reshape(-1, len(self.axes))
@@ -61,10 +65,11 @@ def lay_scene(
     margin = 0.05 * np.where(high > low, high - low, least_width(low))
     axes: Numbers = np.linspace(low - margin, high + margin, n).T
     opacity = weigh_colours(axes, train) if len(axes) == 2 else np.empty((0, 0))
+    scene = Scene(axes, opacity, shown, axis_names, class_names, note)
     places = np.concatenate([train[:0], *(rows for classes in shown.values() for rows in classes)])
-    if outside := int((places != places.clip(*axes[:, [0, -1]].T)).any(1).sum()):
-        note = f"{note}\n{outside:,} dots lie outside, and are at the edge".lstrip()
-    return Scene(axes, opacity, shown, axis_names, class_names, note)
+    if outside := int((places != scene.clip(places)).any(1).sum()):
+        return scene._replace(note=f"{note}\n{outside:,} dots lie outside, and are at the edge".lstrip())
+    return scene
 
 
 def weigh_colours(axes: Numbers, train: Numbers) -> Numbers:
@@ -102,13 +107,13 @@ def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
         ax.plot([], [], label=LINE, **(line if scene.is_plane else CROSSING))
     rows = sum(len(places) for classes in scene.shown.values() for places in classes)
     for hollow, (subset, parts) in enumerate(scene.shown.items()):
-        classes = [places.clip(*scene.axes[:, [0, -1]].T) for places in parts]
+        classes = list(map(scene.clip, parts))
         far, size = 0.58 if hollow else 0.53, 22 if hollow and scene.is_plane else 18
         edge = "white" if scene.is_plane and not hollow else ""
         names = [f"{wrap(name, 20)}, {subset}" for name in scene.class_names]
         draw_dots(ax, classes, names, (0.5 - far, 0.5 + far), size, rows, edge, not hollow)
     if ringed := sum(map(len, scene.ringed)):
-        classes = [places.clip(*scene.axes[:, [0, -1]].T) for places in scene.ringed]
+        classes = list(map(scene.clip, scene.ringed))
         heights = np.repeat([-0.03, 1.03], [len(places) for places in classes])
         across, upwards = np.column_stack([np.concatenate(classes), heights])[:, :2].T
         ax.plot(across, upwards, "o", ms=10, mfc="none", mec="black", mew=1.2, label=f"the {ringed} most wrong")
