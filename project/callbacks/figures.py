@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from project.callbacks.tensorboard import run_loggers
 from project.errors import InputWarning
 from project.figures.style import DPI, WIDTH, encode_gif, encode_png, stack_panels, to_picture
-from project.reports.plot import FIGURES, draw, draw_film, figure_drawers
+from project.reports.plot import FIGURES, draw, draw_film, run_figures
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 
@@ -38,7 +38,7 @@ class Figures(Callback):
         """Draw what the folder holds once the others have written all that they write at the end of training."""
         if not (trainer.is_global_zero and self.run):
             return
-        for name in figure_drawers(self.run):
+        for name in run_figures(self.run):
             if name in FIGURES and name != "scatter":
                 self._draw(trainer, self.run, name)
         with self._tolerant("boundary.gif"):

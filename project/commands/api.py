@@ -41,7 +41,7 @@ class Run(RunFolder):
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures that can be drawn: of the training, and of each test there was."""
-        return list(plot.figure_drawers(self))
+        return list(plot.run_figures(self))
 
     def figure(self, name: str) -> Figure:
         """Draw one of the run's figures, as in scatter, loss, accuracy and boundary, from what its folder holds."""

@@ -22,19 +22,19 @@ def estimate_area(labels: Numbers, probabilities: Numbers, groups: Groups | None
     confidence intervals for the area under the ROC curve of a continuous-scale diagnostic test"; they are Newcombe's
     where the classes do not overlap, because DeLong's error is 0 there.
     """
-    by, ones = "" if groups is None else " by group", labels == 1
+    ones = labels == 1
     value, parts = placements(ones, probabilities)
     error, quantile = placement_error(parts, ones, groups)
     if math.isnan(error):
-        return Estimate(value, math.nan, math.nan, f"DeLong{by}")
+        return Estimate(value, math.nan, math.nan, "DeLong")
     if not error and value in (0, 1):
         kinds = np.arange(len(labels)) if groups is None else groups
         n, m = (len(np.unique(kinds[rows])) for rows in (~ones, ones))
-        return newcombe(value, n, m)._replace(method=f"Newcombe{by}")
+        return newcombe(value, n, m)
     # Of a logit of x, (1 + tanh(x / 2)) / 2 is the area, and overflows nowhere.
     half = quantile * error / (value * (1 - value))
     low, high = ((1 + math.tanh(logit / 2)) / 2 for logit in ends(math.log(value / (1 - value)), half))
-    return Estimate(value, low, high, f"DeLong{by}")
+    return Estimate(value, low, high, "DeLong")
 
 
 def compare_areas(labels: Numbers, a: Numbers, b: Numbers, groups: Groups | None = None) -> Estimate:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.functional import softplus
 
 from project.data import NpyDataModule
@@ -68,16 +67,9 @@ def regress(data: NpyDataModule) -> BinaryClassifier:
         warnings.simplefilter("ignore")  # Of odd features fit has warned.
         model.standardization.take(data.classes.moments)
     most = min(MOST_ROWS, MOST_CELLS // data.num_features)
-    x, y = data.classes.gather("train", prepare=model.standardized, most=most)
-    weights = minimize(x.double(), y[:, 0].double())
-    state = {"hidden.weight": weights[None, 1:], "hidden.bias": weights[:1]}
-    model.net.load_state_dict({**state, "output.weight": torch.ones(1, 1), "output.bias": torch.zeros(1)})
-    return model
-
-
-def minimize(x: Tensor, y: Tensor) -> Tensor:
-    """Return intercept and weights, float64 (1 + j,), for rows (N, j) and labels (N,)."""
-    weights = torch.zeros(1 + x.shape[1], dtype=torch.float64, requires_grad=True)
+    subset = data.classes.gather("train", prepare=model.standardized, most=most)
+    x, y = subset.features.double(), subset.labels[:, 0].double()
+    weights = torch.zeros(1 + x.shape[1], dtype=torch.float64, requires_grad=True)  # the intercept comes first
     optimizer: Any = torch.optim.LBFGS([weights], max_iter=MOST_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> float:
@@ -87,4 +79,6 @@ def minimize(x: Tensor, y: Tensor) -> Tensor:
         return mean.item()
 
     optimizer.step(loss)
-    return weights.detach()
+    state = {"hidden.weight": weights[None, 1:], "hidden.bias": weights[:1]}
+    model.net.load_state_dict({**state, "output.weight": torch.ones(1, 1), "output.bias": torch.zeros(1)})
+    return model

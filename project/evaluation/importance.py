@@ -15,7 +15,7 @@ PERMUTATIONS = 30
 
 def permutation_importance(
     answer: Callable[[Features], Numbers], features: Features, labels: Numbers, groups: Groups | None = None
-) -> dict[str, list[Estimate]]:
+) -> list[dict[str, Estimate]]:
     """Estimate, by "accuracy" and "bce", by how much each of j features betters the answers, which are asked for.
 
     Breiman (2001), "Random forests", section 10: a feature is permuted among rows, so that it says nothing, and all
@@ -30,30 +30,30 @@ def permutation_importance(
     """
     rng, rows = np.random.default_rng(0), len(labels)
     givers = np.stack([rng.permutation(rows) for _ in range(PERMUTATIONS)])
-    before, repeated = _measure(labels, answer(features)), np.tile(labels, PERMUTATIONS)
-    found: dict[str, list[Estimate]] = {name: [] for name in before}
-    for column in range(features.shape[1]):
+    before, repeated = losses(labels, answer(features)), np.tile(labels, PERMUTATIONS)
+    found: list[dict[str, Estimate]] = [{} for _ in range(features.shape[1])]
+    for column, estimates in enumerate(found):
         changed, answers = features.copy(), []
         for places in givers:
             changed[:, column] = features[places, column]
             answers.append(answer(changed))
-        for name, after in _measure(repeated, np.concatenate(answers)).items():
-            worse = (after.reshape(PERMUTATIONS, rows) - before[name]) * (-1 if name == "accuracy" else 1)
+        for name, after in losses(repeated, np.concatenate(answers)).items():
+            worse = after.reshape(PERMUTATIONS, rows) - before[name]
             given = np.bincount(givers.ravel(), worse.ravel(), rows) / PERMUTATIONS
-            found[name].append(_estimate(worse.mean(0) + given - given.mean(), groups))
+            estimates[name] = estimate_by_t(worse.mean(0) + given - given.mean(), groups)
     return found
 
 
-def _measure(labels: Numbers, probabilities: Numbers) -> dict[str, Numbers]:
-    right = is_right(labels, probabilities).astype(np.float64)
-    return {"accuracy": right, "bce": row_losses(labels, probabilities)["bce"]}
+def losses(labels: Numbers, probabilities: Numbers) -> dict[str, Numbers]:
+    """Return of each row, (N,), whether its answer is wrong, as the loss of accuracy, and its log loss."""
+    wrong = (~is_right(labels, probabilities)).astype(np.float64)
+    return {"accuracy": wrong, "bce": row_losses(labels, probabilities)["bce"]}
 
 
-def _estimate(values: Numbers, groups: Groups | None) -> Estimate:
+def estimate_by_t(values: Numbers, groups: Groups | None) -> Estimate:
     """Estimate a mean over rows, (N,), or groups, by Student's t; the bootstrap would take a minute for 15 features."""
-    value, by = float(values.mean()), "" if groups is None else " by group"
-    of = np.arange(len(values)) if groups is None else groups
+    value, of = float(values.mean()), np.arange(len(values)) if groups is None else groups
     if len(np.unique(of)) < (LEAST_ROWS if groups is None else LEAST_GROUPS):
-        return Estimate(value, np.nan, np.nan, f"t{by}")
+        return Estimate(value, np.nan, np.nan, "t")
     error, quantile = clustered_error((values - value) / len(values), of)
-    return Estimate(value, *ends(value, quantile * error), f"t{by}")
+    return Estimate(value, *ends(value, quantile * error), "t")

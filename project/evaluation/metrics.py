@@ -37,7 +37,7 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
         groups: (N,) the group of each row, where whole groups are new to the model, or None for independent rows.
     """
     correct = is_right(labels, probabilities)
-    return {
+    found = {
         "accuracy": estimate_share(correct, groups),
         "sensitivity": estimate_share(correct[labels == 1], groups_at(groups, labels == 1)),
         "specificity": estimate_share(correct[labels == 0], groups_at(groups, labels == 0)),
@@ -47,6 +47,8 @@ def evaluate(labels: Numbers, probabilities: Numbers, groups: Groups | None = No
             for name, losses in row_losses(labels, probabilities).items()
         },
     }
+    by = "" if groups is None else " by group"
+    return {name: each._replace(method=each.method + by) for name, each in found.items()}
 
 
 def measure(labels: Numbers, probabilities: Numbers) -> dict[str, float]:
@@ -97,10 +99,10 @@ def estimate_share(correct: Flags, groups: Groups | None = None) -> Estimate:
         return wilson(successes, rows)
     number, effect, value = len(np.unique(groups)), design_effect(correct, groups), successes / rows
     if number < 2:
-        return Estimate(value, math.nan, math.nan, "Wilson by group")
+        return Estimate(value, math.nan, math.nan, "Wilson")
     quantile = student_t((1 + LEVEL) / 2, number - 1)
     worth = number if math.isnan(effect) else rows / max(1, effect * (quantile / Z) ** 2)
-    return wilson(value * worth, worth)._replace(value=value, method="Wilson by group")
+    return wilson(value * worth, worth)._replace(value=value)
 
 
 def wilson(successes: float, rows: float) -> Estimate:
@@ -121,12 +123,12 @@ def estimate_mean(
     """
     places = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sums, sizes = (np.bincount(places, each).astype(np.float64) for each in (values, np.ones(len(values))))
-    number, value, by = len(sums), float(values.mean()), "" if groups is None else " by group"
+    number, value = len(sums), float(values.mean())
     if number < (LEAST_ROWS if groups is None else LEAST_GROUPS) or not math.isfinite(value):
-        return Estimate(value, math.nan, math.nan, f"bootstrap-t{by}")
+        return Estimate(value, math.nan, math.nan, "bootstrap-t")
     _, error = mean_and_error(sums, sizes)
     if number > MOST_DRAWN or error <= 1e-12 * abs(value):  # What is left of equal values is rounding.
-        return Estimate(value, *ends(value, Z * float(error), lowest, highest), f"normal{by}")
+        return Estimate(value, *ends(value, Z * float(error), lowest, highest), "normal")
     rng, statistics = np.random.default_rng(0), []
     together = 2**16 // number + 1  # draws, which stay in the cache
     for _ in range(0, min(DRAWS, MOST_WORK // number), together):
@@ -136,7 +138,7 @@ def estimate_mean(
             statistics.append(np.nan_to_num((means - value) / errors, nan=0, posinf=math.inf, neginf=-math.inf))
     high, low = np.quantile(np.concatenate(statistics), [0.025, 0.975], method="inverted_cdf").tolist()
     low, high = np.clip([value - low * error, value - high * error], lowest, highest).tolist()
-    return Estimate(value, low, high, f"bootstrap-t{by}")
+    return Estimate(value, low, high, "bootstrap-t")
 
 
 def mean_and_error(sums: Numbers, sizes: Numbers) -> tuple[Numbers, Numbers]:

@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from project.errors import InputError, join_words
 from project.evaluation.differences import compare_answers, compare_probabilities
@@ -28,12 +28,16 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     for name, run in runs.items():
         if not (run.trained and run.config.exists()):
             raise InputError(f"{name}: not the folder of a trained run; name a folder that fit has written")
-    options = differing([options_of(run) for run in runs.values()])
+    options = [options_of(run) for run in runs.values()]
+    names = dict.fromkeys(chain(*options))
+    differing = [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
+    options = [{name: each.get(name) for name in differing} for each in options]
     checkpoints = [run.checkpoint() for run in runs.values()]
-    steps, splits, initial = ([each[key] for each in checkpoints] for key in ("global_step", "fingerprint", "initial"))
+    steps, splits = ([each[key] for each in checkpoints] for key in ("global_step", "fingerprint"))
+    initial = [{name: weights.tolist() for name, weights in each["initial"].items()} for each in checkpoints]
     facts: dict[str, Any] = {
         "same_split": all(split == splits[0] for split in splits),
-        "same_initial_weights": all(same_tensors(weights, initial[0]) for weights in initial),
+        "same_initial_weights": all(weights == initial[0] for weights in initial),
         "runs": [
             {"name": name, "folder": str(run.path), "step": step, "options": own, "final": run.final()}
             for (name, run), step, own in zip(runs.items(), steps, options, strict=True)
@@ -67,17 +71,6 @@ def options_of(run: RunFolder) -> dict[str, Any]:
     parts = re.compile(r"(model|optimizer)\.lr$|class_path|init_args")
     own = {name: value for name, value in options.items() if not parts.search(name)}
     return own | {"optimizer": optimizer, "lr": rates[0] if len(rates) == 1 else rates}
-
-
-def differing(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return of each run's options those that are not the same in all."""
-    keys = dict.fromkeys(key for each in options for key in each)
-    kept = [key for key in keys if any(each.get(key) != options[0].get(key) for each in options)]
-    return [{key: each.get(key) for key in kept} for each in options]
-
-
-def same_tensors(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -1,9 +1,9 @@
 """The figures of a run folder, for ``fit``, ``test``, ``plot`` and anyone who asks the run for one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,6 @@ from project.runs.checkpoint import load, rebuild, snapshots
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
-IMPORTANCE = "importance{}"  # among TEST_FIGURES
 LOST = {"accuracy": "accuracy lost", "bce": "log loss added"}  # without what a feature says
 
 
@@ -100,8 +99,14 @@ def draw_test_boundary(run: RunFolder, name: str) -> Figure:
     return boundary_figure(*ask_models(run, {title: rebuild(contents, run.kind)}, ("test",), final, ringed))
 
 
+def numbers_of(run: RunFolder, name: str) -> dict[str, Any]:
+    if "importance" not in (numbers := run.numbers(name)):
+        raise InputError(f"{run.path}: its test of {name}.ckpt is of an earlier version; run test again")
+    return numbers
+
+
 def draw_importance(run: RunFolder, name: str) -> Figure:
-    numbers = run.numbers(name)
+    numbers = numbers_of(run, name)
     found, panels = numbers["importance"], {}
     for metric, words in LOST.items():
         ends = [[each[metric], *each[f"{metric}_interval"]] for each in found["features"].values()]
@@ -111,72 +116,60 @@ def draw_importance(run: RunFolder, name: str) -> Figure:
     return importance_figure(list(found["features"]), panels, title)
 
 
-class Recipe(NamedTuple):
-    draw: Callable[..., Figure]  # of a run or, of its test, of a run and the checkpoint's name
-    words: str  # what it shows, with {over} and {pale} to be filled in
-
-
 PLANE = "the probability of class 1 {over}"
 BOTH = f"{PLANE}, before and after training, with"
-# A line here, and its function, is all that a figure needs to be drawn by fit and plot, and shown in the report.
-FIGURES = {
-    "scatter": Recipe(
+# By its name, what draws a figure of a run, and what it shows, with {over} and {pale} to be filled in: a line here and
+# its function are all that a figure needs to be drawn by fit and plot, and shown in the report.
+FIGURES: dict[str, tuple[Callable[[RunFolder], Figure], str]] = {
+    "scatter": (
         draw_scatter,
         "rows of all subsets by class: the first two features and, of more, their two principal components",
     ),
-    "loss": Recipe(draw_losses, "the training loss of each iteration and the validation loss, the lowest marked"),
-    "accuracy": Recipe(draw_accuracy, "the validation accuracy in the course of training, against guessing at 0.5"),
-    "boundary": Recipe(draw_boundary, f"{BOTH} training and validation rows{{pale}}"),
-    "hidden": Recipe(draw_hidden, f"{BOTH} lines where hidden units change sides, the darker the more they weigh"),
+    "loss": (draw_losses, "the training loss of each iteration and the validation loss, the lowest marked"),
+    "accuracy": (draw_accuracy, "the validation accuracy in the course of training, against guessing at 0.5"),
+    "boundary": (draw_boundary, f"{BOTH} training and validation rows{{pale}}"),
+    "hidden": (draw_hidden, f"{BOTH} lines where hidden units change sides, the darker the more they weigh"),
 }
-# The same for a test; their names end as that of its file, test.json or test-best.json.
-TEST_FIGURES = {
-    "test{}": Recipe(
-        draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"
-    ),
-    IMPORTANCE: Recipe(
+# The same of a test, by the checkpoint's name; {} in theirs is what follows "test" in that of its file, test-best.json.
+TEST_FIGURES: dict[str, tuple[Callable[[RunFolder, str], Figure], str]] = {
+    "test{}": (draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"),
+    "importance{}": (
         draw_importance,
         "how much accuracy and log loss get worse when a feature is permuted among test rows, so that it says nothing, "
         "with 95 % intervals, the 15 largest; features that say the same share their importance, and may show none",
     ),
-    "test{}-boundary": Recipe(
-        draw_test_boundary, f"{PLANE}, with the test rows, of which the most wrong are ringed{{pale}}"
+    "test{}-boundary": (
+        draw_test_boundary,
+        f"{PLANE}, with the test rows, of which the most wrong are ringed{{pale}}",
     ),
 }
 
 
-def test_figure(kind: str, test: str) -> str:
-    """Return the name of a figure of the test of some name."""
-    return kind.format(test.removeprefix("test"))
-
-
-def captions(run: RunFolder, recipes: Mapping[str, Recipe]) -> dict[str, str]:
-    """Return by name what a run's figures show in words: of one feature there is no plane, but a curve."""
-    over, pale = "over a plane of the features", "; pale where no training dot is near"
-    if run.checkpoint()["hyper_parameters"]["num_features"] == 1:
-        over, pale = "along the feature", ""
-    return {name: recipe.words.format(over=over, pale=pale) for name, recipe in recipes.items()}
-
-
-def figure_drawers(run: RunFolder) -> dict[str, Callable[[], Figure]]:
-    """Return the functions that draw the figures that a run and its tests have, by name."""
-    drawers: dict[str, Callable[[], Figure]] = {name: partial(recipe.draw, run) for name, recipe in FIGURES.items()}
-    weights = run.checkpoint()["state_dict"] if run.last.exists() else {}
+def run_figures(run: RunFolder) -> dict[str, tuple[Callable[[], Figure], str]]:
+    """Return by name the figures that a run and its tests have: what draws each, and what it shows in words."""
+    contents = run.checkpoint() if run.last.exists() else {}
+    found: dict[str, tuple[Callable[[], Figure], str]] = {
+        name: (partial(function, run), words) for name, (function, words) in FIGURES.items()
+    }
+    weights = contents.get("state_dict", {})
     hidden, output = (weights.get(f"net.{name}.weight", torch.empty(0)).shape for name in ("hidden", "output"))
     if hidden[1:] != (2,) or output != (1, hidden[0]):  # Units have lines if two features reach them.
-        del drawers["hidden"]
+        del found["hidden"]
     for test, checkpoint in run.tests.items():
-        drawers |= {test_figure(kind, test): partial(one.draw, run, checkpoint) for kind, one in TEST_FIGURES.items()}
-        if "importance" not in run.numbers(checkpoint):  # A test of an earlier version has none.
-            del drawers[test_figure(IMPORTANCE, test)]
-    return drawers
+        for name, (function, words) in TEST_FIGURES.items():
+            found[name.format(test.removeprefix("test"))] = partial(function, run, checkpoint), words
+    over, pale = "over a plane of the features", "; pale where no training dot is near"
+    if contents and contents["hyper_parameters"]["num_features"] == 1:
+        over, pale = "along the feature", ""  # There is no plane, but a curve.
+    return {name: (function, words.format(over=over, pale=pale)) for name, (function, words) in found.items()}
 
 
 def draw(run: RunFolder, name: str) -> Figure:
-    if name not in (drawers := figure_drawers(run)):
-        raise InputError(f"{name}: no such figure; need one of {', '.join(drawers)}")
+    if name not in (figures := run_figures(run)):
+        raise InputError(f"{name}: no such figure; need one of {', '.join(figures)}")
+    function, _ = figures[name]
     with own_style():
-        return drawers[name]()
+        return function()
 
 
 def draw_film(run: RunFolder) -> dict[int, Image.Image]:
@@ -205,16 +198,16 @@ def add_picture(events: Any, name: str, picture: Image.Image, step: int) -> None
     events.add_image(f"views/{name}", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
 
 
-def plot(run: RunFolder, form: str, dpi: int, width: float | None, names: Sequence[str] | None = None) -> list[Path]:
-    """Draw figures into png, svg or pdf files, all and boundary.gif if none is named; None is 6.4 inches a panel."""
+def plot(run: RunFolder, form: str, dpi: int, width: float | None) -> list[Path]:
+    """Draw all figures into png, svg or pdf files, and boundary.gif; a width of None is 6.4 inches a panel."""
     paths = []
-    for name in figure_drawers(run) if names is None else names:
+    for name in run_figures(run):
         figure = draw(run, name)
         figure.set_dpi(dpi)
         if width is not None:
             figure.set_size_inches(width, width * figure.get_figheight() / figure.get_figwidth())
         paths.append(write_figure(run, name, figure, form))
-    if names is None and (pictures := draw_film(run)):
+    if pictures := draw_film(run):
         paths.append(run.film)
         write_whole(run.film, encode_gif(list(pictures.values())))
     return paths

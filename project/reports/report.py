@@ -12,8 +12,8 @@ from project.errors import InputError, name_columns
 from project.evaluation.baseline import remarks
 from project.evaluation.estimate import digits, finite, format_ends
 from project.evaluation.metrics import WORDS
-from project.reports.page import ABSENT, FOUND, UNKNOWN, Section, pictures, render
-from project.reports.plot import FIGURES, IMPORTANCE, LOST, TEST_FIGURES, captions, test_figure
+from project.reports.page import ABSENT, FOUND, UNKNOWN, Pictures, Section, pictures, render
+from project.reports.plot import LOST, numbers_of, run_figures
 from project.reports.view import find_wrong
 from project.runs.run import RunFolder
 
@@ -22,21 +22,11 @@ MOST_SHOWN = 6  # features of a row
 
 def write_report(run: RunFolder) -> Path:
     """Write report.html into a run's folder from what that holds, say there what is missing, and return its path."""
-    makers: dict[str, Callable[[RunFolder], Section]] = {
-        "Answer": answer_section,
-        **{
-            f"{test.capitalize()}{ending}": partial(make, test=test)
-            for test in run.tests
-            for ending, make in TEST_SECTIONS.items()
-        },
-        "Training": training_section,
-        "Data": data_section,
-        "Leaks": leaks_section,
-        "Again": commands_section,
-        "Options": used_section,
-    }
+    makers: dict[str, Callable[[RunFolder], Section]] = {"Answer": answer_section}
+    for test in run.tests:
+        makers |= {f"{test.capitalize()}{ending}": partial(tell, test=test) for ending, tell in TEST_SECTIONS.items()}
     sections = {}
-    for title, make in makers.items():
+    for title, make in {**makers, **SECTIONS}.items():
         try:
             sections[title] = make(run)
         except InputError as error:
@@ -44,68 +34,27 @@ def write_report(run: RunFolder) -> Path:
     return render(run.path, f"Run {run.path.name}", f"{run.table.rows} iterations of a binary classifier", sections)
 
 
+def show(run: RunFolder, *names: str) -> Pictures:
+    """Return some of the pictures that a run has, by the names of its figures."""
+    return pictures(run.figures, {name: words for name, (_, words) in run_figures(run).items() if name in names})
+
+
 def answer_section(run: RunFolder) -> Section:
     """Tell how right the answers are, by tests or, before there is one, by the validation of the final weights."""
     texts = []
-    for test in run.tests:
-        numbers = run.numbers(run.tests[test])
-        value, low, high = map(digits, (numbers["accuracy"], *numbers["accuracy_interval"]))
+    for checkpoint in run.tests.values():
+        numbers = run.numbers(checkpoint)
         by = f"{numbers['checkpoint']} after {numbers['step']} iterations, on {numbers['rows']} test rows"
-        texts.append(f"Accuracy {value}, 95 % interval {low} to {high}: {by}.")
+        accuracy = f"{digits(numbers['accuracy'])}, 95 % interval {format_ends(numbers, 'accuracy')}"
+        texts.append(f"Accuracy {accuracy}: {by}.")
     if not texts:
         accuracy = digits(run.final().get("val_accuracy"))
         texts.append(f"Validation accuracy {accuracy} after {run.table.rows} iterations; it has not been tested yet.")
-    return Section(texts, figures=pictures(run.figures, {"boundary": captions(run, FIGURES)["boundary"]}))
-
-
-def data_section(run: RunFolder) -> Section:
-    data = run.data()
-    classes, odd = data.classes, []
-    rows = [("folder", "the shipped sample" if data.is_sample else str(data.root.absolute()))]
-    rows += zip((file.name for file in classes.files), data.class_names, strict=True)
-    rows.append(("features", ", ".join(data.feature_names)))
-    rows += [(f"rows in {name}", str(count)) for name, count in classes.rows.items()]
-    rows.append(("split by", data.split))
-    if classes.overlap and (both := classes.overlap.both_classes):
-        odd.append(f"Noticed: {both} feature vectors occur in both classes, which nothing can tell apart.")
-    if constant := classes.moments.constant:
-        odd.append(f"Noticed: {name_columns(constant)} constant in the training subset.")
-    texts = odd or ["Nothing odd was noticed about the data."]
-    return Section(texts, rows=rows, figures=pictures(run.figures, {"scatter": FIGURES["scatter"].words}))
-
-
-def options_section(run: RunFolder, first: Mapping[str, Any], hashes: Sequence[str] = ()) -> Section:
-    """Show some facts, and the options that are not the defaults; the whole config and hashes are folded up below."""
-    facts = {**first, **run.changed_options()}
-    rows = [(name, ", ".join(map(str, value)) if isinstance(value, list) else value) for name, value in facts.items()]
-    files = {run.config.name: run.config.read_text(encoding="utf-8")} if run.config.exists() else {}
-    if hashes:
-        files["sha256 of class_0.npy and class_1.npy"] = "\n".join(hashes)
-    return Section(["All other options are the defaults."], rows=rows, files=files)
-
-
-def used_section(run: RunFolder) -> Section:
-    name, rates = run.optimizer()
-    used = {"optimizer used": name, "learning rate used": rates}
-    return options_section(run, used, run.checkpoint()["fingerprint"]["sha256"])
-
-
-def training_section(run: RunFolder) -> Section:
-    rows, texts = [(name, digits(value)) for name, value in run.final().items()], []
-    if (lowest := run.lowest(run.table.rows)) is not None:
-        texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
-    shown = {name: words for name, words in captions(run, FIGURES).items() if name not in ("scatter", "boundary")}
-    return Section(texts, ("", "at the end"), rows, pictures(run.figures, shown))
-
-
-def numbers_of(run: RunFolder, test: str) -> dict[str, Any]:
-    if "importance" not in (numbers := run.numbers(run.tests[test])):
-        raise InputError(f"{test}.json is of an earlier version; run test again")
-    return numbers
+    return Section(texts, figures=show(run, "boundary"))
 
 
 def test_section(run: RunFolder, test: str) -> Section:
-    numbers = numbers_of(run, test)
+    numbers = numbers_of(run, run.tests[test])
     baselines = numbers["baselines"]
     header = ("", "value", "95 % interval", *(name.replace("_", " ") for name in baselines), "")
     rows = []
@@ -115,18 +64,16 @@ def test_section(run: RunFolder, test: str) -> Section:
     texts = [f"{numbers['rows']} test rows, {numbers['checkpoint']} after {numbers['step']} iterations."]
     if "claim" in numbers:
         texts.append(f"An estimate for {numbers['claim']}.")
-    words = captions(run, TEST_FIGURES)
-    shown = {test_figure(kind, test): words for kind, words in words.items() if kind != IMPORTANCE}
-    return Section([*texts, *remarks(numbers)], header, rows, figures=pictures(run.figures, shown))
+    return Section([*texts, *remarks(numbers)], header, rows, show(run, test, f"{test}-boundary"))
 
 
 def points_section(run: RunFolder, test: str) -> Section:
-    points = numbers_of(run, test)["operating_points"]
+    points = numbers_of(run, run.tests[test])["operating_points"]
     names = [name for name in points["threshold 0.5"] if f"{name}_interval" in points["threshold 0.5"]]
     rows = []
     for chosen, point in points.items():
         shares = [f"{digits(point[name])} ({format_ends(point, name)})" for name in names]
-        rows.append([chosen, digits(point["threshold"]), *shares])
+        rows.append((chosen, digits(point["threshold"]), *shares))
     texts = ["Validation rows have chosen each threshold but 0.5, for what it is called; the numbers are of test rows."]
     if "ppv" in names:
         texts.append("The last two hold for classes of the sizes of their files, all others for any.")
@@ -136,22 +83,20 @@ def points_section(run: RunFolder, test: str) -> Section:
 
 def features_section(run: RunFolder, test: str) -> Section:
     """Tell by how much answers to test rows get worse without what a feature says."""
-    found, rows = numbers_of(run, test)["importance"], []
+    found, rows = numbers_of(run, run.tests[test])["importance"], []
     for feature, each in found["features"].items():
         rows.append([feature, *(cell for name in LOST for cell in (digits(each[name]), format_ends(each, name)))])
     header = ("", *(cell for words in LOST.values() for cell in (words, "95 % interval")))
-    shown = {test_figure(IMPORTANCE, test): captions(run, TEST_FIGURES)[IMPORTANCE]}
-    return Section([f"Of {found['rows']} test rows."], header, rows, pictures(run.figures, shown))
+    return Section([f"Of {found['rows']} test rows."], header, rows, show(run, test.replace("test", "importance")))
 
 
 def wrong_section(run: RunFolder, test: str) -> Section:
     """Show the most wrong test rows, with their first features."""
     data, tested = run.data(), run.tested(run.tests[test])
-    places, names = find_wrong(tested), data.feature_names
-    if not len(places):
+    if not len(places := find_wrong(tested)):
         return Section(["No test row is wrong."])
-    numbers, more = np.concatenate(data.classes.row_numbers("test"))[places], ["..."] if len(names) > MOST_SHOWN else []
-    rows = []
+    names, more = data.feature_names, ["..."] if data.num_features > MOST_SHOWN else []
+    numbers, rows = np.concatenate(data.classes.row_numbers("test"))[places], []
     for place, number, features in zip(places, numbers, data.classes.pick("test", places), strict=True):
         label, probability = int(tested.labels[place]), finite(tested.probabilities[place])
         cells = [f"{value:.6g}" for value in features[:MOST_SHOWN].tolist()]
@@ -160,13 +105,26 @@ def wrong_section(run: RunFolder, test: str) -> Section:
     return Section(["Rows are counted from 0."], header, rows)
 
 
-# What a report tells of a test, by the end of a title.
-TEST_SECTIONS = {
-    "": test_section,
-    " at other thresholds": points_section,
-    " by features": features_section,
-    " rows most wrong": wrong_section,
-}
+def training_section(run: RunFolder) -> Section:
+    rows, texts = [(name, digits(value)) for name, value in run.final().items()], []
+    if (lowest := run.lowest(run.table.rows)) is not None:
+        texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
+    return Section(texts, ("", "at the end"), rows, show(run, "loss", "accuracy", "hidden"))
+
+
+def data_section(run: RunFolder) -> Section:
+    data, texts = run.data(), []
+    classes = data.classes
+    rows = [("folder", "the shipped sample" if data.is_sample else str(data.root.absolute()))]
+    rows += zip((file.name for file in classes.files), data.class_names, strict=True)
+    rows.append(("features", ", ".join(data.feature_names)))
+    rows += [(f"rows in {name}", str(count)) for name, count in classes.rows.items()]
+    rows.append(("split by", data.split))
+    if classes.overlap and (both := classes.overlap.both_classes):
+        texts.append(f"Noticed: {both} feature vectors occur in both classes, which nothing can tell apart.")
+    if constant := classes.moments.constant:
+        texts.append(f"Noticed: {name_columns(constant)} constant in the training subset.")
+    return Section(texts or ["Nothing odd was noticed about the data."], rows=rows, figures=show(run, "scatter"))
 
 
 def leaks_section(run: RunFolder) -> Section:
@@ -202,3 +160,30 @@ def commands_section(run: RunFolder) -> Section:
     commands = (f"fit --config {config}", longer, f"test {last}", f"predict {last} --data.predict NEW.npy")
     texts = ["The same run under another name; the run for longer; its test; and the classes of new rows:"]
     return Section(texts, commands=commands)
+
+
+def used_section(run: RunFolder) -> Section:
+    name, rates = run.optimizer()
+    used = {"optimizer used": name, "learning rate used": rates}
+    return options_section(run, used, run.checkpoint()["fingerprint"]["sha256"])
+
+
+def options_section(run: RunFolder, first: Mapping[str, Any], hashes: Sequence[str] = ()) -> Section:
+    """Show some facts, and the options that are not the defaults; the whole config and hashes are folded up below."""
+    facts = {**first, **run.changed_options()}
+    rows = [(name, ", ".join(map(str, value)) if isinstance(value, list) else value) for name, value in facts.items()]
+    files = {run.config.name: run.config.read_text(encoding="utf-8")} if run.config.exists() else {}
+    if hashes:
+        files["sha256 of class_0.npy and class_1.npy"] = "\n".join(hashes)
+    return Section(["All other options are the defaults."], rows=rows, files=files)
+
+
+# What a report tells of a test, by the end of a title, and what it tells of the run after that
+TEST_SECTIONS = {
+    "": test_section,
+    " at other thresholds": points_section,
+    " by features": features_section,
+    " rows most wrong": wrong_section,
+}
+SECTIONS = {"Training": training_section, "Data": data_section, "Leaks": leaks_section, "Again": commands_section}
+SECTIONS |= {"Options": used_section}

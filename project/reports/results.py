@@ -20,7 +20,7 @@ from project.evaluation.thresholds import operating_points
 from project.figures.curves import SUBSETS
 from project.figures.style import stack_panels
 from project.model import BinaryClassifier
-from project.reports.plot import TEST_FIGURES, add_picture, draw, test_figure, write_figure
+from project.reports.plot import TEST_FIGURES, add_picture, draw, write_figure
 from project.reports.report import write_report
 from project.reports.view import rank_features
 from project.runs.checkpoint import load, rebuild
@@ -38,17 +38,15 @@ def print_metrics(
     """
     labels, probabilities, regression = answers
     rows, (zeros, ones), groups = len(labels), data.class_names, data.classes.groups_of(subset)
-    in_groups, half = data.split == "groups", rows // 2
+    in_groups, half, words = data.split == "groups", rows // 2, dict(WORDS)
     kept = groups if in_groups else None
     estimates = evaluate(labels, probabilities, kept)
     facts = to_json(estimates)
     counted = {"accuracy": (rows, ""), "sensitivity": (half, f" of {ones}"), "specificity": (half, f" of {zeros}")}
-    words = WORDS | {
-        name: f"{round(estimates[name].value * count)} of {count}{of}" for name, (count, of) in counted.items()
-    }
-    in_files, shown = [array.shape[0] for array in data.classes.arrays], {"threshold 0.5": 0.5, **thresholds}
-    odds = in_files[1] / in_files[0]
-    facts["operating_points"] = operating_points(shown, labels, probabilities, kept, odds)
+    for name, (count, of) in counted.items():
+        words[name] = f"{round(estimates[name].value * count)} of {count}{of}"
+    shown, sizes = {"threshold 0.5": 0.5, **thresholds}, [array.shape[0] for array in data.classes.arrays]
+    facts["operating_points"] = operating_points(shown, labels, probabilities, kept, sizes[1] / sizes[0])
     facts["baselines"] = baselines(labels, probabilities, regression, kept)
     print(f"{SUBSETS[subset]}: {rows} rows, half of each class")
     table = [["", "value", "95 % interval", *(name.partition("_")[0] for name in facts["baselines"]), ""]]
@@ -94,10 +92,12 @@ def write_test(
     rows = np.concatenate(data.classes.row_numbers("test")).tolist()
     write_result(run, f"{name}_predictions.csv", tested_csv(rows, Tested(step, labels, probabilities, groups)))
     if run:
-        # Its figures are of these data, wherever they were when it was trained.
-        run = RunFolder(run.path, run.kind, data)
-        figures = {kind: draw(run, test_figure(kind, name)) for kind in TEST_FIGURES}
-        paths = [write_figure(run, test_figure(kind, name), figure) for kind, figure in figures.items()]
+        run, ending = (
+            RunFolder(run.path, run.kind, data),
+            name.removeprefix("test"),
+        )  # of these data, wherever they were
+        figures = {kind: draw(run, kind.format(ending)) for kind in TEST_FIGURES}
+        paths = [write_figure(run, kind.format(ending), figure) for kind, figure in figures.items()]
         add_to_events(run, name, facts, figures)
         for path in [*paths, write_report(run)]:
             print(f"written: {path}")
@@ -114,7 +114,7 @@ def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any], figures
             if numbers[metric] is not None:
                 writer.add_scalar(f"{name}/{metric}", numbers[metric], numbers["step"])
         for kind, figure in figures.items():  # Tests of several checkpoints share a card, each under its iteration.
-            add_picture(writer, test_figure(kind, "test"), stack_panels(figure), numbers["step"])
+            add_picture(writer, kind.format(""), stack_panels(figure), numbers["step"])
 
 
 def write_predictions(run: RunFolder | None, data: NpyDataModule, probabilities: Numbers, threshold: float) -> None:

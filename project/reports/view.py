@@ -53,10 +53,12 @@ def ask_models(
         scene = show_rows(data, plane, subsets, n)._replace(ringed=[plane.locate(rows) for rows in ringed])
         for name, model in models.items():
             is_others = len(names) > 2 and model is not final and wanted not in ("features", "components")
-            title, values = name, ask_model(model, plane, scene.places())
-            title += ", in the plane of the last model" if is_others else ""
+            where, values = (
+                ", in the plane of the last model" if is_others else "",
+                ask_model(model, plane, scene.places()),
+            )
             said = describe_answers([model], data, plane, scene, values, subsets[0])
-            panels[f"{title}\n{said}".rstrip()] = values
+            panels[f"{name}{where}\n{said}".rstrip()] = values
     return panels, scene
 
 
@@ -157,7 +159,5 @@ def rank_features(
     with torch.no_grad(), evaluating([model]):
         picked = data.classes.pick("test", chosen)
         found = permutation_importance(answer, picked, labels[chosen], None if groups is None else groups[chosen])
-    rises = np.array([estimate.value for estimate in found["bce"]])
-    largest = (-rises).argsort(kind="stable")[:MOST_FEATURES].tolist()
-    named = {data.feature_names[i]: to_json({name: each[i] for name, each in found.items()}) for i in largest}
-    return {"rows": len(chosen), "features": named}
+    largest = np.array([-each["bce"].value for each in found]).argsort(kind="stable")[:MOST_FEATURES].tolist()
+    return {"rows": len(chosen), "features": {data.feature_names[i]: to_json(found[i]) for i in largest}}

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from project import Run
 from project.__main__ import main as project_main
-from project.reports.plot import plot
+from project.reports.plot import draw, write_figure
 from tests.campaigns.checkpoints import train
 from tests.campaigns.summary import Summary, main, redirect
 
@@ -91,7 +91,7 @@ def train_under_fire(folder: Path, mode: str, rng: random.Random, whole: float, 
     elif run.checkpoint()["global_step"] < run.options()["trainer"]["max_steps"]:
         finish(RESUME, folder, mode)
     else:  # It may have been killed after the last iteration, and before its figures were drawn.
-        plot(run, "png", 100, None, ["boundary"])
+        write_figure(run, "boundary", draw(run, "boundary"))
     for file in SAME:
         is_same = (run.path / file).read_bytes() == (reference / VICTIM / file).read_bytes()
         assert is_same, f"{file} ({mode}) differs from the uninterrupted run's"

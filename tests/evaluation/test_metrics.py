@@ -128,7 +128,7 @@ def test_by_group_errors_are_those_of_sums_over_groups(rows: list[tuple[int, int
     groups = [group for group, _, _ in rows]
     right = [bool(label) for _, label, _ in rows]
     part, (value, low, high, method) = fmean(right), estimate_share(np.array(right), np.array(groups))
-    assert (value, method) == (part, "Wilson by group")
+    assert (value, method) == (part, "Wilson")
     t, error = error_of([(one - part) / len(rows) for one in right], groups)
     worth = float(len(set(groups)))
     if 0 < part < 1:

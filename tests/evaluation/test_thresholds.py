@@ -11,7 +11,9 @@ from project.evaluation.estimate import Numbers
 from project.evaluation.metrics import wilson
 from project.evaluation.thresholds import choose_thresholds, operating_points
 
-SOME = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0, math.nan]) | st.floats(0, 1), min_size=1, max_size=25)
+SOME = st.lists(
+    st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0, math.nan]) | st.floats(0, 1, width=32), min_size=1, max_size=25
+)
 
 
 def shares(zeros: Numbers, ones: Numbers, threshold: float) -> tuple[float, float]:
