@@ -14,7 +14,7 @@ def test_intervals_hold_as_often_as_the_table_says_and_pairs_that_do_not_differ_
 ) -> None:
     monkeypatch.setattr(coverage, "SIZES", {20: 10})
     monkeypatch.setattr(coverage, "KNOWN", 100_000)
-    summary = coverage.run(repetitions=150, pairs=200, splits=11, seeds=6, steps=40, rows=50, seconds=0)
+    summary = coverage.run(repetitions=50, pairs=200, splits=11, seeds=6, steps=20, rows=50, seconds=0)
     assert summary.failures == []
     (cells, seeds, data), words = summary.counts.values(), list(summary.counts)
     assert cells == 24
