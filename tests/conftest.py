@@ -13,6 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import settings
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from project import Run
 from project.__main__ import main
@@ -24,6 +25,8 @@ settings.load_profile("any machine")
 torch.set_num_threads(1)  # small steps lose more by waiting for each other than they gain
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+FIT = ["fit", "--data.track_test", "true", "--config"]  # and a file of these
+PAINT = FigureCanvasAgg.draw
 Write = Callable[..., Path]
 
 
@@ -63,16 +66,19 @@ def blobs(write_classes: Write) -> Path:
 
 
 @contextmanager
-def drawing_nothing() -> Iterator[None]:
+def drawing(figures: bool) -> Iterator[None]:
+    """Have a fit draw its figures; or none, and leave others blank: their paint takes most of a short command."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("project.commands.network.CALLBACKS", tuple(kind for kind in CALLBACKS if kind is not Figures))
+        kinds = tuple(kind for kind in CALLBACKS if figures or kind is not Figures)
+        patch.setattr("project.commands.network.CALLBACKS", kinds)
+        patch.setattr(FigureCanvasAgg, "draw", PAINT if figures else FigureCanvasAgg.get_renderer)
         yield
 
 
 @pytest.fixture(scope="module")
 def undrawn() -> Iterator[None]:
-    """Leave out the callback that draws, which takes most of a short fit, where a test looks at no figure."""
-    with drawing_nothing():
+    """Draw nothing, where a test looks at no figure."""
+    with drawing(figures=False):
         yield
 
 
@@ -86,13 +92,12 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return folder
         folder.mkdir()
         patch.chdir(folder)
-        patch.setattr("project.commands.network.CALLBACKS", CALLBACKS)  # also where the asking test draws nothing
-        fit = "fit --data.track_test true --config"
-        assert main([*fit.split(), str(CONFIGS / "bce.yaml"), "--name", "bce"]) == 0
-        with drawing_nothing():
-            for name in "mse", "minibatch", "notebook":
-                short = ["--name", name, "--trainer.max_steps", "200"]
-                assert main([*fit.split(), str(CONFIGS / f"{name}.yaml"), *short]) == 0
+        for name, *short in (
+            ["bce"],
+            *([name, "--trainer.max_steps", "200"] for name in ("mse", "minibatch", "notebook")),
+        ):
+            with drawing(figures=name == "bce"):
+                assert main([*FIT, str(CONFIGS / f"{name}.yaml"), "--name", name, *short]) == 0
     return folder
 
 

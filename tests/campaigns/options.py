@@ -7,27 +7,20 @@ callback, logger and profiler of Lightning's with its default arguments.
 """
 
 import inspect
-import os
 import random
 import re
 import shutil
-import signal
-import sys
 import tempfile
-import traceback
 from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import callbacks, loggers, profilers
 
-from project.__main__ import load_commands
-from project.__main__ import main as project_main
 from project.commands.trainer import make_trainer
-from tests.campaigns.summary import Summary, main
+from tests.campaigns.summary import Summary, main, start
 
-load_commands()  # imported once here, so that a fork starts at once
 CONFIGS = Path(__file__).parents[2] / "configs"
-MAX_SECONDS = 60  # a case that takes longer hangs, and is ended by SIGALRM
+MAX_SECONDS = 60  # A case that takes longer hangs.
 CANARY = "canary_of_the_options_campaign"  # a module that leaves a file if it is imported
 HUGE = str(10**400)
 PARTS = {"callbacks": callbacks, "logger": loggers, "profiler": profilers}
@@ -78,41 +71,22 @@ OTHERS = {  # by command: its arguments
     "export": ["--output=data", "--output=taken/x/y.onnx --name=gone", "--output= --x"],
 }
 
-CONFIG = "--config=config.yaml"
+USUAL = {"--data.root": "data", "--trainer.max_steps": "2", "--trainer.logger": "false"}
+USUAL |= {"--trainer.accelerator": "cpu", "--trainer.devices": "1"}
+Case = tuple[list[str], bytes | None]  # the arguments and, if there is one, the config
 
 
-def case(number: int, seed: int) -> tuple[str, list[str], bytes | None]:
-    """Return the kind, the arguments and, if there is one, the config of case ``number`` of a seed."""
+def case(number: int, seed: int) -> Case:
     rng = random.Random(f"{seed}-{number}")  # noqa: S311 (no secret)
     if number < len(OWN):
-        return "own", small([random.Random(seed).sample(OWN, len(OWN))[number]]), None  # noqa: S311 (no secret)
-    kind, config = rng.choice(KINDS), None
-    if kind == "options":
-        given = [set_option(rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
-    elif kind == "misspelt":
-        name = rng.choice([*OPTIONS])
-        i = rng.randrange(2, len(name))
-        wrong = [name[:i] + name[i + 1 :], name[:i] + name[i] + name[i:], name.upper(), name[1:], f"{name}.x", name[:i]]
-        given = [f"{rng.choice(wrong)}={rng.choice(['1', 'x', '', 'null', '[1]'])}"]
-    elif kind == "soup":
-        words = [*OPTIONS, *JUNK, "fit", "test", "-c", "--", "-", "=", "--=", "--data", "--model", "-x"]
-        given = rng.choices(words, k=rng.randint(1, 5))
-    elif kind == "config":
-        given, config = [CONFIG, "--trainer.accelerator=cpu", "--trainer.devices=1"], mutate_config(rng)
-    elif kind == "hostile":
-        spot, value = rng.choice(SPOTS), name_code(rng)
-        in_config = "".join(f"{{{part}: " for part in spot.split(".")) + value + "}" * len(spot.split("."))
-        given, config = rng.choice([([f"--{spot}={value}"], None), ([CONFIG], in_config.encode())])
-    else:
-        command = rng.choice(["test", "validate", *OTHERS, "", "Fit", "fit "])
-        usual = ["", "--name=taken", "--ckpt_path=best", "--trainer.logger=true"]
-        given = [*filter(None, rng.choice(OTHERS.get(command, usual)).split(" "))]
-        given += rng.choice([[], [set_option(rng)]])
-        return kind, [command, *given], None
-    return kind, small(given), config
+        return small([OWN[number]]), None
+    return rng.choice(KINDS)(rng)
 
 
-KINDS = ["options"] * 24 + ["misspelt", "soup"] * 5 + ["config"] * 10 + ["hostile"] * 8 + ["another command"] * 4
+def small(arguments: list[str]) -> list[str]:
+    """Return the arguments of a short training on small data, unless they say otherwise."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    return ["fit", *arguments, *(f"{name}={value}" for name, value in USUAL.items() if name not in given)]
 
 
 def set_option(rng: random.Random) -> str:
@@ -120,14 +94,23 @@ def set_option(rng: random.Random) -> str:
     return f"{name}={rng.choice(rng.choice([OPTIONS[name] or JUNK, JUNK]))}"
 
 
-def small(arguments: list[str]) -> list[str]:
-    """Return the arguments of a short training on small data, unless they say otherwise."""
-    defaults = {"--data.root": "data", "--trainer.max_steps": "2", "--trainer.logger": "false"}
-    given = {argument.partition("=")[0] for argument in arguments}
-    return ["fit", *arguments, *(word for pair in defaults.items() if pair[0] not in given for word in pair)]
+def some_options(rng: random.Random) -> Case:
+    return small([set_option(rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]), None
 
 
-def mutate_config(rng: random.Random) -> bytes:
+def misspelt(rng: random.Random) -> Case:
+    name = rng.choice([*OPTIONS])
+    i = rng.randrange(2, len(name))
+    wrong = [name[:i] + name[i + 1 :], name[:i] + name[i] + name[i:], name.upper(), name[1:], f"{name}.x", name[:i]]
+    return small([f"{rng.choice(wrong)}={rng.choice(JUNK)}"]), None
+
+
+def soup(rng: random.Random) -> Case:
+    words = [*OPTIONS, *JUNK, "fit", "test", "-c", "--", "-", "=", "--=", "--data", "--model", "-x"]
+    return small(rng.choices(words, k=rng.randint(1, 5))), None
+
+
+def mutated_config(rng: random.Random) -> Case:
     """Return a shipped config, cut off, with another byte, order or value, or with a line twice."""
     text = rng.choice(sorted(CONFIGS.glob("*.yaml"))).read_bytes()
     for _ in range(rng.randint(1, 4)):
@@ -138,43 +121,43 @@ def mutate_config(rng: random.Random) -> bytes:
         new = [b"\n".join([*lines[:n], *middle, *lines[n + 1 :]]) for middle in (replaced, repeated)]
         new += [text[:i], text[:i] + rng.randbytes(1) + text[i + 1 :], b"\n".join(rng.sample(lines, len(lines)))]
         text = rng.choice(new) or b"\n"
-    return text
+    return small(["--config=config.yaml"]), text
 
 
-def name_code(rng: random.Random) -> str:
-    """Return a value that names code which is none of torch's, lightning's or the project's, in some way."""
+def foreign_code(rng: random.Random) -> Case:
+    """Name code which is none of torch's, lightning's or the project's, in some way, as an option or in a config."""
     path, leave = rng.choice(FOREIGN), f'["{LEAVE_TRACE}"]'
     named = f"{{class_path: {path}}}", f"{{class_path: {path}, init_args: {{x: 1}}}}"
     hooks = f"setup: {{class_path: {path}, init_args: {{args: [x]}}}}", f"on_fit_start: {path}"
     ways = [path, *named, f"[{named[0]}]", *(f"[{{class_path: LambdaCallback, init_args: {{{h}}}}}]" for h in hooks)]
     ways += [f"!!python/object/apply:builtins.exec {leave}", f"!!python/object/new:{path} {leave}"]
-    return rng.choice([*ways, f"!!python/name:{path} ''", f"!!python/module:{CANARY} ''", f"!{path} {leave}"])
+    value = rng.choice([*ways, f"!!python/name:{path} ''", f"!!python/module:{CANARY} ''", f"!{path} {leave}"])
+    group, _, name = rng.choice(SPOTS).partition(".")
+    config = f"{group}: {{{name}: {value}}}" if name else f"{group}: {value}"
+    as_option = small([f"--{group}{name and '.'}{name}={value}"]), None
+    return rng.choice([as_option, (small(["--config=config.yaml"]), config.encode())])
 
 
-def execute(arguments: list[str], folder: Path) -> tuple[int, str]:
+def another_command(rng: random.Random) -> Case:
+    command = rng.choice(["test", "validate", *OTHERS, "", "Fit", "fit "])
+    usual = ["", "--name=taken", "--ckpt_path=best", "--trainer.logger=true"]
+    given = [*filter(None, rng.choice(OTHERS.get(command, usual)).split(" "))]
+    return [command, *given, *rng.choice([[], [set_option(rng)]])], None
+
+
+KINDS = [some_options] * 24 + [misspelt, soup] * 5 + [mutated_config] * 10 + [foreign_code] * 8 + [another_command] * 4
+
+
+def execute(arguments: list[str], folder: Path) -> tuple[int | None, str]:
     """Run a command in a process of its own, and return its exit status and what it wrote to stderr."""
-    stderr = folder.with_suffix(".err")
-    child = os.fork()
-    if child == 0:
-        status = 70
-        try:
-            signal.alarm(MAX_SECONDS)
-            os.chdir(folder)
-            sys.path.insert(0, str(folder))
-            with stderr.open("wb") as errors, Path(os.devnull).open("wb") as nothing:
-                os.dup2(errors.fileno(), 2)
-                os.dup2(nothing.fileno(), 1)
-            status = project_main(arguments)
-        except BaseException:  # (a traceback is what is looked for)
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    _, ended = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(ended), stderr.read_bytes().decode(errors="backslashreplace")
+    process = start(arguments, folder)
+    process.join(MAX_SECONDS)
+    process.kill()
+    process.join()
+    return process.exitcode, folder.with_suffix(".err").read_bytes().decode(errors="backslashreplace")
 
 
-def verdict(status: int, stderr: str, *, changed: bool, imported: bool) -> str:
+def verdict(status: int | None, stderr: str, *, changed: bool, imported: bool) -> str:
     """Return what is wrong with how a case ended; nothing, if it is well."""
     lines = [line.rpartition("\r")[2] for line in stderr.split("\n") if line]  # A progress bar overwrites its line.
     wrong = {
@@ -196,10 +179,8 @@ def prepare(template: Path) -> None:
     for label in (0, 1):
         np.save(template / "data" / f"class_{label}.npy", np.random.default_rng(label).normal(label, 1, (50, 2)))
     (template / f"{CANARY}.py").write_text(f"{LEAVE_TRACE}\n\ndef leave(*_, **__):\n    {LEAVE_TRACE}\n")
-    status, stderr = execute(["fit", "--data.root=data", "--trainer.max_steps=2", "--name=taken"], template)
-    if status:
-        sys.exit(stderr)
-    shutil.rmtree(template / "__pycache__", ignore_errors=True)
+    status, stderr = execute(small(["--name=taken"]), template)
+    assert status == 0, stderr
 
 
 def contents(folder: Path) -> dict[Path, int]:
@@ -215,25 +196,23 @@ def run(cases: int, seconds: float, seed: int, first: int = 0) -> Summary:
         for number in range(first, first + cases):
             if summary.seconds > seconds:
                 break
-            if not folder.exists():
-                shutil.copytree(template, folder)
-                before = contents(folder)
-            kind, arguments, config = case(number, seed)
+            arguments, config = case(number, seed)
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(template, folder)
             if config is not None:
                 (folder / "config.yaml").write_bytes(config)
+            before = contents(folder)
             status, stderr = execute(arguments, folder)
-            (folder / "config.yaml").unlink(missing_ok=True)
             after = contents(folder)
             imported = any("canary" in path.name and path.suffix in (".txt", ".pyc") for path in after)
             summary.counts["refused in one line" if status == 2 else "obeyed"] += 1
             if status == 0 and "profiler" in str(arguments):
                 stderr = ""  # It is a report of as many lines as it takes.
             # What a callback cannot do, it says only when the run folder is there.
-            if wrong := verdict(status, stderr, changed=before != after and kind != "own", imported=imported):
+            changed = before != after and number >= len(OWN)
+            if wrong := verdict(status, stderr, changed=changed, imported=imported):
                 shown = f"{arguments} with {config!r}"[:900]
-                summary.failures.append(f"case {number} ({kind}): {shown}: {wrong}\n{stderr[-1500:]}")
-            if before != after:
-                shutil.rmtree(folder)
+                summary.failures.append(f"case {number}: {shown}: {wrong}\n{stderr[-1500:]}")
     return summary
 
 

@@ -1,14 +1,19 @@
-"""Counts and failures of a campaign, and its options."""
+"""Counts and failures of a campaign, its options, and commands in forks."""
 
 import argparse
+import multiprocessing
 import os
+import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
+
+from project.__main__ import main as project_main
 
 
 @dataclass
@@ -29,11 +34,35 @@ class Summary:
         return f"{self.title}: {counts}, {len(self.failures)} failures ({self.seconds:.0f} s)"
 
 
-def redirect(folder: Path, output: str) -> None:
-    """Let a forked process work in a folder, and write what it prints into a file there."""
-    os.chdir(folder)
-    for number in 1, 2:
-        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+def start(arguments: Sequence[str], folder: Path, **variables: str) -> ForkProcess:
+    """Start a command in a folder, in a fork of this process, which has imported everything.
+
+    What it prints goes into files beside the folder: FOLDER.out and FOLDER.err, with its rank behind if it has one.
+    """
+    rank = variables.get("RANK", "")
+
+    def run() -> None:
+        os.chdir(folder)
+        os.environ.update(variables)
+        for number, suffix in (1, ".out"), (2, ".err"):
+            file = folder.with_name(f"{folder.name}{suffix}{rank}")
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.path.insert(0, str(folder))
+        sys.stdout, sys.stderr = (os.fdopen(number, "w") for number in (1, 2))
+        sys.exit(project_main(arguments))
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    return process
+
+
+def start_ranks(arguments: Sequence[str], folder: Path) -> list[ForkProcess]:
+    """Start a command in two processes, as torchrun does."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        host, port = free.getsockname()
+    shared = {"MASTER_ADDR": host, "MASTER_PORT": str(port), "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+    shared |= {"GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    return [start(arguments, folder, **shared, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
 
 
 def main(campaign: Callable[..., Summary], **defaults: Any) -> None:

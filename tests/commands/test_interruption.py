@@ -1,8 +1,6 @@
 """Killed or stopped anywhere and resumed, a run ends as if nothing had happened."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,9 @@ import pytest
 from project import Run
 from project.__main__ import main
 from project.model import BinaryClassifier
-from tests.conftest import CONFIGS, wait_for_rows
+from tests.campaigns import kills
+from tests.campaigns.summary import start
+from tests.conftest import wait_for_rows
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
@@ -51,28 +51,26 @@ def assert_same(run: Run, other: Run) -> None:
 
 
 def test_kill_9_leaves_no_mark() -> None:
-    command = [sys.executable, "-m", "tests.campaigns.kills", "--kills", "1", "--modes", "mini"]
-    done = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, timeout=300, check=True)
-    assert done.stdout.startswith("kill -9: 1 kills")
+    summary = kills.campaign(kills=2, seconds=300, seed=0, modes="mini")
+    assert (summary.counts["kills"], summary.failures) == (2, [])
 
 
 def test_a_signal_stops_a_run_that_resumes_as_if_it_had_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+    (place := tmp_path / "place").mkdir()
+    monkeypatch.chdir(place)
     number, run = signal.SIGTERM, Run("parts")
-    command = [sys.executable, "-m", "project", "fit", "--name", "parts", *OPTIONS[number]]
-    with subprocess.Popen([*command, "--trainer.max_steps", "1000000"], stderr=subprocess.PIPE, text=True) as process:
-        try:
-            wait_for_rows(run)
-            process.send_signal(number)
-            _, stderr = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 128 + number
+    fit = ["fit", "--trainer.accelerator", "cpu", *OPTIONS[number], "--name"]
+    process = start([*fit, "parts", "--trainer.max_steps", "1000000"], place)
+    wait_for_rows(run)
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == 128 + number
     step = run.checkpoint()["global_step"]
     assert run.history()["step"].tolist() == list(range(1, step + 1)), "no step lost"
-    sentence, resume = stderr.split(f" after iteration {step}; resume with: python -m project ")
-    assert (sentence, stderr.count("\n")) == (f"interrupted by {number.name}", 1)
-    for continued in resume.split(), ["fit", "--name", "whole", *OPTIONS[number]]:
+    said = place.with_suffix(".err").read_text()
+    sentence, resume = said.split(f" after iteration {step}; resume with: python -m project ")
+    assert (sentence, said.count("\n")) == (f"interrupted by {number.name}", 1)
+    for continued in resume.split(), [*fit, "whole"]:
         assert main([*continued, "--trainer.max_steps", str(step + 30)]) == 0
     assert_same(run, Run("whole"))
     assert run.config.read_bytes() == Run("whole").config.read_bytes()

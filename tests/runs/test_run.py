@@ -1,10 +1,9 @@
 """Run folders: claimed once, held by one process, and found again by name or as the newest."""
 
 import errno
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -44,27 +43,26 @@ def test_claims_count_upwards_and_never_take_what_is_there(tmp_path: Path) -> No
             RunFolder.claim(tmp_path, name)
 
 
-@pytest.mark.process
 def test_a_run_that_another_process_writes_is_left_alone_until_it_is_killed(tmp_path: Path) -> None:
-    claim = f"RunFolder.claim(Path({str(tmp_path)!r}), 'mine')"
-    program = f"from project.runs.run import *; {claim}; print(flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        next(iter(process.stdout or ()))
-        with pytest.raises(InputError, match=r"mine: another process is writing this run; wait for it or stop it"):
-            RunFolder.claim(tmp_path, "mine")
-        process.kill()
-    for writer in process.pid, os.getpid():
-        (tmp_path / "mine" / f".half-written.{writer}.tmp").touch()
+    context = multiprocessing.get_context("fork")
+    claimed, forever = context.Event(), context.Event()
+    writer = context.Process(target=lambda: (RunFolder.claim(tmp_path, "mine"), claimed.set(), forever.wait()))
+    writer.start()
+    assert claimed.wait(60)
+    with pytest.raises(InputError, match=r"mine: another process is writing this run; wait for it or stop it"):
+        RunFolder.claim(tmp_path, "mine")
+    writer.kill()
+    writer.join()
+    for process in writer.pid, os.getpid():
+        (tmp_path / "mine" / f".half-written.{process}.tmp").touch()
     assert RunFolder.claim(tmp_path, "mine").path.name == "mine"
     left = {path.name for path in (tmp_path / "mine").iterdir()}
     assert left == {".lock", f".half-written.{os.getpid()}.tmp"}, "what a living process writes stays"
 
 
-@pytest.mark.process
 def test_processes_that_start_together_share_no_run_folder() -> None:
-    command = [sys.executable, "-m", claims.__name__, "--rounds", "10", "--processes", "4"]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert "4 processes at once: 10 times claiming, 0 failures" in done.stdout
+    summary = claims.run(rounds=10, processes=4, seconds=60)
+    assert (summary.counts, summary.failures) == ({"times claiming": 10}, [])
 
 
 def test_a_run_is_held_once_and_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,19 +92,16 @@ def test_newest_is_the_run_that_began_or_went_on_last_whatever_the_times_of_file
     assert newest(tmp_path).path == zzz.path
     make_trained(tmp_path, "untrained").table.create(["step", "train_loss"])
     assert newest(tmp_path).path == zzz.path
+    assert find_checkpoint(tmp_path, None, "best") == zzz.best
+    for name, wanted in ("old", "last"), ("old", str(old.last)):
+        assert find_checkpoint(tmp_path, name, wanted) == old.last
     (tmp_path / "runs.txt").unlink()
     (tmp_path / "studies.txt").write_text("copy\n")
     with pytest.raises(InputError, match="or give the --name of one that is there: old and zzz"):
         newest(tmp_path)
-
-
-def test_a_named_run_must_be_there_and_be_the_checkpoints_own(tmp_path: Path) -> None:
-    a, b = make_trained(tmp_path, "a"), make_trained(tmp_path, "b")
-    assert find_checkpoint(tmp_path, "a", "last") == find_checkpoint(tmp_path, "a", str(a.last)) == a.last
-    assert find_checkpoint(tmp_path, None, "best") == b.best
     for name, wanted, message in (
-        ("nosuch", "last", r"--name: .*nosuch: no such run; .* there: a and b"),
-        ("b", str(a.last), r"--name: b; .* is of another run"),
+        ("nosuch", "last", r"--name: .*nosuch: no such run; .* there: old and zzz"),
+        ("zzz", str(old.last), r"--name: zzz; .* is of another run"),
     ):
         with pytest.raises(InputError, match=message):
             find_checkpoint(tmp_path, name, wanted)
