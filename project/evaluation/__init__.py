@@ -20,7 +20,6 @@ mse difference       0.93/0.85  0.93/0.86  0.95/0.92  0.95/0.91  0.96/0.95  0.94
 Outside 0.92 to 0.985, near the end: mean losses of 20 rows and their differences of 20 and 60, because the rare large
 losses that make the mean are in few samples; the area of 300, because few pairs decide; shares of 20, whose values are
 few. Differences in accuracy and area of 20 rows are careful there, because most samples show none.
-Of a study, pairs of networks that differ in nothing are told apart in 0.1 % (other seeds) and 2.7 % (other data).
 """
 
 from project.evaluation.metrics import evaluate

@@ -110,7 +110,7 @@ def compare_answers(right_a: Flags, right_b: Flags, groups: Groups | None = None
         if not error:  # All groups agree, which as many rows could do by chance.
             a, b = (number * float((each == side).mean()) for side in (1, -1))
             _, low, high, _ = bonett_price(a, b, number)
-    return Estimate(value, low, high, "t by group"), f"t test over {number} groups", p
+    return Estimate(value, low, high, "t"), f"t test over {number} groups", p
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

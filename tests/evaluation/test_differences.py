@@ -55,16 +55,6 @@ def test_one_split_equal_differences_and_lost_networks() -> None:
         assert corrected(np.array(differences), 1 / 3) == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
-def test_shared_training_rows_cost_the_naive_interval_its_level_and_not_the_corrected_one() -> None:
-    """Differences without a mean, whose correlation is that which Nadeau and Bengio assume: n_test / (all rows)."""
-    rng, studies, splits, test, train = np.random.default_rng(0), 500, 10, 20, 60
-    shared = test / (test + train)
-    common, own = rng.normal(size=(studies, 1)), rng.normal(size=(studies, splits))
-    found = [corrected(d, test / train) for d in math.sqrt(shared) * common + math.sqrt(1 - shared) * own]
-    assert 0.03 < np.mean([not each.low <= 0 <= each.high for each in found]) < 0.07
-    assert np.mean([not each.naive_low <= 0 <= each.naive_high for each in found]) > 0.2
-
-
 def test_holms_p_values() -> None:
     for p in ([0.01, 0.04, 0.03, 0.005, 0.2], [0.04, 0.02, 0.3, 0.02, 0.9, 1.0, 0.0]):
         assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])

@@ -10,6 +10,7 @@ from project.evaluation.estimate import Numbers
 from project.evaluation.student import clustered_error
 
 WEIGHTS = np.array([1.0, 0.7, 0.0])
+Patch = pytest.MonkeyPatch
 
 
 def answer(rows: Numbers) -> Numbers:
@@ -50,17 +51,14 @@ def test_a_loop_by_hand_finds_the_same() -> None:
     assert clustered_error(np.zeros(12), np.arange(12))[1] == pytest.approx(2.201, abs=1e-3)
 
 
-@pytest.mark.parametrize(("rows", "groups"), [(60, None), (200, None), (200, 20)])
-def test_intervals_hold_what_a_linear_model_loses(
-    rows: int, groups: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("rows", "groups"), [(60, None), (200, 20)])
+def test_intervals_hold_what_a_linear_model_loses(rows: int, groups: int | None, monkeypatch: Patch) -> None:
     """Logits before and after, (w x) and (w x'), correlate by 1 - w_k² / w²: signs differ in arccos of it / pi."""
     monkeypatch.setattr(importance, "PERMUTATIONS", 10)
-    rng, held, repeats = np.random.default_rng(1), np.zeros(2), 150
+    rng, held, repeats = np.random.default_rng(1), np.zeros(2), 100
     losses = np.arccos(1 - WEIGHTS[:2] ** 2 / (WEIGHTS @ WEIGHTS)) / np.pi
     for _ in range(repeats):
         found = importance.permutation_importance(answer, *make_rows(rng, rows, groups))[:2]
-        held += [
-            each["accuracy"].low <= loss <= each["accuracy"].high for each, loss in zip(found, losses, strict=True)
-        ]
+        low, high = np.array([each["accuracy"][1:3] for each in found]).T
+        held += (low <= losses) & (losses <= high)
     assert (held / repeats > 0.9).all()

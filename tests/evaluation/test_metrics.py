@@ -2,7 +2,7 @@
 
 import json
 import math
-import random
+from collections.abc import Iterable
 from statistics import NormalDist, fmean, quantiles
 
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from project.evaluation import evaluate, metrics
 from project.evaluation.area import estimate_area, newcombe
-from project.evaluation.estimate import to_json
+from project.evaluation.estimate import Numbers, to_json
 from project.evaluation.metrics import design_effect, estimate_mean, estimate_share, wilson
 
 NAN, Z = math.nan, NormalDist().inv_cdf(0.975)
@@ -77,20 +77,6 @@ def test_wilsons_interval(counts: tuple[int, int]) -> None:
     assert (low == 0, high == 1) == (share == 0, share == 1)
 
 
-@given(CLASSES)
-def test_delongs_variance_is_that_of_the_placement_values(classes: tuple[list[float], list[float]]) -> None:
-    negative, positive = classes
-    n, m = len(negative), len(positive)
-    value, ends = fmean(above(p, q) for p in positive for q in negative), (NAN, NAN)
-    if min(n, m) >= 2:
-        of_positive = [fmean(above(p, q) for q in negative) for p in positive]
-        of_negative = [fmean(above(p, q) for p in positive) for q in negative]
-        error = math.sqrt(scipy.stats.sem(of_positive) ** 2 + scipy.stats.sem(of_negative) ** 2)
-        ends = newcombe(value, n, m)[1:3] if value in (0, 1) else on_logits(value, Z * error)
-    found = estimate_area(np.repeat([0.0, 1.0], [n, m]), np.concatenate(classes))
-    assert same(found[:3], (value, *ends))
-
-
 @given(st.sampled_from([0.0, 1.0]), st.integers(2, 1000), st.integers(2, 1000))
 def test_classes_that_do_not_overlap_leave_the_area_uncertain(area: float, n: int, m: int) -> None:
     """The interval's end is where what was found lies Z standard errors away, by Hanley and McNeil's own terms."""
@@ -114,88 +100,67 @@ def test_an_area_at_the_end_of_newcombes_interval_hardly_ever_shows_as_one(n: in
         assert np.mean(ones.min(1) > zeros.max(1)) <= 0.025
 
 
-def error_of(parts: list[float], groups: list[int]) -> tuple[float, float]:
+def error_of(parts: Numbers, groups: Numbers) -> tuple[float, float]:
     """Return Student's t and the error of a sum, by a loop over groups, or NaN twice of a single one."""
-    sums = [sum(part for part, of in zip(parts, groups, strict=True) if of == group) for group in set(groups)]
+    sums = [parts[groups == group].sum() for group in set(groups)]
     if len(sums) == 1:
         return NAN, NAN
-    t = scipy.stats.t.ppf(0.975, len(sums) - 1)
-    return t, math.sqrt(len(sums) / (len(sums) - 1) * sum(value**2 for value in sums))
+    return scipy.stats.t.ppf(0.975, len(sums) - 1), math.sqrt(len(sums) / (len(sums) - 1) * sum(x**2 for x in sums))
 
 
 @given(GROUPED)
 def test_by_group_errors_are_those_of_sums_over_groups(rows: list[tuple[int, int, float]]) -> None:
-    groups = [group for group, _, _ in rows]
-    right = [bool(label) for _, label, _ in rows]
-    part, (value, low, high, method) = fmean(right), estimate_share(np.array(right), np.array(groups))
-    assert (value, method) == (part, "Wilson")
-    t, error = error_of([(one - part) / len(rows) for one in right], groups)
-    worth = float(len(set(groups)))
-    if 0 < part < 1:
-        effect = error**2 * len(rows) / part / (1 - part)
-        assert same((design_effect(np.array(right), np.array(groups)),), (effect,))
+    groups, right, _ = (np.array(column) for column in zip(*rows, strict=True))
+    share, number = fmean(right), len(set(groups))
+    (t, error), worth = error_of((right - share) / len(rows), groups), float(number)
+    if 0 < share < 1:
+        effect = error**2 * len(rows) / share / (1 - share)
+        assert same((design_effect(right == 1, groups),), (effect,))
         worth = len(rows) / max(1, effect * (t / Z) ** 2)
-    assert same((low, high), (NAN, NAN) if len(set(groups)) == 1 else wilson(part * worth, worth)[1:3])
+    ends = (NAN, NAN) if number == 1 else wilson(share * worth, worth)[1:3]
+    assert same(estimate_share(right == 1, groups)[:3], (share, *ends))
 
 
-@given(GROUPED.filter(lambda rows: min(sum(label == one for _, label, _ in rows) for one in (0, 1)) > 1))
-def test_by_group_the_error_of_auc_is_that_of_summed_placement_values(rows: list[tuple[int, int, float]]) -> None:
+@given(GROUPED.filter(lambda rows: len({label for _, label, _ in rows}) == 2), st.booleans())
+def test_the_error_of_an_area_is_that_of_placement_values(rows: list[tuple[int, int, float]], by_group: bool) -> None:
+    """The share of the other class on a row's right side, by a double loop: their variance, or that of groups' sums."""
     groups, labels, probabilities = (np.array(column) for column in zip(*rows, strict=True))
-    of = {one: [p for _, label, p in rows if label == one] for one in (0, 1)}
-    value = fmean(above(p, q) for p in of[1] for q in of[0])
-    placed = [fmean(above(p, q) for q in of[0]) if label else fmean(above(q, p) for q in of[1]) for _, label, p in rows]
-    t, error = error_of([(v - value) / len(of[r[1]]) for v, r in zip(placed, rows, strict=True)], groups.tolist())
+    of = {one: probabilities[labels == one] for one in (0, 1)}
+    placed = np.array([fmean(above(p, q) if label else above(q, p) for q in of[1 - label]) for _, label, p in rows])
+    zeros, ones = (placed[labels == one] for one in (0, 1))
+    value, (t, error) = fmean(ones), (NAN, NAN)
+    if min(len(zeros), len(ones)) > 1 and by_group:
+        t, error = error_of((placed - value) / np.where(labels, len(ones), len(zeros)), groups)
+    elif min(len(zeros), len(ones)) > 1:
+        t, error = Z, math.hypot(scipy.stats.sem(zeros), scipy.stats.sem(ones))
     expected = (value, NAN, NAN)
     if t > 0 and 0 < value < 1:
         expected = (value, *on_logits(value, t * error))
     elif t > 0:
-        expected = newcombe(value, *(len(set(groups[labels == one])) for one in (0, 1)))[:3]
-    assert same(estimate_area(labels.astype(float), probabilities, groups)[:3], expected)
-
-
-def test_of_rows_in_groups_the_interval_by_group_covers_the_truth_and_wilsons_does_not() -> None:
-    """Of 15 groups of 20 rows whose shares of right answers differ: a correlation of 0.2 within a group."""
-    rng, groups, found = np.random.default_rng(0), np.repeat(np.arange(15), 20), list[list[bool]]()
-    for chance in rng.beta(0.85 * 4, 0.15 * 4, (300, 15)):
-        right = rng.random(300) < np.repeat(chance, 20)
-        both = estimate_share(right, groups), estimate_share(right)
-        found.append([each.low <= 0.85 <= each.high for each in both])
-    by_group, by_row = np.mean(found, 0)
-    assert 0.93 < by_group < 0.98
-    assert by_row < 0.75
+        draws = groups if by_group else np.arange(len(rows))
+        expected = newcombe(value, *(len(set(draws[labels == one])) for one in (0, 1)))[:3]
+    assert same(estimate_area(labels.astype(float), probabilities, groups if by_group else None)[:3], expected)
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_bootstrap_t_of_plain_python(size: int) -> None:
     """Of single rows and of groups, which have other numbers of rows; the draws are others, and many."""
-    rng = random.Random(0)  # noqa: S311 (no secret)
-    blocks = [[rng.expovariate(1) for _ in range(rng.randint(1, size))] for _ in range(12)]
-    values, groups = np.concatenate(blocks), np.repeat(np.arange(12), [len(block) for block in blocks])
+    rng = np.random.default_rng(0)
+    blocks = [rng.exponential(size=rng.integers(1, size + 1)) for _ in range(12)]
+    values, groups = np.concatenate(blocks), np.repeat(np.arange(12), list(map(len, blocks)))
 
-    def studentized(blocks: list[list[float]]) -> tuple[float, float]:
-        rows = [(place, value) for place, block in enumerate(blocks) for value in block]
-        centre = fmean(value for _, value in rows)
-        return centre, error_of([(value - centre) / len(rows) for _, value in rows], [place for place, _ in rows])[1]
+    def studentized(places: Iterable[int]) -> tuple[float, float]:
+        drawn = [blocks[place] for place in places]
+        rows, of = np.concatenate(drawn), np.repeat(np.arange(12), list(map(len, drawn)))
+        return rows.mean(), error_of((rows - rows.mean()) / len(rows), of)[1]
 
-    centre, error = studentized(blocks)
-    drawn = [studentized(rng.choices(blocks, k=12)) for _ in range(4000)]
+    centre, error = studentized(range(12))
+    drawn = [studentized(rng.integers(0, 12, 12)) for _ in range(2000)]
     low, *_, high = quantiles([(mean - centre) / own for mean, own in drawn], n=40)
     found = estimate_mean(values, None if size == 1 else groups)
     assert found.value == pytest.approx(centre)
     assert found[1:3] == pytest.approx((max(0, centre - high * error), centre - low * error), abs=0.3 * error)
     assert found == estimate_mean(values, None if size == 1 else groups), "the draws are the same"
-
-
-def test_intervals_of_losses_and_of_large_areas_cover_the_truth_of_few_rows(monkeypatch: Patch) -> None:
-    """Log losses of 20 rows, whose mean is 1 and of which few are large; areas of 0.97 of 30 rows a class."""
-    monkeypatch.setattr(metrics, "DRAWS", 1000)
-    rng, labels = np.random.default_rng(1), np.repeat([0.0, 1.0], 30)
-    losses = [estimate_mean(values) for values in rng.gamma(0.5, 2, (300, 20))]
-    assert 0.92 < fmean(each.low < 1 < each.high for each in losses) < 0.985
-    shift = math.sqrt(2) * NormalDist().inv_cdf(0.97)
-    areas = [estimate_area(labels, row + shift * labels) for row in rng.normal(size=(400, 60))]
-    assert 0.92 < fmean(each.low < 0.97 < each.high for each in areas) < 0.985
-    assert all(each.high < 1 for each in areas if each.value < 1)
 
 
 def test_of_too_few_rows_or_groups_nothing_is_known_and_equal_losses_are_certain() -> None:
@@ -235,10 +200,11 @@ def test_reliability_by_hand(pairs: list[tuple[int, int]]) -> None:
     assert found.error == pytest.approx(error, abs=1e-9)
 
 
-def test_19_of_20_calibrated_models_have_a_smaller_error() -> None:
+def test_19_of_20_calibrated_models_have_a_smaller_error(monkeypatch: Patch) -> None:
     """Of labels that are drawn with just these probabilities; a model that is too sure of itself has a larger one."""
     rng = np.random.default_rng(5)
     probabilities = rng.beta(0.7, 0.7, 120)
+    monkeypatch.setattr(metrics, "CALIBRATED_DRAWS", 300)
     drawn = [metrics.reliability((rng.random(120) < probabilities).astype(float), probabilities) for _ in range(100)]
     assert len({found.calibrated_error for found in drawn}) == 1, "it does not depend on labels"
     assert 90 <= sum(found.error < found.calibrated_error for found in drawn) <= 99

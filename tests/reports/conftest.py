@@ -13,11 +13,12 @@ from project.data import NpyDataModule
 FEW = (History, Snapshots, Checkpoints)  # callbacks of a fit that is quick
 NASTY = "<script>alert(1)</script>"
 FAR = [[3e38, -3e38], [-3e38, 3e38]]  # so far from rows around 1e-30 that these are infinite, and their sum is NaN
+ADAM = ["--optimizer", "Adam", "--optimizer.lr", "0.01"]
 RUNS = {
     # Of mini-batches, and of a loss that has risen again
     "<b>one": ["--trainer.max_steps", "101", "--data.batch_size", "20", "--model.loss", "mse", "--model.lr", "2"],
     "two": ["--trainer.max_steps", "60", "--seed_everything", "1"],
-    "other": ["--trainer.max_steps", "20", "--seed_everything", "1", "--data.seed", "1"],
+    "other": ["--trainer.max_steps", "20", "--seed_everything", "1", "--data.seed", "1", *ADAM],
     "tiny": ["--trainer.max_steps", "20", "--data.root", "tiny"],
 }
 
@@ -36,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for label, rows in enumerate(module.classes.row_numbers("test")):
             np.load(f"tiny/class_{label}.npy", mmap_mode="r+")[rows[label]] = FAR[label]
         for name, options in RUNS.items():
-            patch.setattr("project.commands.network.CALLBACKS", CALLBACKS if "one" in name else FEW)
+            patch.setattr("project.commands.network.CALLBACKS", CALLBACKS if name == "<b>one" else FEW)
             usual = ["--data.root", "data", "--data.class_names", f"{NASTY},dogs & cats"]
             assert main(["fit", "--name", name, *usual, *options]) == 0
         for checkpoint in "last", "best":
@@ -52,3 +53,10 @@ def runs(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         config.write_text(config.read_text().replace(str(trained), str(tmp_path)))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let fit and test draw and log nothing, which takes most of their time."""
+    monkeypatch.setattr("project.commands.network.CALLBACKS", FEW)
+    monkeypatch.setattr("project.reports.results.TEST_FIGURES", {})

@@ -1,6 +1,7 @@
 """Comparisons of runs: what is printed, comparison.json, and the curves."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,10 +14,10 @@ from project.__main__ import main
 from project.errors import InputError
 from project.evaluation.differences import bonett_price, compare_answers, compare_probabilities, mcnemar
 from project.evaluation.estimate import format_interval, format_p, to_json
-from project.reports.compare import curves_of, options_of, paired_test, tabulate
+from project.reports.compare import curves_of, paired_test, tabulate
 from project.runs import table
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs", "quick")]
 Captured = pytest.CaptureFixture[str]
 WAY = "python -m project test on both gives the paired test"
 
@@ -35,10 +36,9 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
     assert main(["test", "two"]) == 0
     printed, found = compared(capsys, *names)
     assert [run["name"] for run in found["runs"]] == [*names], "as they were typed"
-    options = {"seed_everything": 0, "trainer.max_steps": 101, "lr": 2.0, "model.loss": "mse"}
-    defaults = {"seed_everything": 1, "trainer.max_steps": 60, "lr": 0.8, "model.loss": "bce"}
-    each = [{**options, "data.batch_size": 20}, {**defaults, "data.batch_size": None}]
-    assert [run["options"] for run in found["runs"]] == each
+    options = {"seed_everything": 0, "trainer.max_steps": 101, "data.batch_size": 20, "lr": 2.0, "model.loss": "mse"}
+    defaults = {"seed_everything": 1, "trainer.max_steps": 60, "data.batch_size": None, "lr": 0.8, "model.loss": "bce"}
+    assert [run["options"] for run in found["runs"]] == [options, defaults]
     assert (found["same_split"], found["same_initial_weights"]) == (True, False)
     assert "split: the same; initial weights: different\n" in printed
     page, tests = Path("result/report.html").read_text(), []
@@ -58,13 +58,14 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
     facts = [20, [*only], "exact McNemar test", p, value, [low, high], *differences, "these two networks only"]
     assert list(found["paired_test"].values()) == facts
     assert value == pytest.approx(Run("<b>one").numbers()["accuracy"] - Run("two").numbers()["accuracy"])
+    words = {"auc": "area under the ROC curve", "bce": "log loss", "mse": "Brier score"}
+    lines = [
+        f"test {said}: {' - '.join(names)} = {format_interval(*of_losses[of][:3])}\n" for of, said in words.items()
+    ]
     assert (
         f"\n20 test rows: {only[0]} that only <b>one gets right, {only[1]} that only lightning_logs/two does; "
         f"exact McNemar test: {format_p(p)}\n"
-        f"test accuracy: <b>one - lightning_logs/two = {format_interval(value, low, high)}\n"
-        f"test area under the ROC curve: <b>one - lightning_logs/two = {format_interval(*of_losses['auc'][:3])}\n"
-        f"test log loss: <b>one - lightning_logs/two = {format_interval(*of_losses['bce'][:3])}\n"
-        f"test Brier score: <b>one - lightning_logs/two = {format_interval(*of_losses['mse'][:3])}\n"
+        f"test accuracy: <b>one - lightning_logs/two = {format_interval(value, low, high)}\n{''.join(lines)}"
         "this speaks of these two networks only, not of the options that they differ in"
     ) in printed
     assert Path("result/comparison.png").read_bytes().startswith(b"\x89PNG")
@@ -78,24 +79,15 @@ def test_columns_are_told_apart_and_values_are_short() -> None:
     assert row == ["run", "20", "1", "0.1", "0.2", "LearningR ... val/loss')", "0.5000"]
 
 
-@pytest.mark.parametrize("rates", [[0.01], [0.1, 0.01]])
-def test_the_rate_of_a_run_is_the_one_that_it_used(rates: list[float]) -> None:
+def test_other_seeds_are_other_splits_and_weights_and_the_rate_is_the_one_that_was_used(capsys: Captured) -> None:
     """Whatever model.lr says; of an optimizer there is one name, instead of the places of its parts in a config."""
-    config = {"model": {"lr": 0.8}, "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"eps": 1e-8}}}
-    used = {"options.return_value": config, "optimizer.return_value": ("Adam", rates)}
-    found = options_of(
-        Mock(**used, **{"changed_options.return_value": {"optimizer.lr": 0.01, "trainer.callbacks": ["A"]}})
-    )
-    assert found["optimizer"] == "Adam"
-    assert found["lr"] == (0.01 if len(rates) == 1 else rates)
-    assert not {"model.lr", "optimizer.lr", "optimizer.class_path", "optimizer.init_args.eps"} & found.keys()
-
-
-def test_other_seeds_are_other_splits_and_weights(capsys: Captured) -> None:
     for names, same_weights in (["two", "other"], True), (["two", "other", "<b>one"], False):
         printed, found = compared(capsys, *names)
         assert (found["same_split"], found["same_initial_weights"]) == (False, same_weights)
         assert (WAY in printed, found["paired_test"]) == (False, None)
+        two, other = (run["options"] for run in found["runs"][:2])
+        assert [(each["optimizer"], each["lr"]) for each in (two, other)] == [("SGD", 0.8), ("Adam", 0.01)]
+        assert not [name for name in other if re.match("model.lr|optimizer.(lr|class_path|init_args)", name)]
 
 
 def test_runs_of_whole_groups_are_compared_group_by_group_and_tests_of_other_rows_are_refused() -> None:
@@ -115,9 +107,7 @@ def test_a_chart_has_each_metric_once_and_the_loss_of_the_weights_before_each_up
     curves = curves_of(run := Run("<b>one"), run.checkpoint())
     assert list(curves)[1:] == ["validation accuracy", "validation BCE", "validation MSE"]
     steps, values = curves["validation BCE"]
-    assert (steps.tolist(), values[:-1].tolist()) == (
-        [20, 40, 60, 80, 100, 101],
-        run.history()["val_bce"][19::20].tolist(),
-    )
+    assert steps.tolist() == [20, 40, 60, 80, 100, 101]
+    assert values[:-1].tolist() == run.history()["val_bce"][19::20].tolist()
     losses, (steps, means) = run.history()["train_loss"], curves["training loss (MSE), mean of the last fiftieth"]
     assert (steps[0], means[0], means[99]) == (0, losses[0], pytest.approx(losses[98:100].mean()))

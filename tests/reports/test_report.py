@@ -5,7 +5,6 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import html5lib
 import numpy as np
@@ -22,64 +21,52 @@ from tests.reports.conftest import NASTY
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
 
 
-def parse(html: str) -> tuple[Any, str]:
-    """Return the elements of a page, which is refused if it is not valid, and its text."""
+def read_page(folder: str, pictures: int) -> str:
+    """Return the text of a report, which is one small valid file with so many pictures, and executes nothing."""
+    html = Path(folder, "report.html").read_text()
     tree = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html)
-    return tree, " ".join(" ".join(tree.find("body").itertext()).split())
+    assert len(html) < 1_000_000
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", html), "nothing is fetched"
+    assert not list(tree.iter("script"))
+    assert "<b>" not in html
+    images, links = list(tree.iter("img")), [link for link in tree.iter("a") if link.find("img") is not None]
+    sizes = [f"#{figure.get('id')}" for figure in tree.iter("figure")]
+    assert [link.get("href") for link in links] == sizes, "a figure in its full size"
+    assert len(images) == len(links) == pictures
+    assert all("wide" in place.get("class", "") for place in tree.iter("div")), "tables scroll"
+    for image in images:
+        assert len(image.get("alt").split()) > 5
+        data = base64.b64decode(image.get("src").removeprefix("data:image/png;base64,"))
+        assert Image.open(io.BytesIO(data)).size > (300, 200)
+    return " ".join(" ".join(tree.find("body").itertext()).split())
 
 
 def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
-    """With so many pictures, and nothing that is executed."""
     assert main(["compare", "<b>one", "two", "--output", "compared"]) == 0
     study = ["--splits", "2", "--seeds", "1", "--trainer.max_steps", "20", "--name", "study", "--data.root", "data"]
     assert main(["study", *study, "--data.class_names", f"{NASTY},dogs & cats", "--model.lr", "[0.5, 1]"]) == 0
-    write_report(Run("<b>one"))
-    texts = {}
-    for where, count in {"lightning_logs/study": 5, "compared": 1, "lightning_logs/<b>one": 5 + 6}.items():
-        html = Path(where, "report.html").read_text()
-        tree, texts[where] = parse(html)
-        assert len(html) < 1_000_000
-        assert not re.search(r"""(src|href)=["'](?!data:|#)""", html), "nothing is fetched"
-        pictures = list(tree.iter("img"))
-        links = [link.get("href") for link in tree.iter("a") if link.find("img") is not None]
-        assert links == [f"#{figure.get('id')}" for figure in tree.iter("figure")], "a figure in its full size"
-        assert len(pictures) == len(links) == count
-        assert all("wide" in place.get("class", "") for place in tree.iter("div")), "tables scroll"
-        for picture in pictures:
-            assert len(picture.get("alt").split()) > 5
-            data = base64.b64decode(picture.get("src").removeprefix("data:image/png;base64,"))
-            assert Image.open(io.BytesIO(data)).size > (300, 200)
-        assert not list(tree.iter("script"))
-        assert "<b>" not in html
+    write_report(run := Run("<b>one"))
+    read_page("compared", 1)
     (sentence, *_) = json.loads(Path("lightning_logs/study/study.json").read_text())["sentences"]
-    assert sentence in texts["lightning_logs/study"]
-    run, text = Run("<b>one"), texts["lightning_logs/<b>one"]
-    numbers, options = run.numbers(), text.partition(" Options ")[2]
-    places = [
-        text.index(f" {title} ") for title in ("Answer", "Test", "Test-best", "Training", "Data", "Leaks", "Again")
-    ]
+    assert sentence in read_page("lightning_logs/study", 5)
+    text, numbers = read_page("lightning_logs/<b>one", 5 + 6), run.numbers()
+    titles = "Answer", "Test", "Test-best", "Training", "Data", "Leaks", "Again", "Options"
+    places = [text.index(f" {title} ") for title in titles]
     assert places == sorted(places), "the answer comes first"
-    for term in "Brier score", "DeLong", "design effect", "McNemar", "piece", "Wilson":
-        assert [word.text for word in tree.iter("dt")].count(term) == 1
-    assert "loss" not in [cell.text for cell in tree.iter("th")], "it is another one of the numbers"
-    changed, _, record = options.partition(" config.yaml ")
-    for words in (
-        "model.loss mse",
-        "model.lr 2.0",
-        "trainer.max_steps 101",
-        "optimizer used SGD",
-        "learning rate used 2.0",
-    ):
+    assert " loss 0." not in text[places[1] : places[3]], "it is another one of the numbers"
+    changed, _, record = text[places[-1] :].partition(" config.yaml ")
+    for words in "model.loss mse", "trainer.max_steps 101", "optimizer used SGD", "learning rate used 2.0":
         assert words in changed
     assert "hidden_features" not in changed, "a default"
     assert " ".join(run.config.read_text().split()) in record
     assert " ".join(run.checkpoint()["fingerprint"]["sha256"]) in record
+    accuracy, low = f"{numbers['accuracy']:.4f}", f"{numbers['accuracy_interval'][0]:.4f}"
     for words in (
-        f"Accuracy {numbers['accuracy']:.4f}, 95 % interval {numbers['accuracy_interval'][0]:.4f} to ",
+        f"Accuracy {accuracy}, 95 % interval {low} to ",
         f"class_0.npy {NASTY}",
         "rows in train 60",
         f"val_loss {run.final()['val_loss']:.4f}",
-        f"accuracy {numbers['accuracy']:.4f} {numbers['accuracy_interval'][0]:.4f}",
+        f"accuracy {accuracy} {low}",
         "20 test rows, last.ckpt after 101 iterations.",
         "duplicates looked for, not found 0 test rows also occur in train",
         "python -m project fit --ckpt_path 'lightning_logs/<b>one/checkpoints/last.ckpt' --trainer.max_steps 202",
@@ -89,11 +76,8 @@ def test_a_report_is_one_small_valid_file_that_tells_what_was_found() -> None:
 
 def test_the_most_wrong_rows_are_shown_and_ringed() -> None:
     """By their class and their number in its file, the worst first, with what they are, and so are features."""
-    run = Run("<b>one")
-    page, tested = (
-        write_report(run).read_text(),
-        np.loadtxt(run.path / "test_predictions.csv", delimiter=",", skiprows=1),
-    )
+    run, page = Run("<b>one"), write_report(Run("<b>one")).read_text()
+    tested = np.loadtxt(run.path / "test_predictions.csv", delimiter=",", skiprows=1)
     distances = abs(tested[:, 2] - tested[:, 1])
     worst = [number for number in np.argsort(-distances, kind="stable") if distances[number] > 0.5]
     section, rings = wrong_section(run, "test"), run.figure("test-boundary").axes[0].lines[-1]
@@ -106,16 +90,20 @@ def test_the_most_wrong_rows_are_shown_and_ringed() -> None:
         assert "".join(f"<td>{cell}</td>" for cell in cells) in page
     assert rings.get_label() == f"the {len(worst)} most wrong"
     found = run.numbers()["importance"]["features"]
-    cells = [found["feature 1"][name] for name in ("accuracy", "bce")]
     assert [row[0] for row in features_section(run, "test").rows] == sorted(found, key=lambda name: -found[name]["bce"])
-    assert all(f"<td>{cell:.4f}</td>" in page for cell in cells)
+    assert all(f"<td>{found['feature 1'][name]:.4f}</td>" in page for name in ("accuracy", "bce"))
 
 
 def test_it_says_what_is_missing() -> None:
+    """A test of an earlier version among that."""
     Path("data").rename("moved")
     (run := Run("<b>one")).table.path.unlink()
-    html = write_report(run).read_text()
-    assert html.count("What would stand here is missing: ") == 5, "data, training, leaks, and wrong rows of either test"
+    page, file = write_report(run).read_text(), run.path / "test.json"
+    missing = page.count("What would stand here is missing: ")
+    assert missing == 5, "data, training, leaks, and wrong rows of either test"
+    file.write_text(file.read_text().replace("importance", "worth"))
+    page = write_report(run).read_text()
+    assert page.count("its test of last.ckpt is of an earlier version; run test again") == 3
 
 
 def test_it_speaks_of_a_curve_where_there_is_one_feature() -> None:
@@ -123,11 +111,8 @@ def test_it_speaks_of_a_curve_where_there_is_one_feature() -> None:
         np.save(f"data/class_{label}.npy", np.load(f"data/class_{label}.npy")[:, :1])
     assert main(["fit", "--name", "narrow", "--data.root", "data", "--trainer.max_steps", "20"]) == 0
     html = Path("lightning_logs/narrow/report.html").read_text()
-    assert ("probability of class 1 along the feature" in html, "plane of" in html, "pale" in html) == (
-        True,
-        False,
-        False,
-    )
+    assert "probability of class 1 along the feature" in html
+    assert not re.search("plane of|pale", html)
 
 
 def test_odd_data_and_leaks_are_found(write_classes: Write) -> None:

@@ -15,13 +15,14 @@ from project.evaluation.metrics import design_effect, evaluate, is_right
 from project.evaluation.thresholds import choose_thresholds, operating_points
 from project.reports.report import write_report
 from project.runs.checkpoint import load
-from tests.reports.conftest import FAR, FEW, NASTY
+from tests.reports.conftest import FAR, NASTY
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("runs")]
 
 Captured = pytest.CaptureFixture[str]
 NAMES = ["accuracy", "sensitivity", "specificity", "auc", "bce", "mse"]
 WORDS = ["area under the ROC curve", "log loss", "Brier score"]
+SHORT = ["--data.root", "data", "--trainer.max_steps", "20"]
 
 
 def cells(path: Path) -> tuple[str, list[list[str]]]:
@@ -53,47 +54,36 @@ def test_test_leaves_a_table_numbers_and_the_answer_for_each_row(capsys: Capture
     assert [(int(row), int(label)) for row, label, *_ in table] == expected
     assert [answer for *_, answer in table] == ["01"[float(row[2]) >= 0.5] for row in table]
     features = np.stack([np.load(f"data/class_{label}.npy")[row] for row, label in expected])
-    probabilities = np.array([float(row[2]) for row in table])
+    labels, probabilities = np.array(table)[:, 1:3].astype(float).T
     np.testing.assert_allclose(probabilities, run.model()(features).detach()[:, 0], rtol=1e-6)
-    regression = regress(run.data()).predict_proba(features)[:, 1]
-    of_regression = baselines(np.array(expected, float)[:, 1], probabilities, regression, None)["logistic_regression"]
-    assert numbers["baselines"]["logistic_regression"] == {
-        name: pytest.approx(value, abs=1e-6) for name, value in of_regression.items()
-    }
-    again = evaluate(np.array(expected, float)[:, 1], probabilities)
-    assert [numbers[name] for name in NAMES] == pytest.approx([again[name].value for name in NAMES], abs=1e-8)
-    right = round(again["accuracy"].value * 20), *(round(again[name].value * 10) for name in NAMES[1:3])
-    counts = [f"{right[0]} of 20", f"{right[1]} of 10 of dogs & cats", f"{right[2]} of 10 of {NASTY}"]
+    again = baselines(labels, probabilities, regress(run.data()).predict_proba(features)[:, 1], None)
+    for name, value in again["logistic_regression"].items():
+        assert numbers["baselines"]["logistic_regression"][name] == pytest.approx(value, abs=1e-6)
+    by_hand = [evaluate(labels, probabilities)[name].value for name in NAMES]
+    assert [numbers[name] for name in NAMES] == pytest.approx(by_hand, abs=1e-8)
+    counts = [f"{20 * by_hand[0]:.0f} of 20"]
+    counts += [f"{10 * by_hand[1]:.0f} of 10 of dogs & cats", f"{10 * by_hand[2]:.0f} of 10 of {NASTY}"]
     assert [re.split("; | {4,}", line)[-1] for line in lines[: len(NAMES)]] == [*counts, *WORDS]
-    shown = EventAccumulator(str(run.path)).Reload().Scalars("test/accuracy")[-1]
+    events = EventAccumulator(str(run.path), size_guidance={"images": 0}).Reload()
+    shown = events.Scalars("test/accuracy")[-1]
     assert (shown.step, shown.value) == (101, pytest.approx(numbers["accuracy"]))
-    shown = EventAccumulator(str(run.path), size_guidance={"images": 0}).Reload()
-    cards = {name: shown.Images(name) for name in shown.Tags()["images"]}
-    assert len(cards) <= 8
+    assert len(events.Tags()["images"]) <= 8
     for name in "views/test", "views/test-boundary":
-        assert {each.step for each in cards[name]} == {101, load(run.best)["global_step"]}, "of both checkpoints"
-        assert {each.width for each in cards[name]} == {640}
+        both = {101, load(run.best)["global_step"]}
+        assert {(each.step, each.width) for each in events.Images(name)} == {(step, 640) for step in both}
 
 
-def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("project.commands.network.CALLBACKS", FEW)
-    monkeypatch.setattr("project.reports.results.TEST_FIGURES", {})
+@pytest.mark.usefixtures("quick")
+def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(capsys: Captured) -> None:
     of = np.random.default_rng(0).permutation(np.minimum(np.arange(50) // 5, 7))
     for label in (0, 1):
         np.save(f"data/group_{label}.npy", of + 2**60)
-    found = {}
     for split in ("rows", "groups"):
-        options = ["--data.root", "data", "--trainer.max_steps", "20", "--data.split", split]
-        assert main(["fit", "--name", split, *options]) == 0
-        assert main(["test", split]) == 0
-        found[split] = capsys.readouterr().out, Run(split).numbers(), cells(Run(split).path / "test_predictions.csv")
-    out, numbers, (header, _) = found["rows"]
+        assert main(["fit", "--name", split, "--data.split", split, *SHORT]) == main(["test", split]) == 0
+    out, numbers = capsys.readouterr().out, Run("rows").numbers()
     assert "an estimate for new rows of these groups; fit --data.split groups estimates for new groups\n" in out
     assert (numbers["claim"], numbers.get("groups")) == ("new rows of these groups", None)
-    assert header == "row,class,probability,answer"
-    out, numbers, (_, table) = found["groups"]
+    numbers, (_, table) = Run("groups").numbers(), cells(Run("groups").path / "test_predictions.csv")
     groups = np.array([int(row[3]) for row in table])
     assert groups.tolist() == [of[int(row[0])] + 2**60 for row in table]
     labels, probabilities = np.array(table)[:, 1:3].astype(float).T
@@ -105,41 +95,37 @@ def test_test_says_what_it_is_an_estimate_for_where_there_are_groups(
     assert "Wilson by group" in out
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.filterwarnings("ignore:.*dropped 150 of 200 rows")
-def test_thresholds_are_chosen_on_validation_rows_and_answers_weighed_as_the_files_are(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("project.commands.network.CALLBACKS", FEW)
-    monkeypatch.setattr("project.reports.results.TEST_FIGURES", {})
+def test_thresholds_are_chosen_on_validation_rows_and_answers_weighed_as_the_files_are(capsys: Captured) -> None:
     np.save("data/class_0.npy", np.random.default_rng(0).normal(-1, 1, (200, 2)))
-    options = ["--data.root", "data", "--trainer.max_steps", "20", "--data.balance", "downsample"]
-    assert [main(["fit", "--name", "new", *options]), main(["test", "new"]), main(["validate", "new"])] == [0] * 3
+    assert main(["fit", "--name", "new", *SHORT, "--data.balance", "downsample"]) == 0
+    assert main(["test", "new"]) == main(["validate", "new"]) == 0
     (_, tested), run = capsys.readouterr().out.split("test: 20 rows"), Run("new")
-    points, (_, *table) = run.numbers()["operating_points"], cells(run.path / "test_predictions.csv")
-    labels, probabilities = np.array(table[0])[:, 1:3].astype(float).T
+    points, (_, table) = run.numbers()["operating_points"], cells(run.path / "test_predictions.csv")
+    labels, probabilities = np.array(table)[:, 1:3].astype(float).T
     val, model = run.data().val, run.model()
     chosen = choose_thresholds(val.labels[:, 0].numpy(), model.predict_proba(val.features)[:, 1])
     expected = operating_points({"threshold 0.5": 0.5, **chosen}, labels, probabilities, None, 0.25)
     assert list(points) == list(expected)
     for point, of in zip(points.values(), expected.values(), strict=True):
         assert point == {name: pytest.approx(value, abs=1e-6) for name, value in of.items()}
-    said = [f"{points['threshold 0.5'][name]:.4f} (" for name in ("ppv", "npv")]
-    assert re.search(
-        f"hold for 50:50; at the sizes of the class files {said[0]}.* class 1 .* {said[1]}".replace("(", r"\("), tested
-    )
-    assert tested.count("hold for 50:50") == 2, "of validation rows, too"
+    said = [rf"{points['threshold 0.5'][name]:.4f} \(" for name in ("ppv", "npv")]
+    sizes = "hold for 50:50; at the sizes of the class files"
+    assert re.search(f"{sizes} {said[0]}.* class 1 .* {said[1]}", tested)
+    assert tested.count(sizes) == 2, "of validation rows, too"
     page = write_report(run).read_text()
     for name, point in points.items():
         assert f'<th scope="row">{name}</th><td>{point["threshold"]:.4f}</td><td>{point["sensitivity"]:.4f} (' in page
-    threshold = str(points["specificity 0.95"]["threshold"])
-    assert main(["predict", "new", "--data.predict", "data/class_1.npy", "--threshold", threshold]) == 0
+    threshold = points["specificity 0.95"]["threshold"]
+    predict = ["predict", "new", "--data.predict", "data/class_1.npy", "--threshold"]
+    assert (main([*predict, str(threshold)]), main([*predict, "1.1"])) == (0, 2)
     _, table = cells(run.path / "predictions.csv")
-    labelled = [float(row[1]) >= float(threshold) for row in table]
+    labelled = [float(row[1]) >= threshold for row in table]
     assert [(row[2], row[3]) for row in table] == [("1", "class 1") if one else ("0", "class 0") for one in labelled]
-    counts = f"50 rows: {labelled.count(False)} class 0, {labelled.count(True)} class 1, at threshold "
-    assert counts in capsys.readouterr().out
-    assert main(["predict", "new", "--data.predict", "data/class_1.npy", "--threshold", "1.1"]) == 2
-    assert "error: --threshold: 1.1; need a number from 0 to 1\n" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert f"50 rows: {labelled.count(False)} class 0, {labelled.count(True)} class 1, at threshold " in out
+    assert "error: --threshold: 1.1; need a number from 0 to 1\n" in err
 
 
 def test_the_best_checkpoint_is_tested_beside_the_last_and_where_its_data_have_moved(capsys: Captured) -> None:
@@ -161,12 +147,13 @@ def test_rows_to_predict_without_an_answer_have_empty_cells_and_one_warning(caps
     assert f"\n5 rows: 1 {NASTY}, 2 dogs & cats, 2 without an answer\n" in out
     header, table = cells(Run("tiny").path / "predictions.csv")
     assert header == "row,probability,label,class,probability_of"
-    assert [(row[0], row[2]) for row in table] == list(zip("01234", ["1", "", "0", "", "1"], strict=True))
     dogs = "dogs & cats"
-    assert [row[3:] for row in table] == [[name, dogs] for name in (dogs, "", NASTY, "", dogs)]
+    named = ("1", dogs), ("", ""), ("0", NASTY), ("", ""), ("1", dogs)
+    assert [[row[0], *row[2:]] for row in table] == [[str(i), *of, dogs] for i, of in enumerate(named)]
     assert [row[1] and float(row[1]) >= 0.5 for row in table] == [True, "", False, "", True]
 
 
+@pytest.mark.usefixtures("quick")
 def test_test_rows_without_an_answer_are_wrong_and_leave_losses_null(capsys: Captured) -> None:
     assert main(["test", "tiny"]) == 0
     assert ": no answer for 2 test rows, which count as wrong" in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """What a model answers in a plane of the features, and which plane is chosen."""
 
 import math
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,19 +26,10 @@ LONG, ODD = ["c" * 200, "_" + "word " * 40], [r"$5, or \frac{ $x_1$ ^", "__\ntwo
 WANTED = ("features", "components", "model", "gradients")
 
 
-class Noisy(BinaryClassifier):
-    """A model that answers otherwise while it trains."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__(num_features)
-        self.net.activation = nn.Sequential(self.net.activation, nn.BatchNorm1d(32), nn.Dropout(0.5))
-
-
-def model_of(rows: Array, kind: Callable[[int], BinaryClassifier] = BinaryClassifier, seed: int = 0) -> Any:
+def model_of(rows: Array, seed: int = 0) -> Any:
     """Return a model whose answers vary much over rows, which it standardizes."""
     torch.manual_seed(seed)
-    model: Any = kind(rows.shape[1])
-    moments = Moments()
+    model, moments = BinaryClassifier(rows.shape[1]), Moments()
     moments.add(torch.from_numpy(rows))
     model.standardization.take(moments)
     with torch.no_grad():
@@ -119,35 +109,32 @@ def test_the_best_plane_is_as_good_as_any_and_two_features_hide_nothing(j: int, 
 def test_the_plane_is_the_configs() -> None:
     """Any other name is an error; the title says how many training rows the colour is right for."""
     rows, planes = cloud(5), set()
-    model, train = model_of(rows), np.concatenate([rows[::6], rows[3::6]])
+    before, model, train = model_of(rows, seed=1), model_of(rows), np.concatenate([rows[::6], rows[3::6]])
     for wanted in ("best", *WANTED):
-        both = {"before": model_of(rows, seed=1), "now": model}
-        panels, scene = view.ask_models(run_of(rows, figures={"plane": wanted}), both)
+        run = run_of(rows, figures={"plane": wanted})
+        panels, scene = view.ask_models(run, {"before": before, "now": model})
         with torch.no_grad():
             plane = view.choose_plane(wanted, model, train, NAMES[:5])
             share = math.floor(100 * view.agreement([model], plane, train))
             answers = view.ask_model(model, plane, scene.places())
-        words = f"\ncolour is the model's answer at {share} % of the training dots"
-        np.testing.assert_array_equal(panels[f"now{words}"], answers)
+        title = f"now\ncolour is the model's answer at {share} % of the training dots"
+        np.testing.assert_array_equal(panels[title], answers)
         others = ", in the plane of the last model" if wanted not in ("features", "components") else ""
         assert next(iter(panels)).startswith(f"before{others}\n"), "a plane that another model has chosen"
         np.testing.assert_allclose(np.concatenate(scene.shown["training"]), plane.locate(train))
-        run, other = run_of(rows, figures={"plane": wanted}), {"best": both["before"]}
-        (title,), tested = (each for each in view.ask_models(run, other, ("test",), model))
+        (title,), tested = view.ask_models(run, {"best": before}, ("test",), model)
         assert title.endswith(" % of the test dots")
         np.testing.assert_array_equal(tested.axes, scene.axes, "the same as boundary.png")
         planes.add(tuple(scene.axis_names))
     assert len(planes) == 4
-    with pytest.raises(
-        InputError, match=r"figures.plane: other; need one of best, features, components, model, gradients"
-    ):
+    with pytest.raises(InputError, match=f"figures.plane: other; need one of best, {', '.join(WANTED)}"):
         view.ask_models(run_of(rows, figures={"plane": "other"}), {"now": model})
 
 
 def test_asking_changes_neither_the_model_nor_random_numbers() -> None:
     """Although during training a model would update its statistics, and drop out values at random."""
-    rows = cloud(5)
-    model = model_of(rows, Noisy).train()
+    model = model_of(rows := cloud(5)).train()
+    model.net.activation = nn.Sequential(model.net.activation, nn.BatchNorm1d(32), nn.Dropout(0.5))
     before, state = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
     view.ask_models(run_of(rows), {"now": model})
     torch.testing.assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
