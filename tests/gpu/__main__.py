@@ -135,9 +135,9 @@ class Checks:
         write_data(Path(), rows)
         data, found = NpyDataModule(f"{rows}x2"), Numbers()
         data.setup("fit")
-        for size, powers, count in (None, range(self.pieces), 20), (min(65_536, rows // 2), range(1), 200):
-            count = 2 if self.is_small else count
-            times = {rows // 4**power: self.time(data, size, rows // 4**power, count) for power in powers}
+        for size, pieces in (None, self.pieces), (min(65_536, rows // 2), 1):
+            count = 2 if self.is_small else 20 if size is None else 200
+            times = {rows // 4**i: self.time(data, size, rows // 4**i, count) for i in range(pieces)}
             best, name = min(times, key=lambda piece: times[piece]), f"{rows} rows, batches of {size or 'all'}"
             raw = self.time_by_hand(data, size, count)
             found |= {f"{name}, ms": 1e3 * times[best], f"{name}, times a loop by hand": times[best] / raw}
