@@ -38,11 +38,12 @@ def state():
     }
 
 before = state()
-import project.__main__, project.commands.dispatch, project.runs.disk, project.data.batches
+import project.__main__, project.callbacks, project.commands.dispatch, project.runs.disk, project.data.batches
 print([name for name, value in state().items() if before[name] != value])
 from project.__main__ import main
+project.commands.network.CALLBACKS = [kind for kind in project.callbacks.CALLBACKS if kind.__name__ != "Figures"]
 project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
-fit = "fit --trainer.max_steps 20 --name "
+fit = "fit --trainer.max_steps 2 --name "
 statuses = [main((fit + "a").split())]
 project.data.batches.free_memory = lambda: 0
 others = "test", "predict --data.predict data/class_0.npy", "plot a", "validate --name a", "compare a b"

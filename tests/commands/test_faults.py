@@ -17,10 +17,10 @@ import torch
 
 from project import Run
 from project.__main__ import main
-from project.callbacks import CALLBACKS
 from project.data import batches
 from project.runs.checkpoint import load
-from tests.conftest import Write
+from tests.conftest import CONFIGS, Write, drawing
+from tests.conftest import FIT as SHIPPED
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
@@ -65,9 +65,9 @@ def test_a_disk_too_full_for_logs_or_for_the_history_costs_one_warning(
     history, limit = RUN.table.path.read_bytes(), RUN.table.path.stat().st_size + 200
     assert limit > RUN.last.stat().st_size + 2000, "a full history leaves room for checkpoints"
     shutil.move(RUN.path, "whole")
-    monkeypatch.setattr("project.commands.network.CALLBACKS", CALLBACKS)  # with figures, which do not fit
     with files_up_to(limit):
-        warned = stderr_of(capsys, 0, *FIT, "120", *options, "--trainer.logger", "true")
+        with drawing(figures=True):  # They do not fit.
+            warned = stderr_of(capsys, 0, *FIT, "120", *options, "--trainer.logger", "true")
         assert RUN.table.path.read_bytes() == history
         assert not RUN.figures.exists() or not list(RUN.figures.iterdir())
         warned += stderr_of(capsys, 0, *RESUME, "130", "--trainer.logger", "true")
@@ -114,19 +114,28 @@ def test_a_disk_that_gets_too_full_for_a_checkpoint_ends_the_run_and_keeps_the_o
     assert RUN.table.path.read_bytes() == Run("whole").table.path.read_bytes(), "nothing lost"
 
 
-@pytest.mark.parametrize("disk", ["ro", "size=12k"])
-def test_a_real_disk_that_is_full_or_read_only_ends_the_command_in_one_line(disk: str) -> None:
-    def mounted(*command: str) -> "subprocess.CompletedProcess[str]":
-        script = 'mount -t tmpfs -o "$0" tmpfs . && cd "$PWD" && exec "$@"'
-        alone = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, disk]
-        return subprocess.run([*alone, *command], capture_output=True, text=True, timeout=120, check=False)
+REAL = """
+import os, sys
+from project.__main__ import main
+for disk in "ro", "size=12k":
+    os.chdir(disk)
+    print(main(sys.argv[1:]), flush=True)
+    os.chdir("..")
+"""
 
-    if shutil.which("unshare") is None or mounted("true").returncode:
+
+def test_a_real_disk_that_is_full_or_read_only_ends_the_command_in_one_line() -> None:
+    mount = 'for disk in ro size=12k; do mkdir $disk && mount -t tmpfs -o $disk tmpfs $disk || exit 9; done; exec "$@"'
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "-", sys.executable, "-c", REAL, *FIT, "20"]
+    if shutil.which("unshare") is None:
         pytest.skip("no mounting here")
-    done = mounted(sys.executable, "-m", "project", *FIT, "20")
-    *warned, line = done.stderr.splitlines()
-    full = f"error: {RUN.last}: No space left on device"
-    assert (done.returncode, line) == (1, "error: lightning_logs: Read-only file system" if disk == "ro" else full)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip("no mounting here")
+    read_only, *warned, full = done.stderr.splitlines()
+    assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["1", "1"]
+    assert read_only == "error: lightning_logs: Read-only file system"
+    assert full == f"error: {RUN.last}: No space left on device"
     assert len(warned) <= 1, "the scatter plot does not fit either"
 
 
@@ -161,19 +170,14 @@ def test_a_warning_names_what_is_odd(write_classes: Write, capsys: Captured) -> 
         assert re.match(f"warning: {words}", line)
 
 
-def test_the_same_command_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
-    places = {
-        "here": {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"},
-        "some where/élse": {"TZ": "Pacific/Kiritimati", "LC_ALL": "C.utf8", "PYTHONHASHSEED": "2"},
-    }
-    command, running = [sys.executable, "-m", "project", *FIT, "20", "--data.batch_size", "100"], []
-    for place, variables in places.items():
-        (tmp_path / place).mkdir(parents=True)
-        environment = {**os.environ, **variables}
-        running.append(subprocess.Popen(command, cwd=tmp_path / place, env=environment, stdout=subprocess.DEVNULL))
-    assert [process.wait(120) for process in running] == [0, 0]
-    first, second = (tmp_path / place / RUN.path for place in places)
-    files = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
-    assert len(files) >= 8
+def test_the_same_command_gives_the_same_bytes_anywhere(shipped: Path, tmp_path: Path) -> None:
+    (place := tmp_path / "some where/élse").mkdir(parents=True)
+    variables = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
+    command = [sys.executable, "-m", "project", *SHIPPED, str(CONFIGS / "bce.yaml"), "--name", "bce"]
+    subprocess.run(
+        command, cwd=place, env={**os.environ, **variables}, stdout=subprocess.DEVNULL, timeout=300, check=True
+    )
+    files = [file.relative_to(shipped) for file in shipped.rglob("bce/**/*.*") if "tfevents" not in file.name]
+    assert len(files) >= 12
     for file in files:
-        assert (first / file).read_bytes() == (second / file).read_bytes(), file
+        assert (place / file).read_bytes() == (shipped / file).read_bytes(), file
