@@ -41,6 +41,8 @@ before = state()
 import project.__main__, project.callbacks, project.commands.dispatch, project.runs.disk, project.data.batches
 print([name for name, value in state().items() if before[name] != value])
 from project.__main__ import main
+Canvas = mpl.backends.backend_agg.FigureCanvasAgg
+Canvas.draw = Canvas.get_renderer  # Pictures stay blank: their paint takes most of the time.
 project.commands.network.CALLBACKS = [kind for kind in project.callbacks.CALLBACKS if kind.__name__ != "Figures"]
 project.__main__.ctypes = Mock(CDLL=Mock(side_effect=TypeError))
 fit = "fit --trainer.max_steps 2 --name "
