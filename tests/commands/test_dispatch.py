@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 
-from project import Run
+from project import BinaryClassifier, Run
 from project.__main__ import main
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import ACTIVATIONS, NETWORKS
@@ -76,30 +78,59 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget()
 
 
-def run(command: str, status: int = 0) -> None:
-    assert main(command.split()) == status, command
+def run(command: str, status: int = 0, kind: type[BinaryClassifier] = BinaryClassifier) -> None:
+    assert main(command.split(), kind=kind) == status, command
 
 
-def test_own_parts_go_through_every_command(package: Path, blobs: Path, capsys: Captured) -> None:
+def refused(capsys: Captured, command: str, kind: type[BinaryClassifier] = BinaryClassifier) -> str:
+    """Run a command that must be refused, and return its line."""
+    capsys.readouterr()
+    run(command, 2, kind)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return str(line)
+
+
+def fit_twice(options: str, kind: type[BinaryClassifier] = BinaryClassifier, allow: str = "") -> Run:
+    """Train once in a go and once in two parts, naming nothing for the second; return the run, the same both ways."""
+    fit = f"fit {allow} --trainer.max_steps"
+    run(f"{fit} 40 --name whole {options}", kind=kind)
+    run(f"{fit} 25 --name parts {options}", kind=kind)
+    run(f"{fit} 40 --name parts --ckpt_path last", kind=kind)
+    whole, parts = Run("whole", kind), Run("parts", kind)
+    assert whole.table.path.read_bytes() == parts.table.path.read_bytes()
+    for kept in "state_dict", "optimizer_states", "lr_schedulers":
+        torch.testing.assert_close(parts.checkpoint()[kept], whole.checkpoint()[kept], rtol=0, atol=0)
+    return parts
+
+
+def use_everywhere(parts: Run, allow: str = "") -> None:
+    """Use a run in every command, and get the same answers by every way."""
+    np.save("rows.npy", rows := np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32))
+    for command in "validate", "test", "plot", "predict --data.predict rows.npy", "export":
+        run(f"{command} {allow} --name parts", kind=parts.kind)
+    run(f"compare {allow} whole parts", kind=parts.kind)
+    assert json.loads(Path("comparison/comparison.json").read_text())["same_initial_weights"]
+    expected = parts.model()(rows).detach().numpy()
+    predicted = np.loadtxt(parts.path / "predictions.csv", delimiter=",", skiprows=1, usecols=range(3))
+    session = onnxruntime.InferenceSession((parts.path / "model.onnx").read_bytes())
+    for probability in predicted[:, 1:2], session.run(None, {"features": rows})[0]:
+        np.testing.assert_allclose(probability, expected, atol=1e-6)
+    assert parts.numbers()["step"] == 40
+
+
+@pytest.mark.usefixtures("package")
+def test_own_parts_go_through_every_command(blobs: Path, capsys: Captured) -> None:
     """Trained in two parts, they equal a whole run, and their loss is recorded like ours, in test.json too."""
-    fit = f"fit {OWN} --config own.yaml --data.root {blobs} --trainer.max_steps"
-    run(f"{fit} 40 --name whole --trainer.callbacks my_parts.Own")
+    parts = fit_twice(f"--config own.yaml --data.root {blobs} --trainer.callbacks my_parts.Own", allow=OWN)
     assert "own\n" in capsys.readouterr().out
-    run(f"{fit} 20 --name parts")
-    run(f"fit {OWN} --ckpt_path last --name parts --trainer.max_steps 40")
-    assert Run("whole").table.path.read_bytes() == Run("parts").table.path.read_bytes()
-    history = Run("whole").history()
+    use_everywhere(parts, OWN)
+    history, tested, found = parts.history(), parts.tested(), parts.numbers()
     np.testing.assert_array_equal(history["val_loss"], history["val_focal"])
-    np.save(package / "rows.npy", np.zeros((3, 2)))
-    for command in "validate", "test", "predict --data.predict rows.npy", "plot", "export":
-        run(f"{command} {OWN} --name whole")
-    run(f"compare {OWN} whole parts")
-    tested = json.loads((Run("whole").path / "test.json").read_text())
-    labels, probabilities = Run("whole").tested().labels, Run("whole").tested().probabilities
-    hit = np.where(labels == 1, probabilities, 1 - probabilities)
-    assert tested["loss"] == tested["focal"] == pytest.approx(-np.mean((1 - hit) ** 2 * np.log(hit)), abs=1e-6)
-    low, high = tested["focal_interval"]
-    assert low < tested["focal"] < high
+    hit = np.where(tested.labels == 1, tested.probabilities, 1 - tested.probabilities)
+    assert found["loss"] == found["focal"] == pytest.approx(-np.mean((1 - hit) ** 2 * np.log(hit)), abs=1e-6)
+    low, high = found["focal_interval"]
+    assert low < found["focal"] < high
 
 
 @pytest.mark.usefixtures("package")
@@ -107,21 +138,15 @@ def test_what_no_package_has_brought_in_is_refused_in_one_line(blobs: Path, caps
     """Nothing is imported because a checkpoint says so: the line names the option that lets the package in."""
     run(f"fit {OWN} --config own.yaml --data.root {blobs} --trainer.max_steps 20 --name own")
     forget()
-    capsys.readouterr()
     for command in "test", "plot", f"fit --config own.yaml --data.root {blobs}", "fit --model.loss my_parts.Focal":
-        run(command, status=2)
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("error: ")
-        assert "--allow-import PACKAGE" in line
+        assert "--allow-import PACKAGE" in refused(capsys, command)
     assert "my_parts" not in sys.modules
 
 
 def test_a_package_that_fails_says_why(package: Path, capsys: Captured) -> None:
     for text, reason in {"import nowhere_at_all": "nowhere_at_all", "1 / 0": "division by zero", "(": "closed"}.items():
         (package / "my_parts.py").write_text(text)
-        run(f"test {OWN}", status=2)
-        (line,) = capsys.readouterr().err.splitlines()
+        line = refused(capsys, f"test {OWN}")
         assert line.startswith("error: --allow-import: my_parts cannot be imported (")
         assert reason in line
-    run("test --allow-import", status=2)
-    assert "--allow-import" in capsys.readouterr().err
+    assert "--allow-import" in refused(capsys, "test --allow-import")

@@ -1,24 +1,24 @@
-"""A subclass with one more option, one more layer and Adam, and optimizers of the command line, in every command."""
+"""A subclass with one more option, one more layer and Adam, and optimizers of the command line, in every command.
 
-import json
+What was asked is what trains, and what is on record.
+"""
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 import yaml
 from torch import nn
 
-from project import Run
-from project.__main__ import main
-from project.model import BinaryClassifier
+from project import BCELoss, BinaryClassifier, Run
+from tests.commands.test_dispatch import Captured, fit_twice, refused, run, use_everywhere
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
-Captured = pytest.CaptureFixture[str]
-ADAM = ["--optimizer", "Adam", "--optimizer.lr", "0.1", "--lr_scheduler", "StepLR", "--lr_scheduler.step_size", "7"]
+FIT = "fit --name run --data.root data --trainer.max_steps"
+STEP_LR = "--lr_scheduler StepLR --lr_scheduler.step_size 10 --lr_scheduler.gamma 0.5"
 
 
 class Wider(BinaryClassifier):
@@ -33,69 +33,87 @@ class Wider(BinaryClassifier):
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def _here(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(blobs.parent)
 
 
-def fit_twice(blobs: Path, options: list[str], kind: type[BinaryClassifier]) -> dict[str, Any]:
-    """Train once in a go and once in two parts, naming nothing for the second; return what both checkpoints hold."""
-    options = ["--data.root", str(blobs), "--data.piece_rows", "25", "--data.batch_size", "30", *options]
-    assert main(["fit", "--name", "whole", "--trainer.max_steps", "50", *options], kind=kind) == 0
-    assert main(["fit", "--name", "parts", "--trainer.max_steps", "30", *options], kind=kind) == 0
-    assert main(["fit", "--name", "parts", "--ckpt_path", "last", "--trainer.max_steps", "50"], kind=kind) == 0
-    assert Run("whole").table.path.read_bytes() == Run("parts").table.path.read_bytes()
-    whole, parts = (torch.load(Run(name).last, weights_only=True) for name in ("whole", "parts"))
-    for kept in "state_dict", "optimizer_states", "lr_schedulers":
-        torch.testing.assert_close(parts[kept], whole[kept], rtol=0, atol=0)
-    return dict(whole)
-
-
-def error_of(capsys: Captured, arguments: list[str], kind: type[BinaryClassifier] = BinaryClassifier) -> str:
-    """Run a command that must be refused, and return its line."""
-    capsys.readouterr()
-    assert main(arguments, kind=kind) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    return str(line)
-
-
-def test_a_subclass_goes_through_every_command(blobs: Path, capsys: Captured) -> None:
+def test_a_subclass_goes_through_every_command(capsys: Captured) -> None:
     """It is resumed as if it had never ended, and its answers are the same by every way; the plain class refuses it."""
-    contents = fit_twice(blobs, ["--model.between", "3", "--model.hidden_features", "5"], Wider)
-    parts = Run("parts")
-    assert contents["hyper_parameters"]["between"] == 3
-    assert "exp_avg" in contents["optimizer_states"][0]["state"][0]  # of Adam
-    rows = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
-    np.save("rows.npy", rows)
-    for command in "test", "validate", "plot", "export", "predict --data.predict rows.npy", "compare whole parts":
-        assert main(command.split(), kind=Wider) == 0, command
-    model = Wider(2, between=3, hidden_features=5)
-    model.load_state_dict(contents["state_dict"])
-    expected = model(rows).detach().numpy()
-    predicted = np.loadtxt(parts.path / "predictions.csv", delimiter=",", skiprows=1, usecols=range(3))
-    session = onnxruntime.InferenceSession((parts.path / "model.onnx").read_bytes())
-    for probability in predicted[:, 1:2], session.run(None, {"features": rows})[0]:
-        np.testing.assert_allclose(probability, expected, atol=1e-6)
-    assert json.loads((parts.path / "test.json").read_text())["step"] == 50
-    assert json.loads(Path("comparison/comparison.json").read_text())["same_initial_weights"]
+    own = "--data.batch_size 30 --data.piece_rows 25 --model.between 3 --model.hidden_features 5"
+    parts = fit_twice(f"--data.root data {own}", Wider)
+    assert parts.model().net.output.in_features == parts.model().hparams["between"] == 3
+    assert parts.optimizer() == ("Adam", [0.01])
+    use_everywhere(parts)
     for command in "test", "export", "fit --ckpt_path last --trainer.max_steps 60":
-        assert "between" in error_of(capsys, command.split())
-    assert "--model.between: 4 conflicts with" in error_of(capsys, ["test", "--model.between", "4"], Wider)
+        assert "between" in refused(capsys, command)
+    assert "--model.between: 4 conflicts with" in refused(capsys, "test --model.between 4", Wider)
 
 
-def test_an_optimizer_of_the_command_line_is_taken_up_again(blobs: Path) -> None:
-    """Two parts equal the whole: the scheduler goes on where it was, and gradients are clipped as before."""
-    contents = fit_twice(blobs, [*ADAM, "--trainer.gradient_clip_val", "1"], BinaryClassifier)
-    (group,) = contents["optimizer_states"][0]["param_groups"]
-    assert group["lr"] == pytest.approx(0.1 * 0.1 ** (50 // 7))
+def test_a_scheduler_alone_schedules_the_models_own_sgd() -> None:
+    """It trains as a loop by hand, and goes on where it was."""
+    parts = fit_twice(f"--data.root data {STEP_LR}")
+    model, train = parts.model(initial=True), parts.data().train
+    optimizer = torch.optim.SGD(model.parameters(), 0.8)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10, 0.5)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = BCELoss()(train.labels, model(train.features))
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose(parts.history()["train_loss"], losses, rtol=1e-5)
+    assert parts.checkpoint()["optimizer_states"][0]["param_groups"][0]["lr"] == optimizer.param_groups[0]["lr"] == 0.05
+    assert parts.optimizer() == ("SGD", [0.8])
+
+
+def test_an_optimizer_of_the_command_line_is_taken_up_again() -> None:
+    """The scheduler goes on where it was, and gradients are clipped as before."""
+    given = "--optimizer Adam --optimizer.lr 0.1 --lr_scheduler StepLR --lr_scheduler.step_size 7"
+    parts = fit_twice(f"--data.root data {given} --trainer.gradient_clip_val 1")
+    (group,) = parts.checkpoint()["optimizer_states"][0]["param_groups"]
+    assert group["lr"] == pytest.approx(0.1 * 0.1 ** (40 // 7))
     assert "betas" in group
-    assert yaml.safe_load(Run("parts").config.read_text())["trainer"]["gradient_clip_val"] == 1
+    recorded = {"lr_scheduler": "StepLR", "lr_scheduler.step_size": 7, "trainer.gradient_clip_val": 1}
+    changed = parts.changed_options()
+    assert changed == {**changed, **recorded, "optimizer": "Adam", "optimizer.lr": 0.1, "trainer.max_steps": 40}
+    parts.config.write_text(parts.config.read_text().partition("\nseed")[2])
+    assert parts.changed_options() == {}, "where no command has recorded them"
 
 
-def test_a_recorded_optimizer_that_is_not_torchs_is_refused(blobs: Path, capsys: Captured) -> None:
+RECORDED: dict[str, tuple[float, dict[str, object]]] = {  # by options: the rate of SGD, and what differs from defaults
+    "--lr_scheduler ReduceLROnPlateau --lr_scheduler.monitor val/loss --lr_scheduler.patience 0": (
+        0.8,
+        {"lr_scheduler": "ReduceLROnPlateau", "lr_scheduler.monitor": "val/loss", "lr_scheduler.patience": 0},
+    ),
+    "--optimizer SGD --optimizer.lr 0.1 --trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor val/loss": (
+        0.1,
+        {"optimizer": "SGD", "optimizer.lr": 0.1, "trainer.callbacks": ["EarlyStopping(monitor=val/loss)"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("options", RECORDED)
+def test_what_differs_from_the_defaults_and_the_rate_that_was_used_are_on_record(options: str) -> None:
+    rate, expected = RECORDED[options]
+    run(f"{FIT} 20 {options}")
+    assert Run("run").optimizer() == ("SGD", [rate])
+    root = {"trainer.max_steps": 20, "data.root": str(Path("data").absolute())}
+    assert Run("run").changed_options() == {**root, **expected}
+
+
+def test_a_rate_that_was_searched_is_the_one_on_record() -> None:
+    run(f"{FIT} 30 --trainer.callbacks+=LearningRateFinder {STEP_LR}")
+    name, (rate,) = Run("run").optimizer()
+    (group,) = Run("run").checkpoint()["optimizer_states"][0]["param_groups"]
+    assert (name, group["lr"] / rate) == ("SGD", pytest.approx(0.5**3))
+    assert rate != pytest.approx(0.8)
+
+
+def test_a_recorded_optimizer_that_is_not_torchs_is_refused(capsys: Captured) -> None:
     """A resumed fit says so in one line; who tests has no use for it, and does not look at it."""
-    options = ["--data.root", str(blobs), "--trainer.logger", "false", "--trainer.max_steps", "20"]
-    assert main(["fit", "--name", "run", *options, *ADAM]) == 0
+    run(f"{FIT} 20 --optimizer Adam {STEP_LR}")
     recorded = Run("run").config.read_text()
     for section, name, value in (
         ("optimizer", "class_path", "torch.optim.lr_scheduler.os.system"),
@@ -106,6 +124,6 @@ def test_a_recorded_optimizer_that_is_not_torchs_is_refused(blobs: Path, capsys:
         config = yaml.safe_load(recorded)
         config[section][name] = value
         Run("run").config.write_text(yaml.safe_dump(config))
-        line = error_of(capsys, ["fit", "--ckpt_path", "last", "--trainer.max_steps", "40"])
+        line = refused(capsys, "fit --ckpt_path last --trainer.max_steps 40")
         assert f"--{section}: the run's own is not one of torch.optim with plain numbers" in line, value
-    assert main(["test"]) == 0
+    run("test")
