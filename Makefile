@@ -22,7 +22,11 @@ checks: .venv/installed-test
 
 # The long versions of the tests: kills, damaged files, hostile options; about 50 minutes
 campaign: .venv/installed-test
-	$(BIN)/python -m tests.campaigns
+	$(BIN)/python -m tests.campaigns.class_files --files 1000000 --seconds 450
+	$(BIN)/python -m tests.campaigns.checkpoints --seconds 600
+	$(BIN)/python -m tests.campaigns.kills --kills 1000 --seconds 1000
+	$(BIN)/python -m tests.campaigns.options --cases 2000 --seconds 600
+	$(BIN)/python -m tests.campaigns.coverage --seconds 300
 
 # Beside a loop by hand, the usual Lightning tutorial and, where they are installed, scikit-learn, skorch and Keras
 bench: .venv/installed-test

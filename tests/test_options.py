@@ -1,4 +1,4 @@
-"""Ranges of options: what lies in them is taken, anything else is refused by name."""
+"""Ranges of options: what lies in them is taken, anything else is refused by name; and lists of many items."""
 
 import math
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from project.errors import join_words
 from project.options import LARGEST, RANGES, check, flatten, look_up
 
 ANYTHING = st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=3), st.just(10**400))
@@ -33,3 +34,8 @@ def test_names_stand_for_parts() -> None:
     with pytest.raises(ValueError, match=r"^loss: hinge; need one of bce, mse, or --allow"):
         look_up("loss", "hinge", {"bce": 1, "mse": 2})
     assert flatten({"a": 1, "b": {"c": 2, "d": {"e": None}}}) == {"a": 1, "b.c": 2, "b.d.e": None}
+
+
+def test_of_many_items_the_first_ones_are_named() -> None:
+    found = [join_words(range(count), most=3) for count in (1, 3, 20)]
+    assert found == ["0", "0, 1 and 2", "0, 1, 2 and 17 more"]

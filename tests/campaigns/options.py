@@ -22,10 +22,10 @@ from tests.campaigns.summary import Summary, main, start
 CONFIGS = Path(__file__).parents[2] / "configs"
 MAX_SECONDS = 60  # A case that takes longer hangs.
 CANARY = "canary_of_the_options_campaign"  # a module that leaves a file if it is imported
+LEAVE_TRACE = f"open('{CANARY}.txt', 'w')"
 HUGE = str(10**400)
 PARTS = {"callbacks": callbacks, "logger": loggers, "profiler": profilers}
 OWN = [f"--trainer.{option}={name}" for option, module in PARTS.items() for name in sorted(module.__all__)]
-
 OPTIONS: dict[str, list[str]] = {f"--trainer.{name}": [] for name in inspect.signature(make_trainer).parameters}
 # Values that an option takes, or all but takes; the data have 2 features and 60 training rows
 OPTIONS |= {
@@ -36,7 +36,7 @@ OPTIONS |= {
     "--data.class_names": ["[a, b]", "[a]", "[a, b, c]", "[[a], [b]]"],
     "--data.feature_names": ['["x (Hz)", "ÿ $_{$"]', "['', '']", '["猫", "🐕"]', "['%s', '{}']"],
     "--model.hidden_features": ["100", "1000000000"],
-    "--model.activation": ["tanh", "relu", "identity", "Tanh", "torch.nn.Tanh", "os.system", "[tanh]"],
+    "--model.activation": ["tanh", "identity", "Tanh", "torch.nn.Tanh", "os.system", "[tanh]"],
     "--model.lr": ["1e-3", "1e-300", "1e400", "1e39"],
     "--name": ["a", "-dash", "with space", "ünïcode-猫", "100%", "$HOME", "*", "taken", ".", "../up", "a/b"],
     "--optimizer": ["SGD", "torch.optim.AdamW", "{class_path: Adam, init_args: {lr: 0.1}}", "torch.nn.Linear", "[SGD]"],
@@ -56,6 +56,7 @@ JUNK = [
     *("{class_path: 1}", "{class_path: torch.nn.Linear}", "{init_args: {}}", "!!python/name:os.system", "&a [*a]"),
     *("!!binary x", "!!timestamp x", "'", "{", "]", "? :", "%YAML 9", "---", "\n", "simple"),
 ]
+WORDS = [*OPTIONS, *JUNK, "fit", "test", "-c", "--", "-", "=", "--=", "--data", "--model", "-x"]
 # Ways to name code; none may be imported, let alone called
 FOREIGN = [
     *(f"{CANARY}.Callback", f"{CANARY}.leave", f"torch.{CANARY}.X", "os.system", "sys.exit", "torch.os.system"),
@@ -63,24 +64,50 @@ FOREIGN = [
     *("project.commands.trainer.os.system", "torch..os", "torch.", ".torch", "project.__main__.signal.alarm"),
 ]
 SPOTS = [f"trainer.{name}" for name in ("callbacks", "logger", "strategy", "profiler", "plugins")] + ["model", "data"]
-LEAVE_TRACE = f"open('{CANARY}.txt', 'w')"
 OTHERS = {  # by command: its arguments
+    **{command: ["", "--name=taken", "--ckpt_path=best"] for command in ("test", "validate", "", "Fit")},
     "predict": ["--data.predict=data/class_1.npy", "--data.predict=data", "--data.predict=nowhere", ""],
     "compare": ["taken taken", "taken nowhere --output=up", "", "a\x1b a\x1b"],
     "plot": ["taken --format=svg", "taken --dpi=5", "nowhere", "taken --width=0", "taken --format=exe"],
     "export": ["--output=data", "--output=taken/x/y.onnx --name=gone", "--output= --x"],
 }
-
+CONFIG = "--config=config.yaml"
 USUAL = {"--data.root": "data", "--trainer.max_steps": "2", "--trainer.logger": "false"}
 USUAL |= {"--trainer.accelerator": "cpu", "--trainer.devices": "1"}
-Case = tuple[list[str], bytes | None]  # the arguments and, if there is one, the config
 
 
-def case(number: int, seed: int) -> Case:
-    rng = random.Random(f"{seed}-{number}")  # noqa: S311 (no secret)
-    if number < len(OWN):
-        return small([OWN[number]]), None
-    return rng.choice(KINDS)(rng)
+def case(number: int, seed: int) -> tuple[list[str], bytes | None]:
+    """Return the arguments and, if there is one, the config of case ``number`` of a seed."""
+    rng, config = random.Random(f"{seed}-{number}"), None  # noqa: S311 (no secret)
+    kind = "own" if number < len(OWN) else rng.choice(KINDS)
+    if kind == "own":
+        given = [OWN[number]]
+    elif kind == "options":
+        given = [set_option(rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+    elif kind == "misspelt":
+        name = rng.choice([*OPTIONS])
+        i = rng.randrange(2, len(name))
+        given = [f"{rng.choice([name[:i] + name[i + 1 :], name[:i] + name[i] + name[i:], name.upper()])}=1"]
+    elif kind == "soup":
+        given = rng.choices(WORDS, k=rng.randint(1, 5))
+    elif kind == "config":
+        given, config = [CONFIG], mutate_config(rng)
+    elif kind == "hostile":
+        spot, value = rng.choice(SPOTS), name_code(rng)
+        nested = "{".join(f"{part}: " for part in spot.split(".")) + value + "}" * spot.count(".")
+        given, config = rng.choice([([f"--{spot}={value}"], None), ([CONFIG], nested.encode())])
+    else:
+        command = rng.choice([*OTHERS])
+        return [command, *rng.choice(OTHERS[command]).split(), *rng.choice([[], [set_option(rng)]])], None
+    return small(given), config
+
+
+KINDS = ["options"] * 24 + ["misspelt", "soup"] * 5 + ["config"] * 10 + ["hostile"] * 8 + ["another command"] * 4
+
+
+def set_option(rng: random.Random) -> str:
+    name = rng.choice([*OPTIONS])
+    return f"{name}={rng.choice(rng.choice([OPTIONS[name] or JUNK, JUNK]))}"
 
 
 def small(arguments: list[str]) -> list[str]:
@@ -89,28 +116,7 @@ def small(arguments: list[str]) -> list[str]:
     return ["fit", *arguments, *(f"{name}={value}" for name, value in USUAL.items() if name not in given)]
 
 
-def set_option(rng: random.Random) -> str:
-    name = rng.choice([*OPTIONS])
-    return f"{name}={rng.choice(rng.choice([OPTIONS[name] or JUNK, JUNK]))}"
-
-
-def some_options(rng: random.Random) -> Case:
-    return small([set_option(rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]), None
-
-
-def misspelt(rng: random.Random) -> Case:
-    name = rng.choice([*OPTIONS])
-    i = rng.randrange(2, len(name))
-    wrong = [name[:i] + name[i + 1 :], name[:i] + name[i] + name[i:], name.upper(), name[1:], f"{name}.x", name[:i]]
-    return small([f"{rng.choice(wrong)}={rng.choice(JUNK)}"]), None
-
-
-def soup(rng: random.Random) -> Case:
-    words = [*OPTIONS, *JUNK, "fit", "test", "-c", "--", "-", "=", "--=", "--data", "--model", "-x"]
-    return small(rng.choices(words, k=rng.randint(1, 5))), None
-
-
-def mutated_config(rng: random.Random) -> Case:
+def mutate_config(rng: random.Random) -> bytes:
     """Return a shipped config, cut off, with another byte, order or value, or with a line twice."""
     text = rng.choice(sorted(CONFIGS.glob("*.yaml"))).read_bytes()
     for _ in range(rng.randint(1, 4)):
@@ -121,43 +127,20 @@ def mutated_config(rng: random.Random) -> Case:
         new = [b"\n".join([*lines[:n], *middle, *lines[n + 1 :]]) for middle in (replaced, repeated)]
         new += [text[:i], text[:i] + rng.randbytes(1) + text[i + 1 :], b"\n".join(rng.sample(lines, len(lines)))]
         text = rng.choice(new) or b"\n"
-    return small(["--config=config.yaml"]), text
+    return text
 
 
-def foreign_code(rng: random.Random) -> Case:
-    """Name code which is none of torch's, lightning's or the project's, in some way, as an option or in a config."""
+def name_code(rng: random.Random) -> str:
+    """Return a value that names code which is none of torch's, lightning's or the project's, in some way."""
     path, leave = rng.choice(FOREIGN), f'["{LEAVE_TRACE}"]'
     named = f"{{class_path: {path}}}", f"{{class_path: {path}, init_args: {{x: 1}}}}"
     hooks = f"setup: {{class_path: {path}, init_args: {{args: [x]}}}}", f"on_fit_start: {path}"
     ways = [path, *named, f"[{named[0]}]", *(f"[{{class_path: LambdaCallback, init_args: {{{h}}}}}]" for h in hooks)]
     ways += [f"!!python/object/apply:builtins.exec {leave}", f"!!python/object/new:{path} {leave}"]
-    value = rng.choice([*ways, f"!!python/name:{path} ''", f"!!python/module:{CANARY} ''", f"!{path} {leave}"])
-    group, _, name = rng.choice(SPOTS).partition(".")
-    config = f"{group}: {{{name}: {value}}}" if name else f"{group}: {value}"
-    as_option = small([f"--{group}{name and '.'}{name}={value}"]), None
-    return rng.choice([as_option, (small(["--config=config.yaml"]), config.encode())])
+    return rng.choice([*ways, f"!!python/name:{path} ''", f"!!python/module:{CANARY} ''", f"!{path} {leave}"])
 
 
-def another_command(rng: random.Random) -> Case:
-    command = rng.choice(["test", "validate", *OTHERS, "", "Fit", "fit "])
-    usual = ["", "--name=taken", "--ckpt_path=best", "--trainer.logger=true"]
-    given = [*filter(None, rng.choice(OTHERS.get(command, usual)).split(" "))]
-    return [command, *given, *rng.choice([[], [set_option(rng)]])], None
-
-
-KINDS = [some_options] * 24 + [misspelt, soup] * 5 + [mutated_config] * 10 + [foreign_code] * 8 + [another_command] * 4
-
-
-def execute(arguments: list[str], folder: Path) -> tuple[int | None, str]:
-    """Run a command in a process of its own, and return its exit status and what it wrote to stderr."""
-    process = start(arguments, folder)
-    process.join(MAX_SECONDS)
-    process.kill()
-    process.join()
-    return process.exitcode, folder.with_suffix(".err").read_bytes().decode(errors="backslashreplace")
-
-
-def verdict(status: int | None, stderr: str, *, changed: bool, imported: bool) -> str:
+def find_wrong(status: int | None, stderr: str, *, changed: bool, imported: bool) -> str:
     """Return what is wrong with how a case ended; nothing, if it is well."""
     lines = [line.rpartition("\r")[2] for line in stderr.split("\n") if line]  # A progress bar overwrites its line.
     wrong = {
@@ -173,44 +156,42 @@ def verdict(status: int | None, stderr: str, *, changed: bool, imported: bool) -
     return ", ".join(what for what, is_so in wrong.items() if is_so)
 
 
-def prepare(template: Path) -> None:
-    """Make what every case finds: small data, a trained run named "taken", and a module that must not be imported."""
-    (template / "data").mkdir(parents=True)
+def prepare(folder: Path) -> None:
+    """Make what every case finds: small data, and a module that must not be imported."""
+    (folder / "data").mkdir(parents=True)
     for label in (0, 1):
-        np.save(template / "data" / f"class_{label}.npy", np.random.default_rng(label).normal(label, 1, (50, 2)))
-    (template / f"{CANARY}.py").write_text(f"{LEAVE_TRACE}\n\ndef leave(*_, **__):\n    {LEAVE_TRACE}\n")
-    status, stderr = execute(small(["--name=taken"]), template)
-    assert status == 0, stderr
-
-
-def contents(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns if path.is_file() else 0 for path in folder.rglob("*")}
+        np.save(folder / "data" / f"class_{label}.npy", np.random.default_rng(label).normal(label, 1, (50, 2)))
+    (folder / f"{CANARY}.py").write_text(f"{LEAVE_TRACE}\n\ndef leave(*_, **__):\n    {LEAVE_TRACE}\n")
 
 
 def run(cases: int, seconds: float, seed: int, first: int = 0) -> Summary:
-    """Try that many cases, or as many as there is time for."""
+    """Try that many cases, or as many as there is time for, each where a run named "taken" was trained."""
     summary = Summary("options and configs")
     with tempfile.TemporaryDirectory() as name:
         template, folder = Path(name) / "template", Path(name) / "case"
         prepare(template)
+        start(small(["--name=taken"]), template).join()
         for number in range(first, first + cases):
             if summary.seconds > seconds:
                 break
-            arguments, config = case(number, seed)
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(template, folder)
+            arguments, config = case(number, seed)
             if config is not None:
                 (folder / "config.yaml").write_bytes(config)
-            before = contents(folder)
-            status, stderr = execute(arguments, folder)
-            after = contents(folder)
-            imported = any("canary" in path.name and path.suffix in (".txt", ".pyc") for path in after)
+            before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+            process = start(arguments, folder)
+            process.join(MAX_SECONDS)
+            process.kill()
+            status, after = process.exitcode, {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+            stderr = folder.with_suffix(".err").read_bytes().decode(errors="backslashreplace")
             summary.counts["refused in one line" if status == 2 else "obeyed"] += 1
             if status == 0 and "profiler" in str(arguments):
                 stderr = ""  # It is a report of as many lines as it takes.
+            imported = any("canary" in path.name and path.suffix in (".txt", ".pyc") for path in after)
             # What a callback cannot do, it says only when the run folder is there.
             changed = before != after and number >= len(OWN)
-            if wrong := verdict(status, stderr, changed=changed, imported=imported):
+            if wrong := find_wrong(status, stderr, changed=changed, imported=imported):
                 shown = f"{arguments} with {config!r}"[:900]
                 summary.failures.append(f"case {number}: {shown}: {wrong}\n{stderr[-1500:]}")
     return summary

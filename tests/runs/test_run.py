@@ -4,6 +4,8 @@ import errno
 import multiprocessing
 import os
 import shutil
+import sys
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -13,7 +15,8 @@ import pytest
 from project.errors import InputError
 from project.runs.disk import HELD, release
 from project.runs.run import RunFolder, find_checkpoint, newest
-from tests.campaigns import claims
+
+FORK = multiprocessing.get_context("fork")
 
 
 def make_trained(logs: Path, name: str | None) -> RunFolder:
@@ -44,9 +47,8 @@ def test_claims_count_upwards_and_never_take_what_is_there(tmp_path: Path) -> No
 
 
 def test_a_run_that_another_process_writes_is_left_alone_until_it_is_killed(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    claimed, forever = context.Event(), context.Event()
-    writer = context.Process(target=lambda: (RunFolder.claim(tmp_path, "mine"), claimed.set(), forever.wait()))
+    claimed, forever = FORK.Event(), FORK.Event()
+    writer = FORK.Process(target=lambda: (RunFolder.claim(tmp_path, "mine"), claimed.set(), forever.wait()))
     writer.start()
     assert claimed.wait(60)
     with pytest.raises(InputError, match=r"mine: another process is writing this run; wait for it or stop it"):
@@ -60,9 +62,29 @@ def test_a_run_that_another_process_writes_is_left_alone_until_it_is_killed(tmp_
     assert left == {".lock", f".half-written.{os.getpid()}.tmp"}, "what a living process writes stays"
 
 
-def test_processes_that_start_together_share_no_run_folder() -> None:
-    summary = claims.run(rounds=10, processes=4, seconds=60)
-    assert (summary.counts, summary.failures) == ({"times claiming": 10}, [])
+def claim(logs: Path, name: str | None, number: int, barrier: Barrier) -> None:
+    """Wait for the other processes, claim a folder, and leave a mark in it."""
+    barrier.wait()
+    try:
+        claimed = RunFolder.claim(logs, name)
+    except InputError:
+        sys.exit(2)
+    (claimed.path / f"owner{number}").touch()
+    claimed.last.parent.mkdir(exist_ok=True)
+    claimed.last.touch()  # A name without a checkpoint is free again once its process has ended.
+
+
+@pytest.mark.parametrize("name", [*[None] * 8, *["the same"] * 2])
+def test_processes_that_start_together_share_no_run_folder(name: str | None, tmp_path: Path) -> None:
+    barrier = FORK.Barrier(4)
+    processes = [FORK.Process(target=claim, args=(tmp_path, name, number, barrier)) for number in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    winners = 4 if name is None else 1
+    assert sorted(process.exitcode or 0 for process in processes) == [0] * winners + [2] * (4 - winners)
+    assert [len(list(path.glob("owner*"))) for path in tmp_path.iterdir() if path.is_dir()] == [1] * winners
 
 
 def test_a_run_is_held_once_and_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
