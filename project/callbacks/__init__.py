@@ -2,12 +2,10 @@
 
 from lightning.pytorch import Callback
 
-from project.callbacks.checkpoints import Checkpoints, Snapshots
+from project.callbacks.checkpoints import Checkpoints
 from project.callbacks.ends import Divergence, Interrupt
 from project.callbacks.figures import Figures
 from project.callbacks.history import History
 from project.callbacks.progress import Progress
-from project.callbacks.tensorboard import TensorBoard
 
-CALLBACKS: tuple[type[Callback], ...] = (Interrupt, Divergence, History, Snapshots, Figures)
-CALLBACKS += (TensorBoard, Progress, Checkpoints)
+CALLBACKS: tuple[type[Callback], ...] = (Interrupt, Divergence, History, Figures, Progress, Checkpoints)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
@@ -18,20 +18,32 @@ MOST = 2**16  # parameters of a network that is kept in snapshots: a checkpoint 
 class Checkpoints(Checkpoint):
     """Keeps the newest and the best state of a run, and no paths, as ModelCheckpoint does: the folder can be moved.
 
-    Lightning calls it after all other callbacks, so what a checkpoint has seen is in the history too.
+    Either holds snapshots, for boundary.gif: the parameters after the 1st, 2nd, 4th, 8th, ... validation. Lightning
+    calls it after all other callbacks, so what a checkpoint has seen is in the history too.
     """
 
     best_loss = float("inf")
     _saved_step = -1
 
-    def __init__(self, best: bool = True) -> None:
-        self.keeps_best = best
+    def __init__(self, only_last: bool = False) -> None:
+        self.only_last = only_last
+        self.snapshot_steps: list[int] = []
+        self.snapshots: dict[str, Tensor] = {}  # by the parameter's name, (S, *its shape)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_loss": self.best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_loss = float(state_dict["best_loss"])
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if not self.only_last:
+            checkpoint |= {"snapshot_steps": list(self.snapshot_steps), "snapshots": dict(self.snapshots)}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if not self.only_last:
+            self.snapshot_steps = list(checkpoint.get("snapshot_steps", []))
+            self.snapshots = dict(checkpoint.get("snapshots", {}))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run, self._saved_step = RunFolder.from_trainer(trainer), trainer.global_step or -1
@@ -45,13 +57,9 @@ class Checkpoints(Checkpoint):
             trainer.should_stop = True  # Lightning validates before it stops.
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loss = trainer.callback_metrics["val/loss"].item()
-        if self.keeps_best and loss < self.best_loss:
-            self.best_loss = loss
-            self._save(trainer, "best")
-            # A run that is killed before this repeats the validation. What the disk loses of a copy, best.ckpt has.
-            if trainer.is_global_zero:
-                write_whole(self.run.last, self.run.best.read_bytes(), lasting=False)
+        if not self.only_last:
+            self._take_snapshot(trainer, pl_module)
+            self._keep_best(trainer)
         self._save(trainer, "last")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -66,27 +74,21 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(self.run.last.with_name(f"{name}.ckpt"), weights_only=False)
             self._saved_step = trainer.global_step
 
+    def _keep_best(self, trainer: Trainer) -> None:
+        if (loss := trainer.callback_metrics["val/loss"].item()) < self.best_loss:
+            self.best_loss = loss
+            self._save(trainer, "best")
+            # A run that is killed before this repeats the validation. What the disk loses of a copy, best.ckpt has.
+            if trainer.is_global_zero:
+                write_whole(self.run.last, self.run.best.read_bytes(), lasting=False)
 
-class Snapshots(Callback):
-    """Keeps in each checkpoint the parameters after the 1st, 2nd, 4th, 8th, ... validation, for boundary.gif."""
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.weights: dict[str, Tensor] = {}  # by the parameter's name, (S, *its shape)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _take_snapshot(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # The last iteration is validated whenever it comes, and has its own parameters in the checkpoint.
         validation = trainer.global_step / (trainer.val_check_batch or 1)
         size = sum(weights.numel() for weights in pl_module.parameters())
         if validation < 1 or not math.log2(validation).is_integer() or size > MOST:
             return
-        self.steps.append(trainer.global_step)
+        self.snapshot_steps.append(trainer.global_step)
         for name, weights in pl_module.named_parameters():
             now = weights.detach().cpu()[None]
-            self.weights[name] = torch.cat([self.weights.get(name, now[:0]), now])
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["snapshot_steps"], checkpoint["snapshots"] = list(self.steps), dict(self.weights)
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self.steps, self.weights = list(checkpoint.get("snapshot_steps", [])), dict(checkpoint.get("snapshots", {}))
+            self.snapshots[name] = torch.cat([self.snapshots.get(name, now[:0]), now])

@@ -1,4 +1,4 @@
-"""Scalars, pictures, graph, config and options for TensorBoard, and loggers that know the run folder."""
+"""Loggers that know the run folder: scalars, pictures, graph, config and options for TensorBoard."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
+from torch import Tensor, nn
 
-from project.errors import InterruptedRunError
+from project.model import BinaryClassifier
 from project.model.loss import METRICS
 from project.reports.plot import add_picture
 from project.runs.checkpoint import first_rates
@@ -46,11 +47,13 @@ class RunLogger(TensorBoardLogger):
     """
 
     log_dir = root_dir = save_dir = ""
-    criterion = "loss"  # what a training loss is called: several runs share a chart, and none shall mix two losses
 
     def __init__(self, folder: Path | None, purge_step: int = 0) -> None:
         super().__init__("", default_hp_metric=False, purge_step=purge_step)
         self.log_dir = self.root_dir = self.save_dir = str(folder or "")
+        self._run, self._is_resumed = RunFolder(folder or ""), purge_step > 0
+        self._model: BinaryClassifier | None = None  # once it is known
+        self._criterion = "loss"  # what a training loss is called: runs share a chart, which shall not mix two losses
         if folder is None:
             return
         from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415 (no other command needs it)
@@ -64,27 +67,57 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float | None], step: int | None = None) -> None:
-        with tolerated(Path(self.log_dir)):
+        with tolerated(self._run.path):
             for name, value in metrics.items():  # Lightning's own loop turns any failure into a ValueError.
                 if value is not None:
-                    tag = f"train/{self.criterion}" if name == "train/loss" else name
+                    tag = f"train/{self._criterion}" if name == "train/loss" else name
                     self.experiment.add_scalar(tag, value, step)
 
     @rank_zero_only
     def log_picture(self, name: str, picture: Image.Image, step: int) -> None:
-        with tolerated(Path(self.log_dir)):
+        with tolerated(self._run.path):
             add_picture(self.experiment, name, picture, step)
+
+    @rank_zero_only
+    def log_graph(self, model: nn.Module, input_array: Tensor | None = None) -> None:
+        """Tell, before the first iteration, chart layout, config, and how raw features become a probability."""
+        if not isinstance(model, BinaryClassifier):  # A study has many networks.
+            return
+        self._model, self._criterion = model, model.hparams["loss"]
+        if self._is_resumed:  # The run has told them.
+            return
+        charts = {name: ["Multiline", [f"{subset}/{name}" for subset in ("train", "val", "test")]] for name in METRICS}
+        row = torch.zeros(1, model.hparams["num_features"], device=model.device)
+        whole = nn.Sequential(*map(model.get_submodule, ("standardization", "net")))
+        with tolerated(self._run.path):
+            self.experiment.add_custom_scalars({"learning": charts})
+            self.experiment.add_graph(whole, row)
+            self.experiment.add_text("config", f"```yaml\n{self._run.config.read_text()}```")
 
     @rank_zero_only
     def save(self) -> None:
         """Write what was logged, but no file of the options, as Lightning does: config.yaml says it all."""
-        with tolerated(Path(self.log_dir)):
+        with tolerated(self._run.path):
             self.experiment.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        with tolerated(Path(self.log_dir)):
+        """Tell the options and what they led to or, of a run that fails or is interrupted, its newest losses."""
+        if self._model and status == "failed":
+            self._model.log_losses()
+        with tolerated(self._run.path):
+            if self._model and status == "success":  # The values of the results are logged already.
+                self.log_hyperparams(self._options(self._model), dict.fromkeys(RESULTS))
             self.experiment.close()
+
+    def _options(self, model: BinaryClassifier) -> dict[str, Any]:
+        """Return what HPARAMS shows: a screen has room for three names before the results."""
+        optimizer, changed = model.trainer.optimizers[0], self._run.changed_options()
+        rates = first_rates(optimizer.param_groups)
+        others = sorted(changed.keys() - {"model.lr"}, key=lambda name: (not name.startswith("model."), name))
+        options = ", ".join(f"{name.rpartition('.')[2]} {changed[name]}" for name in others if "optimizer" not in name)
+        shown = {"optimizer": type(optimizer).__name__, "options": options or "defaults"}
+        return {**shown, "lr": rates[0] if len(rates) == 1 else str(rates)}
 
 
 class FolderLogger(DummyLogger):
@@ -99,39 +132,3 @@ class FolderLogger(DummyLogger):
 
 def run_loggers(trainer: Trainer) -> list[RunLogger]:
     return [logger for logger in trainer.loggers if isinstance(logger, RunLogger)]
-
-
-class TensorBoard(Callback):
-    """Hands over chart layout, config and graph when training starts, the options and what they led to when it ends."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for logger in run_loggers(trainer):
-            logger.criterion = pl_module.hparams["loss"]
-        if trainer.global_step > 0:  # A resumed run has told them.
-            return
-        charts = {name: ["Multiline", [f"{subset}/{name}" for subset in ("train", "val", "test")]] for name in METRICS}
-        config = RunFolder.from_trainer(trainer).config
-        row = torch.zeros(1, pl_module.hparams["num_features"], device=pl_module.device)
-        # The graph shows how raw features become a probability.
-        whole = torch.nn.Sequential(*map(pl_module.get_submodule, ("standardization", "net")))
-        for logger in run_loggers(trainer):
-            with tolerated(config.parent):
-                logger.experiment.add_custom_scalars({"learning": charts})
-                logger.experiment.add_graph(whole, row)
-                logger.experiment.add_text("config", f"```yaml\n{config.read_text()}```")
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        rates = first_rates(trainer.optimizers[0].param_groups)
-        changed = RunFolder.from_trainer(trainer).changed_options()
-        others = sorted(changed.keys() - {"model.lr"}, key=lambda name: (not name.startswith("model."), name))
-        options = ", ".join(f"{name.rpartition('.')[2]} {changed[name]}" for name in others if "optimizer" not in name)
-        # A screen has room for three names before the results.
-        shown: dict[str, Any] = {"optimizer": type(trainer.optimizers[0]).__name__, "options": options or "defaults"}
-        shown["lr"] = rates[0] if len(rates) == 1 else str(rates)
-        for logger in run_loggers(trainer):
-            with tolerated(Path(logger.log_dir)):
-                logger.log_hyperparams(shown, dict.fromkeys(RESULTS))  # Their values are logged already.
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if isinstance(exception, InterruptedRunError):
-            pl_module.log_losses()  # type: ignore[operator]  # It is a BinaryClassifier's own method.

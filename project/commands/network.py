@@ -18,7 +18,7 @@ from project.commands.failures import UNUSABLE
 from project.commands.origin import Origin, logs_folder
 from project.commands.parsing import Parser
 from project.commands.record import format_config
-from project.commands.trainer import ProjectCLI
+from project.commands.trainer import ProjectCLI, set_threads
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.evaluation.baseline import regress
@@ -62,6 +62,7 @@ def train(
     if origin and trainer.max_steps < done + least:
         raise InputError(f"{origin.checkpoint}: the run already has {done} steps; raise --trainer.max_steps")
     data.setup("fit")
+    set_threads(options.threads, trainer, model, data)
     if origin:
         origin.take_up(trainer, model, data)
     run = None
@@ -132,6 +133,7 @@ def prepare(arguments: Sequence[str], kind: type[BinaryClassifier]) -> tuple[Pro
     cli = ProjectCLI(arguments, kind, [], is_training=False)
     assert cli.origin is not None
     cli.datamodule.setup(arguments[0])
+    set_threads(cli.config.threads, cli.trainer, cli.model, cli.datamodule)
     cli.origin.take_up(cli.trainer, cli.model, cli.datamodule)
     return cli, cli.origin
 

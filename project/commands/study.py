@@ -15,7 +15,7 @@ from project.commands.failures import refusing
 from project.commands.network import train
 from project.commands.origin import parse_with_origin
 from project.commands.parsing import Parser, add_run_options, make_parser
-from project.commands.trainer import Threads, make_trainer
+from project.commands.trainer import make_trainer
 from project.data import NpyDataModule
 from project.errors import InputError
 from project.model import BinaryClassifier
@@ -42,7 +42,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
         design = Design(complete(options, kind), *asked, options.data.seed, options.seed_everything)
         model = saved(data.num_features, **asdict(design))
         given = dict(parser.instantiate_classes(options).trainer.items())
-        own = [Threads(options.threads), Interrupt("study"), Progress(), Checkpoints(best=False)]
+        own = [Interrupt("study"), Progress(), Checkpoints(only_last=True)]
         given["callbacks"] = [*as_list(given["callbacks"]), *own]
         trainer = make_trainer(**given)
     if origin and model.hparams != origin.contents["hyper_parameters"]:

@@ -29,18 +29,15 @@ from project.options import as_list, check
 PARALLEL_ELEMENTS = 2**17  # Layers with fewer lose more by waiting than they gain by several threads.
 
 
-class Threads(Callback):
-    """Sets the number of threads, which large sums depend on in their last bits; None suits the largest piece."""
-
-    def __init__(self, threads: int | None) -> None:
-        self.threads = threads
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        # Lightning sets a number of its own before, when it has started several processes.
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning attaches it.
-        several = max(1, torch.get_num_threads() // trainer.num_devices)
-        is_large = datamodule.largest_piece * pl_module.width >= PARALLEL_ELEMENTS
-        torch.set_num_threads(self.threads or (several if is_large else 1))
+def set_threads(threads: int | None, trainer: Trainer, model: LightningModule, data: NpyDataModule) -> None:
+    """Set the number of threads, which large sums depend on in their last bits; None suits the largest piece."""
+    # Several processes share the cores, unless a number is set for each of them.
+    processes = 1 if "OMP_NUM_THREADS" in os.environ else trainer.num_devices
+    width: Any = model.width
+    several = max(1, torch.get_num_threads() // processes)
+    torch.set_num_threads(threads or (several if data.largest_piece * width >= PARALLEL_ELEMENTS else 1))
+    if trainer.num_devices > 1:  # Lightning would set a number of its own.
+        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 
 
 def make_trainer(
@@ -165,7 +162,7 @@ class ProjectCLI(LightningCLI):
             raise InputError(f"--model.lr: {rate} is for the model's own SGD; an --optimizer has --optimizer.lr")
 
     def before_instantiate_classes(self) -> None:
-        self.trainer_defaults["callbacks"] = [Threads(self.config.threads), *self.own]
+        self.trainer_defaults["callbacks"] = list(self.own)
 
     def instantiate_classes(self) -> None:
         with refusing(self.config.keys()):

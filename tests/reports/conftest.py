@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from project.__main__ import main
-from project.callbacks import CALLBACKS, Checkpoints, History, Snapshots
+from project.callbacks import CALLBACKS, Checkpoints, History
 from project.data import NpyDataModule
 
-FEW = (History, Snapshots, Checkpoints)  # callbacks of a fit that is quick
+FEW = (History, Checkpoints)  # callbacks of a fit that is quick
 NASTY = "<script>alert(1)</script>"
 FAR = [[3e38, -3e38], [-3e38, 3e38]]  # so far from rows around 1e-30 that these are infinite, and their sum is NaN
 ADAM = ["--optimizer", "Adam", "--optimizer.lr", "0.01"]
