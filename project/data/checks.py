@@ -20,7 +20,7 @@ from project.errors import InputError, InputWarning, join_words, name_columns
 
 EXACT_INTEGERS = 2**24  # float32 holds every integer up to here.
 MOST_COMPARED = 2**24  # rows whose hashes are kept to be compared, 8 bytes each
-BLOCK = 1 << 20
+BLOCK = 1 << 18  # bytes, or hashes, that are looked at together
 FEW_DIGITS = 2.0**-16  # of a mean, below which float32 leaves a deviation fewer than 8 bits
 VAST_RATIO = 1e3  # between the deviations of two features, which one step size can no longer serve
 
@@ -94,7 +94,7 @@ def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Mome
             if (train := values[assignment[start : start + len(values)] == TRAIN]).size:
                 moments.add(torch.from_numpy(train))
             if compared:
-                marks[done : done + len(values)] = hash_rows(values)
+                marks[done : done + len(values)] = hash_rows(values) << 2 | assignment[start : start + len(values)]
                 done += len(values)
     for array in arrays:  # What varied by less than the distance of their type's numbers is gone.
         precision = float(np.finfo(array.dtype.name).eps) if array.dtype.kind == "f" else 0
@@ -103,13 +103,28 @@ def survey(arrays: list[ArrayFile], assignments: list[Assignment]) -> tuple[Mome
             warnings.warn(f"{array.path}: {what}; subtract it before saving", InputWarning, stacklevel=2)
     if not compared:
         return moments, None
-    subsets = np.concatenate(assignments)
-    test_in_train = occur_in(*(np.sort(marks[subsets == subset]) for subset in (TRAIN, TEST))).sum()
-    zeros, ones = np.split(marks, [len(assignments[0])])
-    for each in zeros, ones:  # A sorted copy would take as much memory again.
+    return moments, find_overlap(*np.split(marks, [len(assignments[0])]))
+
+
+def find_overlap(zeros: Hashes, ones: Hashes) -> Overlap:
+    """Compare rows of both classes by their hashes, whose last two bits are the subset; the hashes are spent on it.
+
+    They are sorted where they are, and looked up in parts, because a copy would take as much memory again.
+    """
+    test_in_train = 0
+    for each in zeros, ones:
         each.sort()
-    in_both = np.unique(ones[occur_in(zeros, ones)])
-    return moments, Overlap(np.array_equal(zeros, ones), len(in_both), int(test_in_train))
+    for part in cut(zeros) + cut(ones):
+        test = part[part & 3 == TEST] - TEST + TRAIN
+        test_in_train += int((occur_in(zeros, test) | occur_in(ones, test)).sum())
+    for each in zeros, ones:
+        np.right_shift(each, 2, out=each)
+    in_both = [part[occur_in(zeros, part)] for part in cut(ones)]
+    return Overlap(np.array_equal(zeros, ones), len(np.unique(np.concatenate(in_both))), test_in_train)
+
+
+def cut(hashes: Hashes) -> list[Hashes]:
+    return np.array_split(hashes, len(hashes) // BLOCK + 1)
 
 
 def checked_rows(array: ArrayFile) -> Iterator[tuple[int, Features]]:

@@ -56,7 +56,9 @@ class ClassFiles:
             self.assignments = split_groups(root, self.groups, seed, balance)
         else:
             self.assignments = split_rows(root, sizes, seed, balance)
-        self.rows = {name: sum(map(len, self.row_numbers(name))) for name in SUBSETS}
+        self.rows = {
+            name: sum(int((each == place).sum()) for each in self.assignments) for name, place in SUBSETS.items()
+        }
         self.moments, self.overlap = survey(self.arrays, self.assignments)
         self._check_overlap(overlap_is_known)
         split = hashlib.sha256(np.concatenate(self.assignments).data).hexdigest()
@@ -158,10 +160,11 @@ class ClassFiles:
 
 def draw(rows: Flags, most: int) -> Flags:
     """Mark the marked rows, bool (N,), or so many of them at random."""
-    numbers, drawn = np.flatnonzero(rows), np.zeros(len(rows), bool)
-    if len(numbers) <= most:
+    if (count := int(rows.sum())) <= most:
         return rows
-    drawn[np.random.default_rng(0).choice(numbers, most, replace=False, shuffle=False)] = True
+    chosen, drawn = np.zeros(count, bool), np.zeros_like(rows)
+    chosen[np.random.default_rng(0).choice(count, most, replace=False, shuffle=False)] = True
+    drawn[rows] = chosen
     return drawn
 
 
