@@ -213,11 +213,11 @@ def table(found: Numbers) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tests.gpu", description=__doc__)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--output", type=Path, default=Path(), help="the folder of gpu.json and gpu.md")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no card here; --device cpu runs everything small")
     machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{os.cpu_count()} processors"
@@ -231,3 +231,7 @@ if __name__ == "__main__":
     Path("gpu.md").write_text(text := f"{machine}, torch {torch.__version__}\n\n{table(found)}")
     print(text)
     sys.exit(any("failed" in numbers for numbers in found.values()))
+
+
+if __name__ == "__main__":
+    main()
