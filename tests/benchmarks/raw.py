@@ -57,7 +57,7 @@ def accuracy(y: Tensor, y_hat: Tensor) -> Tensor:
 
 def batches(x: Tensor, y: Tensor, size: int | None) -> Iterator[Rows]:
     while True:
-        for batch in torch.randperm(len(x)).split(size) if size else [slice(None)]:
+        for batch in torch.randperm(len(x), device=x.device).split(size) if size else [slice(None)]:
             yield x[batch], y[batch]
 
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from project.callbacks.figures import Figures
 from project.commands.failures import quiet
 from project.commands.trainer import make_trainer
 from tests.benchmarks.__main__ import write_data
+from tests.benchmarks.raw import batches
 
 LIMIT = 480  # seconds in all
 CLOSE = 1e-4  # how far history and answers of a card may be from a processor's
@@ -153,10 +154,9 @@ class Checks:
         return window.seconds / count
 
     def time_by_hand(self, data: NpyDataModule, size: int | None, count: int) -> float:
-        train, net, criterion = data.train, NNet().to(self.device), BCELoss()
-        x, y = (part.to(self.device) for part in train)
-        optimizer = torch.optim.SGD(net.parameters(), 0.8)
-        for i, (features, labels) in enumerate(islice(batches(x, y, size), count + 3)):
+        net, criterion = NNet().to(self.device), BCELoss()
+        optimizer, train = torch.optim.SGD(net.parameters(), 0.8), [part.to(self.device) for part in data.train]
+        for i, (features, labels) in enumerate(islice(batches(*train, size), count + 3)):
             if i == 3:
                 wait()
                 begin = time.perf_counter()
@@ -165,12 +165,6 @@ class Checks:
             optimizer.step()
         wait()
         return (time.perf_counter() - begin) / count
-
-
-def batches(x: torch.Tensor, y: torch.Tensor, size: int | None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    while True:
-        for rows in torch.randperm(len(x), device=x.device).split(size) if size else [slice(None)]:
-            yield x[rows], y[rows]
 
 
 def compare(name: str, other: str) -> Numbers:
