@@ -60,11 +60,9 @@ def test_each_number_is_what_plain_python_finds(classes: tuple[list[float], list
     assert same(tuple(estimate.value for estimate in found.values()), tuple(by_hand.values()))
     of_area = "Newcombe" if found["auc"].value in (0, 1) and min(map(len, classes)) > 1 else "DeLong"
     assert [estimate.method for estimate in found.values()][:4] == ["Wilson"] * 3 + [of_area]
-    losses = [found[name] for name in ("bce", "mse")]
-    assert all(np.isnan(each.low) == (len(right[0] + right[1]) < 10 or lost) for each in losses)
-    assert all(
-        np.isnan(each.low) or 0 <= each.low <= each.high <= worst for each, worst in zip(losses, (16.2, 1), strict=True)
-    )
+    for loss, worst in (found["bce"], 16.2), (found["mse"], 1):
+        assert np.isnan(loss.low) == (len(right[0] + right[1]) < 10 or lost)
+        assert np.isnan(loss.low) or 0 <= loss.low <= loss.high <= worst
     text = json.dumps(to_json(found), allow_nan=False)
     assert text.count("null") == sum(np.isnan(estimate[:3]).sum() for estimate in found.values())
 

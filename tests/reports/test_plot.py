@@ -37,8 +37,9 @@ def pictures(run: Run) -> dict[str, bytes]:
 
 
 def keep(monkeypatch: Patch, *names: str) -> None:
-    """Let a run have these figures alone."""
+    """Let a run have these figures alone, and a new one no film."""
     monkeypatch.setattr(plot, "FIGURES", {name: plot.FIGURES[name] for name in names})
+    monkeypatch.setattr("project.callbacks.checkpoints.MOST", 1)  # parameters
 
 
 def rows_by_class(data: NpyDataModule, name: str) -> list[Numbers]:
