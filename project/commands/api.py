@@ -1,9 +1,9 @@
 """Commands for Python and notebooks: no Lightning needed, and errors that speak of arguments."""
 
-import inspect
 import json
 import re
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,15 @@ from matplotlib.figure import Figure
 from project.commands import network
 from project.commands.failures import fold_message, quiet
 from project.commands.parsing import allow_packages
-from project.commands.slips import find_slip
-from project.commands.trainer import make_trainer
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError
 from project.model import BinaryClassifier
-from project.options import flatten
 from project.reports import plot
 from project.runs.run import RunFolder
 from project.runs.table import Numbers
 
-OWNERS: dict[str, Callable[..., Any]] = {"data": NpyDataModule, "model": BinaryClassifier, "trainer": make_trainer}
-OPTIONS = [f"{group}.{name}" for group, owner in OWNERS.items() for name in inspect.signature(owner).parameters]
+OWNERS: dict[str, Callable[..., Any]] = {"data": NpyDataModule, "model": BinaryClassifier}
+FULL_NAMES = {name: f"{group}.{name}" for group, owner in OWNERS.items() for name in signature(owner).parameters}
 
 
 class Run(RunFolder):
@@ -83,21 +80,16 @@ def fit(
         DivergedError: an ArithmeticError, if training leaves the finite numbers.
         TypeError: if there is no such option.
     """
-    named = {"name": name, "seed_everything": seed_everything, "ckpt_path": ckpt_path, "optimizer": optimizer}
-    named |= {"lr_scheduler": lr_scheduler, "root": root, "max_steps": max_steps}
+    given = {"name": name, "seed_everything": seed_everything, "ckpt_path": ckpt_path, "optimizer": optimizer}
+    given |= {"lr_scheduler": lr_scheduler, "data.root": root, "trainer.max_steps": max_steps}
+    given |= {f"trainer.{option}": value for option, value in (trainer or {}).items()}
+    given |= {FULL_NAMES.get(option, option): value for option, value in options.items()}
     # What is not given stays unsaid: a run that goes on has its own.
-    config: dict[str, Any] = {option: value for option, value in named.items() if value is not None} | options
-    for group, owner in OWNERS.items():
-        own = inspect.signature(owner).parameters.keys() - {"num_features", "predict"}
-        config[group] = {option: config.pop(option) for option in own & config.keys()}
-    config["trainer"] |= trainer or {}
-    for option, value in flatten(config).items():
-        problem, meant = find_slip("fit", option, str(value), [*OPTIONS, *named])
-        if problem:
-            words = " or ".join(f"--{name}={given}" for name, given in meant)
-            remedy = f"did you mean {words}" if meant else "see help(fit)"
-            raise (TypeError if option in options else InputError)(name_arguments(f"{problem}; {remedy}"))
-    return call(network.fit, ["fit", "--config", json.dumps(config, default=as_plain)])
+    arguments = [f"--{option}={to_word(value)}" for option, value in given.items() if value is not None]
+    try:
+        return call(network.fit, ["fit", *arguments])
+    except InputError as error:
+        raise (error if options.keys() <= FULL_NAMES.keys() else TypeError(str(error))) from error
 
 
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
@@ -115,6 +107,11 @@ def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
 def name_arguments(message: str) -> str:
     """Return a message that names options as the command line does with the names of arguments."""
     return re.sub(r"--(?:(?:data|model)\.|trainer\.(?=max_steps))?(?=[a-z])", "", message)
+
+
+def to_word(value: Any) -> str:
+    """Return the argument that gives an option its value."""
+    return str(value) if isinstance(value, (str, Path)) else json.dumps(value, default=as_plain)
 
 
 def as_plain(value: Any) -> Any:

@@ -65,14 +65,14 @@ def train(
     set_threads(options.threads, trainer, model, data)
     if origin:
         origin.take_up(trainer, model, data)
-    run = None
+    run, folder = None, None
     is_new = origin is None and not (options.name and (logs_folder(options) / options.name).exists())
     if trainer.is_global_zero:
         for name, value in data.hparams.items():  # A default that suits the data becomes what it was.
             options.data[name] = value
         run = begin(parser, options, origin, folders)
+        folder = run.path
         print(data.describe(trainer))
-    folder = run.path if run else None
     # The logger writes anew what it had of the iterations that a resumed run repeats.
     logger = FolderLogger(folder) if options.trainer.logger is False else RunLogger(folder, done + 1 if done else 0)
     trainer.loggers = [logger, *trainer.loggers]
@@ -80,19 +80,18 @@ def train(
         # Before the first validation there is nothing to restore.
         trainer.fit(model, datamodule=data, ckpt_path=origin.checkpoint if origin and done else None)
         if trainer.global_step < done + least:
-            raise ValueError("it allows no further iteration; raise max_steps, max_epochs or max_time")
+            raise InputError("--trainer: it allows no further iteration; raise max_steps, max_epochs or max_time")
     except (AssertionError, RuntimeError, MisconfigurationException, *UNUSABLE) as error:
         has_begun, place = trainer.global_step > done, Path(traceback.extract_tb(error.__traceback__)[-1].filename)
         if run and is_new and not has_begun:  # A run that cannot begin leaves no folder.
             release(run.path)
             shutil.rmtree(run.path)
+        is_ours = isinstance(error, (InputError, DivergedError))
         # A RuntimeError may be the machine's, or tell of another process's end.
         is_unusable = not has_begun and type(error) is not RuntimeError
-        is_ours = isinstance(error, (InputError, DivergedError))
         if is_ours or not (is_unusable or place.match("lightning/pytorch/callbacks/*")):
             raise
-        what = "" if type(error) is ValueError else f"{type(error).__name__} in {place.stem}: "
-        raise InputError(f"--trainer: {what}{str(error) or 'it gives no reason'}") from error
+        raise InputError(f"--trainer: {type(error).__name__} in {place.stem}: {error}") from error
     finally:
         if run:
             release(run.path)

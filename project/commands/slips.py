@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -52,19 +51,8 @@ def settle(arguments: Sequence[str], known: Collection[str]) -> list[str]:
                 raise InputError(f"{value}: the run is named already; leave one of the names out")
             pairs[place] = "name", Path(value).name if Path(value).parent.name == "lightning_logs" else value
         elif option or command != "compare":
-            words = [word for _, word in takewhile(lambda pair: not pair[0], pairs[place + 1 :])]
-            if value.startswith("[") and words and words[-1].endswith("]"):
-                whole = " ".join([value, *words])
-                raise InputError(f"--{option}: {whole} has spaces; put it in quotes: --{option} {shlex.quote(whole)}")
-            problem, meant = find_slip(command, option, value, known)
-            if problem and not meant:
-                raise InputError(f"{problem}; project {command} --help lists them")
-            if problem:
-                pairs[place], *others = meant
-                whole = shlex.join([command, *to_words(pairs)])
-                more = "".join(f", or {shlex.join(to_words([other]))}" for other in others)
-                raise InputError(f"{problem}; did you mean: python -m project {whole}{more}")
-    return [command, *to_words(pairs)]
+            check_slip(command, option, value, known)
+    return [command, *(join_pair(f"--{name}" if name else "", value) for name, value in pairs)]
 
 
 def read_pairs(arguments: Sequence[str]) -> list[Pair]:
@@ -84,38 +72,32 @@ def read_pairs(arguments: Sequence[str]) -> list[Pair]:
     return pairs
 
 
-def to_words(pairs: Sequence[Pair]) -> list[str]:
-    """Return options and words as arguments, a value that begins like an option behind a sign."""
-    words = list[str]()
-    for name, value in pairs:
-        if name and value.startswith("-"):
-            words.append(f"--{name}={value}")
-        else:
-            words += filter(None, (f"--{name}" if name else "", value))
-    return words
+def join_pair(option: str, value: str) -> str:
+    return "=".join(filter(None, (option, value)))
 
 
-def find_slip(command: str, name: str, value: str, known: Collection[str]) -> tuple[str, list[Pair]]:
-    """Return what is wrong with an option or a word, "" if nothing is, and what may have been meant."""
+def check_slip(command: str, name: str, value: str, known: Collection[str]) -> None:
+    """Refuse an option, or a word that stands alone, that a command does not have, and say what may have been meant."""
     suffix, is_folder = Path(value).suffix, os.path.isdir(value)  # noqa: PTH112 (Path.is_dir raises if it is too long)
     name = name.removesuffix("+")
-    shown = f"--{name}" if name.isprintable() else repr(name)
+    problem, meant = "", list[str]()
     if name in CONFIGS and os.path.isfile(value) and suffix != ".npy":  # noqa: PTH113 (likewise)
         check_config(Path(value), known, "" if name == "config" else f"{name}.")
     elif not name or (name == "data" and (is_folder or suffix == ".npy")):
         problem = f"--data: {value} is no config" if name else f"{value!r}: no such option"
         if suffix == ".npy" and command != "predict":
             suffix, value = "", str(Path(value).parent)
-        return problem, [(FILES.get(suffix, "data.root"), value)]
+        meant = [FILES.get(suffix, "data.root")]
     elif name == "ckpt_path" and is_folder:
-        return f"--ckpt_path: {value} is a folder", [("name", Path(value).name)]
+        problem, meant, value = f"--ckpt_path: {value} is a folder", ["name"], Path(value).name
     elif name in VALUES and value not in VALUES[name]:
-        meant = [(name, each) for each in VALUES[name] if each.lower() == value.lower()]
-        return f"--{name}: {value}" if meant else "", meant
+        meant = [f"{name}={each}" for each in VALUES[name] if each.lower() == value.lower()]
+        problem = f"--{name}: {value}" if meant else ""
     elif not is_known(name, known):
-        named = [each.partition("=") for each in find_names(name, known)]
-        return f"{shown}: no such option", [(option, own or value) for option, _, own in named]
-    return "", []
+        problem, meant = f"{f'--{name}' if name.isprintable() else repr(name)}: no such option", find_names(name, known)
+    words = " or ".join(f"--{each}" if "=" in each else join_pair(f"--{each}", shlex.quote(value)) for each in meant)
+    if problem:
+        raise InputError(f"{problem}; did you mean {words}" if meant else f"{problem}; --help lists them")
 
 
 def is_known(name: str, known: Collection[str]) -> bool:

@@ -1,7 +1,6 @@
 """Trainer, model and data of a command, by LightningCLI."""
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -88,11 +87,9 @@ def make_trainer(
     check(max_steps=max_steps, val_check_interval=val_check_interval, num_nodes=num_nodes)
     check_machine(accelerator, devices)
     all_callbacks: list[Callback] = as_list(callbacks)
-    several = sum(isinstance(callback, ProgressBar) for callback in all_callbacks) > 1
-    # Another bar takes the place of the project's own, which only a terminal shows.
-    if several or not (enable_progress_bar and sys.stderr.isatty()):
-        all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
     bars = [callback for callback in all_callbacks if isinstance(callback, ProgressBar)]
+    if len(bars) > 1 or not enable_progress_bar:  # Another bar takes the place of the project's own.
+        all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
     decided = {
         "precision": None if any(isinstance(plugin, Precision) for plugin in as_list(plugins)) else precision,
         # Apple's GPU has no float64, in which features are standardized.

@@ -86,7 +86,7 @@ ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"trainer": {"max_epochs": "many"}}, InputError, "^trainer.max_epochs: many; need one of int, null"),
     ({"learning_rate": 0.1}, TypeError, "^learning_rate: no such option; did you mean lr=0.1"),
-    ({"momentum": 0.9}, TypeError, "^momentum: no such option; see help"),
+    ({"momentum": 0.9}, TypeError, "^momentum: no such option; help lists"),
 ]
 
 
