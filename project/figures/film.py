@@ -9,14 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from project.figures.boundary import Scene, add_key, draw_answers, draw_scene
-from project.figures.style import LINE_COLOURS, Numbers, add_panels, blank_figure, reduce_colours, wrap
+from project.figures.style import LINE_COLOURS, Drawing, Numbers, add_panels, reduce_colours, wrap
 
 
 def film_pictures(
     panels: Mapping[str, Numbers], scene: Scene, steps: Sequence[int], draw_losses: Callable[[Axes], None]
 ) -> list[Image.Image]:
     """Draw a picture, of few colours, of each panel of a scene, beside the losses with a line at its iteration."""
-    pictures, figure = [], blank_figure(1, 2)
+    pictures, figure = [], Drawing(1, 2)
     grid = figure.add_gridspec(1, 2)
     left, right = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
     (ax,), (losses,) = add_panels(left), add_panels(right)

@@ -31,7 +31,10 @@ Names = Sequence[str]
 
 
 class Drawing(Figure):
-    """A figure that a notebook shows as it would be saved."""
+    """A figure with room for panels of 640x480 pixels, which a notebook shows as it would be saved."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__(figsize=(WIDTH * columns, HEIGHT * rows), dpi=DPI, layout="constrained")
 
     def _repr_png_(self) -> bytes:
         return to_file(self, "png")
@@ -47,21 +50,17 @@ def own_style() -> Iterator[None]:
 
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure of 640x480 pixels a panel, and its panels."""
-    figure = blank_figure(rows, columns)
+    figure = Drawing(rows, columns)
     return figure, add_panels(figure, rows, columns, **options)
 
 
-def blank_figure(rows: int, columns: int) -> Figure:
-    """Return a figure with room for panels that are still to be added."""
-    return Drawing(figsize=(WIDTH * columns, HEIGHT * rows), dpi=DPI, layout="constrained")
-
-
 def add_panels(figure: FigureBase, rows: int = 1, columns: int = 1, **options: Any) -> list[Axes]:
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for ax in axes.flat:
+    axes = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-    return list(axes.flat)
+        # Labels of ticks reach farther than a line, which takes longer to measure.
+        ax.spines[["left", "bottom"]].set_in_layout(not ax.yaxis.get_tick_params().get("labelleft", True))
+    return axes
 
 
 def stack_panels(figure: Figure) -> Image.Image:

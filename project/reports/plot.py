@@ -17,7 +17,7 @@ from project.figures.evaluation import evaluation_figure, importance_figure
 from project.figures.film import film_pictures
 from project.figures.plane import component_plane
 from project.figures.scatter import count_rows, scatter_figure
-from project.figures.style import Classes, Names, encode_gif, own_style, to_file
+from project.figures.style import Classes, Names, encode_gif, encode_png, own_style, to_file
 from project.model import BinaryClassifier
 from project.reports.view import ask_models, find_wrong, wanted_plane
 from project.runs.checkpoint import load, rebuild, snapshots
@@ -193,9 +193,13 @@ def write_figure(run: RunFolder, name: str, figure: Figure, form: str = "png") -
 
 
 def add_picture(events: Any, name: str, picture: Image.Image, step: int) -> None:
-    """Add a picture to events by TensorBoard's SummaryWriter, which is not imported for its type alone."""
+    """Add a picture to events by TensorBoard's SummaryWriter, which by itself would make one of few colours larger."""
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415 (no other command needs it)
+
+    size = {"width": picture.width, "height": picture.height}
+    image = Summary.Image(**size, colorspace=3, encoded_image_string=encode_png(picture))
     # TensorBoard shows groups in the order of their names, and scalars shall be first.
-    events.add_image(f"views/{name}", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+    events.file_writer.add_summary(Summary(value=[Summary.Value(tag=f"views/{name}", image=image)]), step)
 
 
 def plot(run: RunFolder, form: str, dpi: int, width: float | None) -> list[Path]:

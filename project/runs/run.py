@@ -51,6 +51,7 @@ class RunFolder:
         self.film = self.figures / "boundary.gif"
         self.table = Table(self.path / "history.csv")
         self.kind, self._data, self._instead = kind, data, instead or {}
+        self._contents, self._written = dict[str, Any](), 0
 
     def __repr__(self) -> str:
         state = f"{self.table.rows} iterations" if self.trained else "not trained"
@@ -95,9 +96,12 @@ class RunFolder:
         return int(np.nanargmin(losses)) + 1, float(lowest)
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return the contents of last.ckpt."""
+        """Return the contents of last.ckpt, which is read and verified once for each time that it was written."""
         self.refuse_study()
-        return load(self.last, self.kind)
+        written = self.last.stat().st_mtime_ns if self.last.exists() else 0
+        if not written or written != self._written:
+            self._contents, self._written = load(self.last, self.kind), written
+        return self._contents
 
     def refuse_study(self) -> None:
         """Raise an InputError if another command's networks are in here."""

@@ -75,26 +75,10 @@ class Comparison(NamedTuple):
     against: Compared
     names: tuple[str, str]  # of both, as in "hidden_features 8" and "2"
     metric: str
+    measure: str  # what the metric is called on test rows
     by_split: Numbers  # (S,) the difference in each split
     found: Difference  # Its interval is one of all comparisons' that hold at once,
-    p: float  # and this is Holm's for all of them.
-
-    @property
-    def measure(self) -> str:
-        """What the metric is called on test rows."""
-        return {**WORDS, "accuracy": "test accuracy"}.get(self.metric, self.metric)
-
-
-def compare_each(pairs: list[tuple[Compared, Compared, tuple[str, str]]], ratio: float) -> list[Comparison]:
-    """Compare two values of each pair in each metric, accuracy first; ``ratio`` is that of test to training rows."""
-    family, comparisons = len(pairs) * len(METRICS), []
-    for number, metric in enumerate(METRICS):
-        for value, against, names in pairs:
-            by_split = value.tested[number] - against.tested[number]
-            found = corrected(by_split, ratio, family)
-            comparisons.append(Comparison(value, against, names, metric, by_split, found, math.nan))
-    adjusted = holm([each.found.p for each in comparisons])
-    return [each._replace(p=p) for each, p in zip(comparisons, adjusted, strict=True)]
+    p: float = math.nan  # and this is Holm's for all of them.
 
 
 def find_lowest(losses: Numbers) -> npt.NDArray[np.int64]:
@@ -131,7 +115,15 @@ class Answer:
             self.baseline = Compared("activation", design.baselines, *trained)
             pairs.append((first, self.baseline, ("networks with", WITHOUT)))
         rows = [each.classes.rows for each in data.by_seed.values()]
-        self.comparisons = compare_each(pairs, float(np.mean([of["test"] / of["train"] for of in rows])))
+        ratio, compared = float(np.mean([of["test"] / of["train"] for of in rows])), []
+        for number, metric in enumerate(METRICS):
+            measure = {**WORDS, "accuracy": "test accuracy"}.get(metric, metric)
+            for value, against, both in pairs:
+                by_split = value.tested[number] - against.tested[number]
+                found = corrected(by_split, ratio, len(pairs) * len(METRICS))
+                compared.append(Comparison(value, against, both, metric, measure, by_split, found))
+        adjusted = holm([each.found.p for each in compared])
+        self.comparisons = [each._replace(p=p) for each, p in zip(compared, adjusted, strict=True)]
 
     @property
     def verdicts(self) -> list[str]:

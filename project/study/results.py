@@ -1,8 +1,6 @@
 """The tables, study.json, figures and report of a study."""
 
 import json
-from collections.abc import Callable, Mapping
-from functools import partial
 from itertools import chain
 from shlex import quote
 from typing import Any
@@ -50,18 +48,14 @@ def study_facts(answer: Answer) -> dict[str, Any]:
     """Return what study.json holds."""
     baselines: dict[str, Any] = {"majority": {"test_accuracy": 0.5}}
     if (baseline := answer.baseline) is not None:
-        baselines[BASELINE] = {
-            answer.choose: baseline.chosen_options,
-            "test_accuracy": finite(baseline.accuracy.mean()),
-        }
+        told = {"test_accuracy": finite(baseline.accuracy.mean())}
+        baselines[BASELINE] = {answer.choose: baseline.chosen_options, **told}
     differences = []
-    for value, against, _, metric, _, found, p in answer.comparisons:
+    for value, against, _, metric, _, _, found, p in answer.comparisons:
         row: dict[str, Any] = {"value": str(value.value), "against": str(against.value), "metric": metric}
-        row["mean"] = finite(found.mean)
-        row["interval"] = [finite(found.low), finite(found.high)]
-        row["naive_interval"] = [finite(found.naive_low), finite(found.naive_high)]
-        row |= {"level": found.level, "p": finite(found.p), "holm_p": finite(p)}
-        differences.append({**row, "splits": found.splits})
+        mean, *ends = map(finite, found[:5])
+        row |= {"mean": mean, "interval": ends[:2], "naive_interval": ends[2:], "level": found.level}
+        differences.append({**row, "p": finite(found.p), "holm_p": finite(p), "splits": found.splits})
     return {
         "compare": f"model.{answer.compare}",
         "choose": f"model.{answer.choose}",
@@ -125,18 +119,11 @@ def draw_curves(answer: Answer) -> Figure:
     return study.curves_figure(answer.steps, bands, lines)
 
 
-def draw_choice(answer: Answer) -> Figure:
-    measure = "lowest validation loss" if answer.at == "best" else "validation loss"
-    return study.choice_figure({each.name: each for each in answer.values.values()}, answer.choose, measure)
-
-
 def draw_differences(answer: Answer) -> Figure:
     panels: dict[str, dict[str, tuple[Numbers, Difference]]] = {}
     for each in answer.comparisons:
-        if each.against is answer.baseline:  # Beside it, the others would hardly differ.
-            continue
-        rows = panels.setdefault(each.measure, {})
-        rows[" - ".join(each.names)] = each.by_split, each.found
+        if each.against is not answer.baseline:  # Beside it, the others would hardly differ.
+            panels.setdefault(each.measure, {})[" - ".join(each.names)] = each.by_split, each.found
     return study.differences_figure(panels)
 
 
@@ -157,20 +144,6 @@ def draw_boundary(answer: Answer, wanted: str) -> Figure:
     return study.ensemble_figure(answers, scene._replace(note=note))
 
 
-def figure_drawers(answer: Answer, plane: str) -> Mapping[str, Callable[[], Figure]]:
-    """Return the functions that draw the figures that a study has, by name."""
-    drawers: dict[str, Callable[[], Figure]] = {
-        "curves": partial(draw_curves, answer),
-        "choice": partial(draw_choice, answer),
-        "boundary": partial(draw_boundary, answer, plane),
-    }
-    if len(answer.values) > 1:
-        drawers["differences"] = partial(draw_differences, answer)
-    if {"bce", "mse"} <= answer.values.keys():
-        drawers["slopes"] = study.slopes_figure
-    return drawers
-
-
 def write_study(folder: RunFolder, answer: Answer, plane: str) -> None:
     """Print what was found, and write tables, study.json, figures and report into the study's folder."""
     facts, said = study_facts(answer), answer.sentences
@@ -183,10 +156,17 @@ def write_study(folder: RunFolder, answer: Answer, plane: str) -> None:
     for name, text in texts.items():
         write_whole(folder.path / name, text.encode())
     print("\n".join(said))
-    drawers = figure_drawers(answer, plane)
+    measure = "lowest validation loss" if answer.at == "best" else "validation loss"
+    named = {each.name: each for each in answer.values.values()}
     with own_style():
-        for name, draw in drawers.items():
-            write_whole(folder.figures / f"{name}.png", to_file(draw(), "png"))
+        figures = {"curves": draw_curves(answer), "choice": study.choice_figure(named, answer.choose, measure)}
+        figures["boundary"] = draw_boundary(answer, plane)
+        if len(answer.values) > 1:
+            figures["differences"] = draw_differences(answer)
+        if {"bce", "mse"} <= answer.values.keys():
+            figures["slopes"] = study.slopes_figure()
+    for name, figure in figures.items():
+        write_whole(folder.figures / f"{name}.png", to_file(figure, "png"))
     rows = []
     for each in answer.comparisons:
         mean, low, high = (digits(finite(value)) for value in each.found[:3])
@@ -199,4 +179,4 @@ def write_study(folder: RunFolder, answer: Answer, plane: str) -> None:
     sections = {"Answer": found, "Again": again, "Options": options_section(folder, asked)}
     subtitle = f"{len(facts['splits'])} splits, {facts['step']} iterations"
     render(folder.path, f"Study {folder.path.name}", subtitle, sections)
-    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(drawers))}) in {folder.path}")
+    print(f"written: {', '.join(texts)}, report.html and figures ({join_words(list(figures))}) in {folder.path}")
