@@ -73,6 +73,9 @@ class NpyDataModule(LightningDataModule):
         names = [given.split(",") if isinstance(given, str) else given for given in (feature_names, class_names)]
         known = (sample.FEATURE_NAMES, sample.CLASS_NAMES) if self.is_sample else (None, ["class 0", "class 1"])
         self._feature_names, self.class_names = names[0] or known[0], names[1] or known[1]
+        for option, given in zip(("feature_names", "class_names"), names, strict=True):
+            if given and len(set(given)) < len(given):
+                raise ValueError(f"{option}: {', '.join(map(str, given))}; need different names")
         if len(self.class_names) != 2:
             raise ValueError(f"class_names: {len(self.class_names)} names given; need 2, one each")
         self._store: Store | None = None

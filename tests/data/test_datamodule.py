@@ -65,7 +65,8 @@ def test_an_option_out_of_range_is_named_with_its_range(blobs: Path) -> None:
         ("split", "files", "files; need rows or groups"),
         ("balance", "drop", "drop; need error or downsample"),
         ("feature_names", ["x"], "1 names given; need 2"),
-        ("class_names", ["x"] * 3, "3 names given; need 2"),
+        ("class_names", ["x", "y", "z"], "3 names given; need 2"),
+        ("class_names", "x,x", "x, x; need different names"),
         ("predict", "rows.npy", r"rows\.npy has no effect here"),
     ]:
         for stage in ("fit", "test"):  # What is refused once is refused again.
