@@ -53,8 +53,7 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
         else:
             texts.append("python -m project test on both gives the paired test of these two networks")
     with own_style():
-        curves = {name: curves_of(run, each) for (name, run), each in zip(runs.items(), checkpoints, strict=True)}
-        figure = to_file(comparison_figure(curves), "png")
+        figure = to_file(comparison_figure({name: curves_of(run) for name, run in runs.items()}), "png")
     write_whole(output / "comparison.png", figure)
     write_whole(output / "comparison.json", (json.dumps(facts, indent=2) + "\n").encode())
     header, *rows = tabulate(facts["runs"])
@@ -114,12 +113,12 @@ def paired_test(runs: Mapping[str, RunFolder], steps: Sequence[int]) -> tuple[di
     ]
 
 
-def curves_of(run: RunFolder, checkpoint: dict[str, Any]) -> Curves:
+def curves_of(run: RunFolder) -> Curves:
     """Return what a chart shows of a run: the training loss, and each metric of validations, by their titles."""
     columns = run.history()
     steps, losses = columns.pop("step"), columns.pop("train_loss")
     # The loss of an iteration is that of the weights before its update; of mini-batches, single ones hide each other.
-    most, criterion = window(len(steps)), checkpoint["hyper_parameters"]["loss"].upper()
+    most, criterion = window(len(steps)), run.checkpoint()["hyper_parameters"]["loss"].upper()
     title = f"training loss ({criterion}), mean of the last fiftieth"  # so that runs of all lengths share a panel
     curves = {title: (steps - 1, running_mean(losses, most))}
     for name, values in columns.items():

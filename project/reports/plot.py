@@ -24,6 +24,7 @@ from project.runs.checkpoint import load, rebuild, snapshots
 from project.runs.disk import write_whole
 from project.runs.run import RunFolder
 
+Drawings = dict[str, tuple[Callable[..., Figure], str]]  # by a figure's name, what draws it, and what it shows in words
 LOST = {"accuracy": "accuracy lost", "bce": "log loss added"}  # without what a feature says
 
 
@@ -118,9 +119,9 @@ def draw_importance(run: RunFolder, name: str) -> Figure:
 
 PLANE = "the probability of class 1 {over}"
 BOTH = f"{PLANE}, before and after training, with"
-# By its name, what draws a figure of a run, and what it shows, with {over} and {pale} to be filled in: a line here and
-# its function are all that a figure needs to be drawn by fit and plot, and shown in the report.
-FIGURES: dict[str, tuple[Callable[[RunFolder], Figure], str]] = {
+# A line here, and its function of a run, are all that a figure needs to be drawn by fit and plot, and shown in the
+# report; {over} and {pale} are filled in.
+FIGURES: Drawings = {
     "scatter": (
         draw_scatter,
         "rows of all subsets by class: the first two features and, of more, their two principal components",
@@ -131,7 +132,7 @@ FIGURES: dict[str, tuple[Callable[[RunFolder], Figure], str]] = {
     "hidden": (draw_hidden, f"{BOTH} lines where hidden units change sides, the darker the more they weigh"),
 }
 # The same of a test, by the checkpoint's name; {} in theirs is what follows "test" in that of its file, test-best.json.
-TEST_FIGURES: dict[str, tuple[Callable[[RunFolder, str], Figure], str]] = {
+TEST_FIGURES: Drawings = {
     "test{}": (draw_test, "confusion matrix, ROC curve, reliability and the probabilities of each class, of test rows"),
     "importance{}": (
         draw_importance,
@@ -145,12 +146,10 @@ TEST_FIGURES: dict[str, tuple[Callable[[RunFolder, str], Figure], str]] = {
 }
 
 
-def run_figures(run: RunFolder) -> dict[str, tuple[Callable[[], Figure], str]]:
-    """Return by name the figures that a run and its tests have: what draws each, and what it shows in words."""
+def run_figures(run: RunFolder) -> Drawings:
+    """Return the figures that a run and its tests have, with all that the functions ask for."""
     contents = run.checkpoint() if run.last.exists() else {}
-    found: dict[str, tuple[Callable[[], Figure], str]] = {
-        name: (partial(function, run), words) for name, (function, words) in FIGURES.items()
-    }
+    found: Drawings = {name: (partial(function, run), words) for name, (function, words) in FIGURES.items()}
     weights = contents.get("state_dict", {})
     hidden, output = (weights.get(f"net.{name}.weight", torch.empty(0)).shape for name in ("hidden", "output"))
     if hidden[1:] != (2,) or output != (1, hidden[0]):  # Units have lines if two features reach them.

@@ -85,12 +85,13 @@ def write_test(
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
     groups = data.classes.groups_of("test") if data.split == "groups" else None
+    tested = Tested(step, labels, probabilities, groups)
     facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels), **numbers}
     if run:
-        facts["importance"] = rank_features(rebuild(contents, run.kind), data, labels, probabilities, groups)
+        facts["importance"] = rank_features(rebuild(contents, run.kind), data, tested)
     write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     rows = np.concatenate(data.classes.row_numbers("test")).tolist()
-    write_result(run, f"{name}_predictions.csv", tested_csv(rows, Tested(step, labels, probabilities, groups)))
+    write_result(run, f"{name}_predictions.csv", tested_csv(rows, tested))
     if run:
         run, ending = (
             RunFolder(run.path, run.kind, data),

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from project.data import NpyDataModule
-from project.data.checks import Features
-from project.data.split import Groups
 from project.errors import InputError
 from project.evaluation.estimate import to_json
 from project.evaluation.importance import PERMUTATIONS, permutation_importance
-from project.evaluation.metrics import is_right
+from project.evaluation.metrics import groups_at, is_right
 from project.figures.boundary import Scene, lay_scene, name_crossings
 from project.figures.curves import SUBSETS
 from project.figures.plane import Plane, component_plane, feature_plane
@@ -53,10 +51,8 @@ def ask_models(
         scene = show_rows(data, plane, subsets, n)._replace(ringed=[plane.locate(rows) for rows in ringed])
         for name, model in models.items():
             is_others = len(names) > 2 and model is not final and wanted not in ("features", "components")
-            where, values = (
-                ", in the plane of the last model" if is_others else "",
-                ask_model(model, plane, scene.places()),
-            )
+            where = ", in the plane of the last model" if is_others else ""
+            values = ask_model(model, plane, scene.places())
             said = describe_answers([model], data, plane, scene, values, subsets[0])
             panels[f"{name}{where}\n{said}".rstrip()] = values
     return panels, scene
@@ -139,25 +135,14 @@ def find_wrong(tested: Tested) -> npt.NDArray[np.int64]:
     return places[(-distances).argsort(kind="stable")][:MOST_WRONG]
 
 
-def rank_features(
-    model: BinaryClassifier,
-    data: NpyDataModule,
-    labels: npt.NDArray[np.float64],
-    probabilities: npt.NDArray[np.float64],
-    groups: Groups | None,
-) -> dict[str, Any]:
-    """Return, as JSON can hold it, how important features are for answers, (N,), to test rows, or to some at random."""
-    j, answered = data.num_features, np.flatnonzero(np.isfinite(probabilities))
+def rank_features(model: BinaryClassifier, data: NpyDataModule, tested: Tested) -> dict[str, Any]:
+    """Return, as JSON can hold it, how important features are for answers to test rows, or to some at random."""
+    j, answered = data.num_features, np.flatnonzero(np.isfinite(tested.probabilities))
     most = min(MOST_PERMUTED, max(LEAST_PERMUTED, MOST_READ // (PERMUTATIONS * j * j)))
     chosen = np.sort(np.random.default_rng(0).permutation(answered)[:most])
     if not len(chosen):
         return {"rows": 0, "features": {}}
-
-    def answer(rows: Features) -> npt.NDArray[np.float64]:
-        return np.asarray(model(torch.from_numpy(rows))[:, 0].double().numpy())
-
-    with torch.no_grad(), evaluating([model]):
-        picked = data.classes.pick("test", chosen)
-        found = permutation_importance(answer, picked, labels[chosen], None if groups is None else groups[chosen])
+    rows, labels, groups = data.classes.pick("test", chosen), tested.labels[chosen], groups_at(tested.groups, chosen)
+    found = permutation_importance(lambda rows: model.predict_proba(rows)[:, 1], rows, labels, groups)
     largest = np.array([-each["bce"].value for each in found]).argsort(kind="stable")[:MOST_FEATURES].tolist()
     return {"rows": len(chosen), "features": {data.feature_names[i]: to_json(found[i]) for i in largest}}
