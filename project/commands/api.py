@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jsonargparse import ArgumentError
 from matplotlib.figure import Figure
 
@@ -94,12 +95,15 @@ def fit(
 
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:
     """Run a command that needs a trainer, and return the run that it was about; errors are raised."""
+    threads = torch.get_num_threads()
     try:
         with quiet(name_arguments):
             run = command(allow_packages(arguments), BinaryClassifier)
     except (ArgumentError, InputError, DivergedError) as error:
         failure = DivergedError if isinstance(error, DivergedError) else InputError
         raise failure(name_arguments(fold_message(str(error)))) from error
+    finally:  # A command sets the number that suits its data, and a notebook goes on.
+        torch.set_num_threads(threads)
     assert run is not None
     return Run(run.path, run.kind)
 

@@ -54,7 +54,10 @@ def test_fit_and_test_are_the_commands(blobs: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_run_goes_on_and_its_curves_can_be_plotted(blobs: Path) -> None:
+    torch.set_num_threads(2)
     run = fit(blobs, max_steps=20, seed_everything=1)
+    assert torch.get_num_threads() == 2, "whatever suits small data"
+    torch.set_num_threads(1)
     assert fit(ckpt_path=run.last, max_steps=40).path == run.path
     steps, values = run.curve("val_loss")
     assert (steps.tolist(), values.tolist()) == ([20, 40], run.history()["val_loss"][[19, 39]].tolist())
