@@ -34,9 +34,8 @@ def render(folder: Path, title: str, subtitle: str, sections: Mapping[str, Secti
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     libraries = [f"{name} {version(name)}" for name in ("torch", "lightning", "numpy", "matplotlib", "tensorboard")]
     facts = {"title": title, "subtitle": subtitle, "sections": sections, "marked": FOUND}
-    facts["versions"] = ", ".join([f"Python {platform.python_version()}", *libraries])
-    path = folder / "report.html"
-    write_whole(path, environment.get_template("report.html").render(facts).encode())
+    versions, path = ", ".join([f"Python {platform.python_version()}", *libraries]), folder / "report.html"
+    write_whole(path, environment.get_template("report.html").render(facts, versions=versions).encode())
     return path
 
 

@@ -185,7 +185,6 @@ def draw_film(run: RunFolder) -> dict[int, Image.Image]:
 
 
 def write_figure(run: RunFolder, name: str, figure: Figure, form: str = "png") -> Path:
-    """Write one of a run's figures into its folder, and return the path."""
     path = run.figures / f"{name}.{form}"
     write_whole(path, to_file(figure, form))
     return path

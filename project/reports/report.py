@@ -91,7 +91,6 @@ def features_section(run: RunFolder, test: str) -> Section:
 
 
 def wrong_section(run: RunFolder, test: str) -> Section:
-    """Show the most wrong test rows, with their first features."""
     data, tested = run.data(), run.tested(run.tests[test])
     if not len(places := find_wrong(tested)):
         return Section(["No test row is wrong."])

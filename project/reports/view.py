@@ -72,7 +72,6 @@ def describe_answers(
 
 
 def wanted_plane(run: RunFolder) -> str:
-    """Return the name of the plane that a run's options ask for."""
     return str((run.options().get("figures") or {}).get("plane", "best"))
 
 

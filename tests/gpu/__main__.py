@@ -1,7 +1,7 @@
 """``python -m tests.gpu``: what is to be known of one card, in at most eight minutes, as gpu.json and a table, gpu.md.
 
 Each check tells numbers, and fails if what it asserts is not so; the others go on. ``--device cpu`` runs all of them
-small, in a minute, so that nothing is found broken when there is a card.
+small, in seconds, so that nothing is found broken when there is a card.
 """
 
 import argparse

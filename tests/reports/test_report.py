@@ -14,6 +14,7 @@ from PIL import Image
 from project import Run
 from project.__main__ import main
 from project.data import NpyDataModule
+from project.reports.plot import run_figures
 from project.reports.report import data_section, features_section, leaks_section, write_report, wrong_section
 from tests.conftest import Write
 from tests.reports.conftest import NASTY
@@ -106,13 +107,14 @@ def test_it_says_what_is_missing() -> None:
     assert page.count("its test of last.ckpt is of an earlier version; run test again") == 3
 
 
-def test_it_speaks_of_a_curve_where_there_is_one_feature() -> None:
+@pytest.mark.usefixtures("quick")
+def test_captions_speak_of_a_curve_where_there_is_one_feature() -> None:
     for label in (0, 1):
         np.save(f"data/class_{label}.npy", np.load(f"data/class_{label}.npy")[:, :1])
     assert main(["fit", "--name", "narrow", "--data.root", "data", "--trainer.max_steps", "20"]) == 0
-    html = Path("lightning_logs/narrow/report.html").read_text()
-    assert "probability of class 1 along the feature" in html
-    assert not re.search("plane of|pale", html)
+    captions = " ".join(words for _, words in run_figures(Run("narrow")).values())
+    assert "probability of class 1 along the feature" in captions
+    assert not re.search("plane of|pale", captions)
 
 
 def test_odd_data_and_leaks_are_found(write_classes: Write) -> None:
