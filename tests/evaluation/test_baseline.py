@@ -13,6 +13,8 @@ from project.evaluation import baseline, evaluate
 from project.evaluation.estimate import Numbers
 from tests.conftest import Write
 
+Patch = pytest.MonkeyPatch
+
 
 def test_guessing_by_hand() -> None:
     shares = dict.fromkeys(("accuracy", "sensitivity", "specificity", "auc"), 0.5)
@@ -42,9 +44,7 @@ def test_the_regression_is_the_one_that_others_find(write_classes: Write, rows: 
     np.testing.assert_allclose(answers, expected, atol=1e-4)
 
 
-def test_of_many_rows_some_are_drawn_and_the_penalty_hardly_counts(
-    write_classes: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_many_rows_some_are_drawn_and_the_penalty_hardly_counts(write_classes: Write, monkeypatch: Patch) -> None:
     rng = np.random.default_rng(0)
     data = NpyDataModule(write_classes(*(rng.normal(shift, 1, (5000, 2)) for shift in (0, 0.5))))
     x, y = (part.numpy().astype(float) for part in data.train)
@@ -63,9 +63,8 @@ def test_its_numbers_are_those_of_a_test_and_unknown_where_it_answers_nothing() 
     rng, labels = np.random.default_rng(0), np.repeat([0.0, 1.0], 20)
     a, b = rng.random((2, 40))
     found = baseline.baselines(labels, a, b, None)["logistic_regression"]
-    assert found.pop("accuracy_difference") == pytest.approx(
-        np.mean((a > 0.5) == labels) - np.mean((b > 0.5) == labels)
-    )
+    of_a, of_b = (np.mean((each > 0.5) == labels) for each in (a, b))
+    assert found.pop("accuracy_difference") == pytest.approx(of_a - of_b)
     low, high = found.pop("accuracy_difference_interval")
     assert -1 < low < high < 1
     assert found == pytest.approx({name: each.value for name, each in evaluate(labels, b).items()})

@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
+from project.evaluation import differences
 from project.evaluation.area import compare_areas, estimate_area
-from project.evaluation.differences import (
-    Difference,
-    bonett_price,
-    compare_answers,
-    compare_probabilities,
-    corrected,
-    holm,
-    mcnemar,
-    sentence,
-)
+from project.evaluation.differences import bonett_price, compare_answers, compare_probabilities, corrected, mcnemar
 from project.evaluation.estimate import Flags, Numbers
 from project.evaluation.metrics import estimate_mean
 
@@ -46,31 +38,31 @@ def test_intervals_over_splits(d: Numbers, test: int, train: int, comparisons: i
 
 
 def test_one_split_equal_differences_and_lost_networks() -> None:
-    for differences, expected in (
+    for by_split, expected in (
         ([0.1], (0.1, *[NAN] * 5, 1, 0.95)),
         ([0.1, NAN], (*[NAN] * 6, 2, 0.95)),
         ([0.3 - 0.2, 0.2 - 0.1, 0.1], (0.1, *[NAN] * 5, 3, 0.95)),
         ([0.0] * 7, (0, *[NAN] * 5, 7, 0.95)),
     ):
-        assert corrected(np.array(differences), 1 / 3) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        assert corrected(np.array(by_split), 1 / 3) == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_holms_p_values() -> None:
     for p in ([0.01, 0.04, 0.03, 0.005, 0.2], [0.04, 0.02, 0.3, 0.02, 0.9, 1.0, 0.0]):
-        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert holm([]) == []
-    assert holm([0.01, NAN, 0.7]) == pytest.approx([0.03, NAN, 1], nan_ok=True)
+        assert differences.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert differences.holm([]) == []
+    assert differences.holm([0.01, NAN, 0.7]) == pytest.approx([0.03, NAN, 1], nan_ok=True)
     rng = np.random.default_rng(1)
     for _ in range(30):
         found = [corrected(d, 1 / 3, 3) for d in rng.normal(1.2, 1, (3, 10))]
-        for each, adjusted in zip(found, holm([each.p for each in found]), strict=True):
+        for each, adjusted in zip(found, differences.holm([each.p for each in found]), strict=True):
             assert adjusted < 0.05 or each.low <= 0 <= each.high
 
 
 def test_sentences() -> None:
-    none = Difference(-0.002, -0.022, 0.018, NAN, NAN, 0.1, 10, 0.95)
-    some = Difference(0.031, 0.011, 0.051, NAN, NAN, 0.004, 10, 1 - 0.05 / 3)
-    one, lost = (corrected(np.array(differences), 1 / 3) for differences in ([0.01], [NAN, 1]))
+    none = differences.Difference(-0.002, -0.022, 0.018, NAN, NAN, 0.1, 10, 0.95)
+    some = differences.Difference(0.031, 0.011, 0.051, NAN, NAN, 0.004, 10, 1 - 0.05 / 3)
+    one, lost = (corrected(np.array(by_split), 1 / 3) for by_split in ([0.01], [NAN, 1]))
     over, possible = "over 10 splits", "anything from -0.022 to +0.018 is possible"
     numbers, small = "a - b = -0.002, 95 % [-0.022, +0.018], Holm p = 0.800", "no larger than 0.022 either way"
     for found, p, margin, words in (
@@ -81,7 +73,7 @@ def test_sentences() -> None:
         (one, NAN, 0.1, "over 1 split a - b = +0.010 in loss; an interval needs two splits that differ"),
         (lost, NAN, 0.1, "over 2 splits a and b cannot be compared in loss: a network's is not finite"),
     ):
-        assert sentence(found, ("a", "b"), "loss", p, margin) == words
+        assert differences.sentence(found, ("a", "b"), "loss", p, margin) == words
 
 
 def test_mcnemars_exact_test() -> None:
