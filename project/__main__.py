@@ -28,19 +28,16 @@ project COMMAND --help lists the options of a command; --debug shows where an er
 
 @cache
 def load_commands() -> Callable[..., int]:
-    """Import torch and Lightning, for which --help need not wait, into a process where they cost least.
-
-    The imports make a million objects that all stay: to search them for garbage, then and while training, takes longer
-    than a second. OpenMP's threads wait for each other in a loop that on a busy machine takes most of the time, unless
-    they are told, before they exist, to sleep soon (GNU's OpenMP; Intel's and LLVM's do not know the variable). And
-    glibc gives the blocks of an iteration back to the system as often as not, and gets them again page by page, which
-    takes up to half of a large iteration; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3) make it keep them.
-    """
+    """Import torch and Lightning, for which --help need not wait, into a process where they cost least."""
+    # glibc gives the blocks of an iteration back to the system and gets them again page by page, which takes up to half
+    # of a large one; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3) make it keep them.
     with contextlib.suppress(TypeError, AttributeError, OSError):  # Windows, macOS and musl have no mallopt.
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 2**25)
         mallopt(-1, 2**26)
+    # Threads of GNU's OpenMP wait for each other in a loop, which on a busy machine takes most of the time.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    # The imports make a million objects that all stay: to search them for garbage takes longer than a second.
     gc.disable()
     from project.commands.dispatch import run_command  # noqa: PLC0415
 

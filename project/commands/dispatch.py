@@ -1,5 +1,6 @@
 """Every command by its name, and those that need no trainer: compare, plot and export."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -51,9 +52,8 @@ def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     options = parser.parse(arguments)
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
-    given = {"data": {"root": options.data.root}, "figures": {"plane": options.figures.plane}}
-    instead = {group: own for group, own in given.items() if None not in own.values()}
-    run = RunFolder(options.name or newest(Path(LOGS)).path, kind, instead=instead)
+    run = RunFolder(options.name or newest(Path(LOGS)).path, kind)
+    run.instead = {"data.root": options.data.root, "figures.plane": options.figures.plane}
     for path in [*plot_run(run, options.format, options.dpi, options.width), write_report(run)]:
         print(f"written: {path}")
 
@@ -65,12 +65,11 @@ def export(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     parser.add_argument("--name", type=str | None, default=None, help="The run that last or best is taken from.")
     parser.add_argument("--output", type=str | None, default=None, help="The ONNX file; model.onnx in the run.")
     options = parser.parse(arguments)
-    output = None if options.output is None else Path(options.output)
-    if output is not None and output.is_dir():
+    if os.path.isdir(options.output or ""):  # noqa: PTH112 (Path("") is the working directory)
         raise InputError(f"--output: {options.output} is a folder; need the name of a file")
     checkpoint = find_checkpoint(Path(LOGS), options.name, options.ckpt_path)
     run = RunFolder.from_checkpoint(checkpoint)
-    export_checkpoint(checkpoint, output or (run.path if run else Path()) / "model.onnx", kind)
+    export_checkpoint(checkpoint, Path(options.output or (run.path if run else Path()) / "model.onnx"), kind)
 
 
 RUNNERS: dict[str, Callable[[Sequence[str], type[BinaryClassifier]], object]] = {

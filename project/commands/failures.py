@@ -54,9 +54,8 @@ def describe(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return 2 if error.filename and error.errno in BAD_NAMES else 1, said
-    several = dist.is_available() and dist.is_initialized()
-    # Here torch raises RuntimeErrors of many texts.
-    if several and isinstance(error, RuntimeError) and re.search("peer|Broken pipe|NCCL|[Tt]imed out", str(error)):
+    is_lost = isinstance(error, RuntimeError) and re.search("peer|Broken pipe|NCCL|[Tt]imed out", str(error))
+    if is_lost and dist.is_available() and dist.is_initialized():
         return 1, "another process of this run has ended; go on from its checkpoint with --ckpt_path last"
     return 1, f"{type(error).__name__}: {error} (--debug shows where)"
 

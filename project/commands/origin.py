@@ -94,24 +94,20 @@ def take_options(origin: Origin, known: Namespace, is_training: bool) -> dict[st
     A command that goes on training also takes the optimizer and the scheduler. These have to be of torch.optim with
     plain arguments, and the data those of an NpyDataModule, or there is an InputError.
     """
-    config = origin.run.options() if origin.run else {}
+    config = origin.run.options() if origin.run else {"data": {}, "figures": {}, "trainer": {}}
     data = origin.contents.get("datamodule_hyper_parameters", {})
     if set(data) != NpyDataModule().hparams.keys():
         raise InputError(f"{origin.checkpoint}: of another version, or of other data than of an NpyDataModule")
-    numbers = {name: value for name, value in config.items() if name in known and isinstance(value, NUMBERS)}
-    figures = config.get("figures") or {}
-    taken: dict[str, Any] = {**numbers, "figures": figures, "data": {**(config.get("data") or {}), **data}}
-    taken["data"]["predict"] = None
-    left_out = NEVER if is_training else ALONE
-    taken["trainer"] = {
-        name: value
-        for name, value in (config.get("trainer") or {}).items()
-        if f"trainer.{name}" in known and name not in left_out and is_word(value)
-    }
+    taken: dict[str, Any] = {}
+    taken |= {name: value for name, value in config.items() if name in known and isinstance(value, NUMBERS)}
+    taken |= {"figures": config["figures"], "data": {**config["data"], **data, "predict": None}, "trainer": {}}
+    for name, value in config["trainer"].items():
+        if f"trainer.{name}" in known and name not in (NEVER if is_training else ALONE) and is_word(value):
+            taken["trainer"][name] = value
     if "splits" in known:
         return {**taken, **{name: config[name] for name in (*STUDY, "at") if name in config}}
-    taken["model"] = {**origin.contents["hyper_parameters"]}
-    taken["model"].pop("num_features", None)
+    options = origin.contents["hyper_parameters"]
+    taken["model"] = {name: value for name, value in options.items() if name != "num_features"}
     for name in ("optimizer", "lr_scheduler") if is_training else ():
         taken[name] = config.get(name)
         if taken[name] is not None and not is_plain(taken[name]):

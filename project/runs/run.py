@@ -25,9 +25,8 @@ STUDIES = "studies.txt"  # in LOGS: the names of the studies, which are no runs
 class RunFolder:
     """The folder of one training run, or its name under lightning_logs, and what can be made of it.
 
-    ``kind`` is the class of its model, ``data`` are its data, if they are at hand already, and ``instead`` are options,
-    by group and name, that replace those of its config. Whatever is asked for and is missing, damaged or not what it
-    was raises an InputError.
+    ``kind`` is the class of its model, and ``data`` are its data, if they are at hand already. Whatever is asked for
+    and is missing, damaged or not what it was raises an InputError.
     """
 
     command = "fit"  # which makes such folders
@@ -39,7 +38,6 @@ class RunFolder:
         where: Path | str,
         kind: type[BinaryClassifier] = BinaryClassifier,
         data: NpyDataModule | None = None,
-        instead: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         named = Path(LOGS) / where
         is_name = len(Path(where).parts) == 1 and (named.is_dir() or not os.path.isdir(where))  # noqa: PTH112
@@ -50,7 +48,8 @@ class RunFolder:
         self.figures = self.path / "figures"
         self.film = self.figures / "boundary.gif"
         self.table = Table(self.path / "history.csv")
-        self.kind, self._data, self._instead = kind, data, instead or {}
+        self.kind, self._data = kind, data
+        self.instead: dict[str, Any] = {}  # options, as in "data.root", that replace those of its config unless None
         self._contents, self._written = dict[str, Any](), 0
 
     def __repr__(self) -> str:
@@ -66,11 +65,14 @@ class RunFolder:
         """Return config.yaml as nested plain values; nothing that it names is imported."""
         try:
             options = yaml.safe_load(self.config.read_text(encoding="utf-8-sig"))
-            if not all(isinstance(options.get(group) or {}, dict) for group in ("data", "model", "trainer", "figures")):
-                raise ValueError("a group of options is none")
-        except (AttributeError, FileNotFoundError, ValueError, yaml.YAMLError) as error:
+            for group in "data", "model", "trainer", "figures":
+                options[group] = dict(options.get(group) or {})
+        except (AttributeError, TypeError, FileNotFoundError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
-        return {**options, **{group: {**(options.get(group) or {}), **own} for group, own in self._instead.items()}}
+        for full_name, value in self.instead.items():
+            group, _, name = full_name.partition(".")
+            options[group] |= {} if value is None else {name: value}
+        return dict(options)
 
     def changed_options(self) -> dict[str, Any]:
         """Return the options that are not the defaults, as "optimizer" and "optimizer.lr"; {} if they are not known."""
@@ -117,7 +119,7 @@ class RunFolder:
     def data(self, contents: dict[str, Any] | None = None) -> NpyDataModule:
         """Return the data that the run was trained on, set up; ``contents`` are last.ckpt's, if at hand already."""
         if self._data is None:
-            data = NpyDataModule(**{**(self.options().get("data") or {}), "predict": None})
+            data = NpyDataModule(**{**self.options()["data"], "predict": None})
             data.setup("fit")
             data.classes.check_same((contents or self.checkpoint())["fingerprint"])
             self._data = data

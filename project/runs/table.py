@@ -106,10 +106,8 @@ def predicted_csv(probabilities: Numbers, class_names: Sequence[str], threshold:
 
 def format_answers(probabilities: Numbers, threshold: float = 0.5) -> tuple[list[str], list[str]]:
     """Return probabilities, (N,), and the labels 0 and 1 that they speak for; what is not finite is empty."""
-    values = probabilities.tolist()
-    return [f"{p:.9g}" if isfinite(p) else "" for p in values], [
-        str(int(p >= threshold)) if isfinite(p) else "" for p in values
-    ]
+    answers = [(f"{p:.9g}", str(int(p >= threshold))) if isfinite(p) else ("", "") for p in probabilities.tolist()]
+    return [cell for cell, _ in answers], [label for _, label in answers]
 
 
 def format_csv(columns: Mapping[str, Sequence[Any]]) -> str:

@@ -168,8 +168,9 @@ def test_the_scatter_is_of_two_features_and_of_components_in_the_plane_asked_for
     assert "/data: no such folder; --data.root names" in capsys.readouterr().err, "an option that plot has"
     titles = ["the first two of 4 features", "4 features in the plane of most variance"]
     for plane, shown in {"best": titles, "model": titles, "features": titles[:1], "components": titles[1:]}.items():
-        asked = {"data": {"root": str(runs / "moved")}, "figures": {"plane": plane}}
-        figure = Run("wide", instead=asked).figure("scatter")
+        run = Run("wide")
+        run.instead = {"data.root": str(runs / "moved"), "figures.plane": plane}
+        figure = run.figure("scatter")
         assert [ax.get_title() for ax in figure.axes] == shown
         assert figure.get_suptitle() == "100 of 110 rows: classes made equal"
         if plane == "features":
