@@ -11,10 +11,11 @@ from project.evaluation.estimate import Estimate, Numbers, to_json
 from project.evaluation.metrics import estimate_share, groups_at, is_right
 
 WANTED = 0.95  # the share of one class that is right
+Thresholds = Mapping[str, float]  # by what they are chosen for, the probabilities from which on a row counts as class 1
 
 
-def choose_thresholds(labels: Numbers, probabilities: Numbers) -> dict[str, float]:
-    """Choose, on rows (N,), the probabilities from which on a row counts as class 1, as far as they exist.
+def choose_thresholds(labels: Numbers, probabilities: Numbers) -> Thresholds:
+    """Choose thresholds on rows (N,), as far as they exist.
 
     These are the largest one whose sensitivity is WANTED, the smallest one whose specificity is, and that of Youden
     (1950), "Index for rating diagnostic tests", whose sum of both is largest. Each lies midway between two rows', so
@@ -34,7 +35,7 @@ def choose_thresholds(labels: Numbers, probabilities: Numbers) -> dict[str, floa
 
 
 def operating_points(
-    thresholds: Mapping[str, float], labels: Numbers, probabilities: Numbers, groups: Groups | None, odds: float
+    thresholds: Thresholds, labels: Numbers, probabilities: Numbers, groups: Groups | None, odds: float
 ) -> dict[str, Any]:
     """Return what each threshold gives on rows (N,), as JSON holds it, with predictive values at odds that are not 1.
 

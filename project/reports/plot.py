@@ -139,10 +139,7 @@ TEST_FIGURES: Drawings = {
         "how much accuracy and log loss get worse when a feature is permuted among test rows, so that it says nothing, "
         "with 95 % intervals, the 15 largest; features that say the same share their importance, and may show none",
     ),
-    "test{}-boundary": (
-        draw_test_boundary,
-        f"{PLANE}, with the test rows, of which the most wrong are ringed{{pale}}",
-    ),
+    "test{}-boundary": (draw_test_boundary, f"{PLANE}, with the test rows, of which the most wrong are ringed{{pale}}"),
 }
 
 

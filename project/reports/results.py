@@ -16,26 +16,23 @@ from project.errors import InputError, InputWarning, join_words
 from project.evaluation.baseline import baselines, remarks
 from project.evaluation.estimate import Numbers, align, digits, finite, format_ends, to_json
 from project.evaluation.metrics import WORDS, design_effect, evaluate, is_right
-from project.evaluation.thresholds import operating_points
+from project.evaluation.thresholds import Thresholds, operating_points
 from project.figures.curves import SUBSETS
 from project.figures.style import stack_panels
 from project.model import BinaryClassifier
 from project.reports.plot import TEST_FIGURES, add_picture, draw, write_figure
 from project.reports.report import write_report
 from project.reports.view import rank_features
-from project.runs.checkpoint import load, rebuild
+from project.runs.checkpoint import Contents, load, rebuild
 from project.runs.disk import tolerated, write_whole
 from project.runs.run import RunFolder
 from project.runs.table import Tested, predicted_csv, tested_csv, tested_name
 
+Answers = Sequence[Numbers]  # labels, and the probabilities of the network and of a regression, (N,) each
 
-def print_metrics(
-    data: NpyDataModule, subset: str, answers: Sequence[Numbers], thresholds: Mapping[str, float]
-) -> dict[str, Any]:
-    """Print how right the answers for val or test are, and return that, with what thresholds give, as JSON can hold it.
 
-    The answers are labels and the probabilities of the network and of a regression, (N,) each.
-    """
+def print_metrics(data: NpyDataModule, subset: str, answers: Answers, thresholds: Thresholds) -> dict[str, Any]:
+    """Print how right the answers for val or test are; return that, and what thresholds give, as JSON can hold it."""
     labels, probabilities, regression = answers
     rows, (zeros, ones), groups = len(labels), data.class_names, data.classes.groups_of(subset)
     in_groups, half, words = data.split == "groups", rows // 2, dict(WORDS)
@@ -71,22 +68,17 @@ def print_metrics(
 
 
 def write_test(
-    run: RunFolder | None,
-    checkpoint: Path,
-    contents: dict[str, Any],
-    data: NpyDataModule,
-    answers: Sequence[Numbers],
-    thresholds: Mapping[str, float],
+    run: RunFolder | None, path: Path, contents: Contents, data: NpyDataModule, answers: Answers, thresholds: Thresholds
 ) -> None:
-    """Print how right the answers for test rows are, and leave them in the run."""
+    """Print how right a checkpoint's answers for test rows are, and leave them in the run that it lies in, if any."""
     labels, probabilities, _ = answers
     numbers = print_metrics(data, "test", answers, thresholds)
-    name, step = tested_name(checkpoint.stem), contents["global_step"]
+    name, step = tested_name(path.stem), contents["global_step"]
     for part in "", "_interval":
         numbers[f"loss{part}"] = numbers[f"{contents['hyper_parameters']['loss']}{part}"]
     groups = data.classes.groups_of("test") if data.split == "groups" else None
     tested = Tested(step, labels, probabilities, groups)
-    facts = {"checkpoint": checkpoint.name, "step": step, "rows": len(labels), **numbers}
+    facts = {"checkpoint": path.name, "step": step, "rows": len(labels), **numbers}
     if run:
         facts["importance"] = rank_features(rebuild(contents, run.kind), data, tested)
     write_result(run, f"{name}.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
@@ -100,8 +92,8 @@ def write_test(
         figures = {kind: draw(run, kind.format(ending)) for kind in TEST_FIGURES}
         paths = [write_figure(run, kind.format(ending), figure) for kind, figure in figures.items()]
         add_to_events(run, name, facts, figures)
-        for path in [*paths, write_report(run)]:
-            print(f"written: {path}")
+        for written in [*paths, write_report(run)]:
+            print(f"written: {written}")
 
 
 def add_to_events(run: RunFolder, name: str, numbers: Mapping[str, Any], figures: Mapping[str, Figure]) -> None:
