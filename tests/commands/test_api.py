@@ -67,35 +67,28 @@ def test_a_run_goes_on_and_its_curves_can_be_plotted(blobs: Path) -> None:
         run.curve("loss")
 
 
-ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"lr": -1}, InputError, "^lr: -1.0; need a number above 0"),
-    ({"loss": "hinge"}, InputError, "^loss: hinge; need one of bce, mse, or "),
-    ({"hidden_features": "many"}, InputError, "^hidden_features: .*Expected a int"),
-    ({"max_steps": 0}, InputError, "^max_steps: 0; need at least 1"),
-    ({"root": "nowhere"}, InputError, "^nowhere: no such folder; root names the folder"),
-    ({"ckpt_path": "none.ckpt"}, InputError, "^none.ckpt: "),
-    ({"optimizer": "adam"}, InputError, "^optimizer: adam; did you mean optimizer=Adam"),
-    ({"optimizer": torch.optim.Adam}, InputError, 'no config can hold it; need {"class_path": '),
-    ({"optimizer": "Adam", "lr": 0.1}, InputError, "^lr: 0.1 .* has optimizer.lr"),
-    (
-        {"lr_scheduler": "StepLR"},
-        InputError,
-        "^lr_scheduler: .*StepLR: the following arguments are required: step_size",
-    ),
-    (
-        {"trainer": {"max_epoch": 3}},
-        InputError,
-        "^trainer.max_epoch: no such option; did you mean trainer.max_epochs=3",
-    ),
-    ({"trainer": {"max_epochs": "many"}}, InputError, "^trainer.max_epochs: many; need one of int, null"),
-    ({"learning_rate": 0.1}, TypeError, "^learning_rate: no such option; did you mean lr=0.1"),
-    ({"momentum": 0.9}, TypeError, "^momentum: no such option; help lists"),
+ERRORS: list[tuple[dict[str, Any], str]] = [
+    ({"lr": -1}, "^lr: -1.0; need a number above 0"),
+    ({"loss": "hinge"}, "^loss: hinge; need one of bce, mse, or "),
+    ({"hidden_features": "many"}, "^hidden_features: .*Expected a int"),
+    ({"max_steps": 0}, "^max_steps: 0; need at least 1"),
+    ({"root": Path("nöwhere")}, "^nöwhere: no such folder; root names the folder"),
+    ({"ckpt_path": "none.ckpt"}, "^none.ckpt: "),
+    ({"optimizer": "adam"}, "^optimizer: adam; did you mean optimizer=Adam"),
+    ({"optimizer": torch.optim.Adam}, 'no config can hold it; need {"class_path": '),
+    ({"optimizer": "Adam", "lr": 0.1}, "^lr: 0.1 .* has optimizer.lr"),
+    ({"lr_scheduler": "StepLR"}, "^lr_scheduler: .*StepLR: the following arguments are required: step_size"),
+    ({"trainer": {"max_epoch": 3}}, "^trainer.max_epoch: no such option; did you mean trainer.max_epochs=3"),
+    ({"trainer": {"max_epochs": "many"}}, "^trainer.max_epochs: many; need one of int, null"),
+    ({"learning_rate": 0.1}, "^learning_rate: no such option; did you mean lr=0.1"),
+    ({"momentum": 0.9}, "^momentum: no such option; help lists"),
 ]
 
 
 def test_errors_speak_of_arguments() -> None:
-    for options, error, words in ERRORS:
-        with pytest.raises(error, match=words) as raised:
+    for options, words in ERRORS:
+        is_unknown = options.keys() & {"learning_rate", "momentum"}
+        with pytest.raises(TypeError if is_unknown else InputError, match=words) as raised:
             fit(**options)
         assert "--" not in str(raised.value)
     assert not Path("lightning_logs").exists()
@@ -127,6 +120,3 @@ def test_data_say_what_they_are_and_need_no_setup() -> None:
     assert repr(data) == "NpyDataModule('the shipped sample': not set up)"
     assert data.train.features.shape == (912, 2)
     assert repr(data).endswith("train 912, val 304, test 304 rows of 2 features, half of each class 0)")
-    whole = NpyDataModule(split="groups")
-    whole.setup("fit")
-    assert str(whole).endswith(", no group in two of them)")
