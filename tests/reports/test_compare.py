@@ -53,20 +53,17 @@ def test_runs_are_compared_by_options_and_final_numbers_and_two_tested_ones_row_
     right = [(answers >= 0.5) == labels for labels, answers in tests]
     only = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
     (value, low, high, _), p = bonett_price(*only, 20), mcnemar(*only)
-    of_losses = compare_probabilities(*tests[0], tests[1][1])
-    differences = list(to_json(of_losses).values())[2:]
+    both = compare_probabilities(*tests[0], tests[1][1])
+    differences = list(to_json(both).values())[2:]
     facts = [20, [*only], "exact McNemar test", p, value, [low, high], *differences, "these two networks only"]
     assert list(found["paired_test"].values()) == facts
     assert value == pytest.approx(Run("<b>one").numbers()["accuracy"] - Run("two").numbers()["accuracy"])
-    words = {"auc": "area under the ROC curve", "bce": "log loss", "mse": "Brier score"}
-    lines = [
-        f"test {said}: {' - '.join(names)} = {format_interval(*of_losses[of][:3])}\n" for of, said in words.items()
-    ]
+    words = {"accuracy": "accuracy", "auc": "area under the ROC curve", "bce": "log loss", "mse": "Brier score"}
+    lines = [f"test {said}: {' - '.join(names)} = {format_interval(*both[of][:3])}\n" for of, said in words.items()]
     assert (
         f"\n20 test rows: {only[0]} that only <b>one gets right, {only[1]} that only lightning_logs/two does; "
         f"exact McNemar test: {format_p(p)}\n"
-        f"test accuracy: <b>one - lightning_logs/two = {format_interval(value, low, high)}\n{''.join(lines)}"
-        "this speaks of these two networks only, not of the options that they differ in"
+        f"{''.join(lines)}this speaks of these two networks only, not of the options that they differ in"
     ) in printed
     assert Path("result/comparison.png").read_bytes().startswith(b"\x89PNG")
 

@@ -47,7 +47,7 @@ def rows_by_class(data: NpyDataModule, name: str) -> list[Numbers]:
     return [subset.features.numpy()[subset.labels[:, 0].numpy() == label] for label in (0, 1)]
 
 
-def test_plot_draws_the_bytes_that_fit_and_test_drew_of_which_only_those_of_a_test_show_test_rows(
+def test_plot_draws_the_bytes_of_fit_and_test_and_only_tests_show_test_rows(
     monkeypatch: Patch, capsys: Captured
 ) -> None:
     """So does Python; the settings of a user change no pixel. All other rows are in view."""
@@ -155,9 +155,7 @@ def test_titles_say_if_pictures_show_some_rows_at_random(monkeypatch: Patch) -> 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.filterwarnings("ignore:.*dropped 10 of 60 rows")
-def test_the_scatter_is_of_two_features_and_of_components_in_the_plane_asked_for(
-    runs: Path, capsys: Captured, monkeypatch: Patch
-) -> None:
+def test_the_scatter_is_of_two_features_and_of_components_as_asked_for(capsys: Captured, monkeypatch: Patch) -> None:
     """Of more features than two; and it says how many rows were left out so that classes are equal."""
     for label, rows in enumerate((50, 60)):
         np.save(f"data/class_{label}.npy", np.random.default_rng(label).normal(label, 1, (rows, 4)))
@@ -169,7 +167,7 @@ def test_the_scatter_is_of_two_features_and_of_components_in_the_plane_asked_for
     titles = ["the first two of 4 features", "4 features in the plane of most variance"]
     for plane, shown in {"best": titles, "model": titles, "features": titles[:1], "components": titles[1:]}.items():
         run = Run("wide")
-        run.instead = {"data.root": str(runs / "moved"), "figures.plane": plane}
+        run.instead = {"data.root": "moved", "figures.plane": plane}
         figure = run.figure("scatter")
         assert [ax.get_title() for ax in figure.axes] == shown
         assert figure.get_suptitle() == "100 of 110 rows: classes made equal"
