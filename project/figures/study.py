@@ -113,21 +113,16 @@ def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Differen
     return figure
 
 
-def wrong_label_slopes(logits: Numbers) -> dict[str, Numbers]:
-    """Return |dL/dz| of L = -log(1 - p) and of p² at logits z, (N,), of class 0; p = sigmoid(z), dp/dz = p (1 - p)."""
-    p = 1 / (1 + np.exp(-logits))
-    return {"BCE: p": p, "MSE: 2 p² (1 - p)": 2 * p**2 * (1 - p)}
-
-
 def slopes_figure() -> Figure:
+    """Draw |dL/dz| of L = -log(1 - p) and of p² at logits z of class 0; p = sigmoid(z), dp/dz = p (1 - p)."""
     figure, (ax,) = new_figure()
-    for number, (name, values) in enumerate(wrong_label_slopes(LOGITS).items()):
+    p = 1 / (1 + np.exp(-LOGITS))
+    for number, (name, values) in enumerate({"BCE: p": p, "MSE: 2 p² (1 - p)": 2 * p**2 * (1 - p)}.items()):
         ax.plot(LOGITS, values, lw=2, label=name, **line_style(number))
         top = int(np.argmax(values))
         if top < len(values) - 1:  # That of BCE grows without end.
-            z = LOGITS[top]
-            label = f"its maximum {values[top]:.2f} at z = {z:.2f}, p = {1 / (1 + np.exp(-z)):.2f}"
-            ax.plot(z, values[top], "D", mfc="none", mec="black", ms=8, label=label)
+            label = f"its maximum {values[top]:.2f} at z = {LOGITS[top]:.2f}, p = {p[top]:.2f}"
+            ax.plot(LOGITS[top], values[top], "D", mfc="none", mec="black", ms=8, label=label)
     ax.axhline(1, color="0.4", lw=1, ls=":", label="the limit of BCE")
     ax.set(xlabel="logit z of a row of class 0 (the farther right, the more wrong)")
     ax.set(ylabel="|dL/dz|, pull on the logit")

@@ -27,9 +27,11 @@ MOMENTS += [("on_validation_end", 20), ("on_train_start", 0), ("on_train_batch_e
 
 
 @contextmanager
-def signal_at(step: int, hook: str = "on_train_batch_end", number: int = signal.SIGTERM) -> Iterator[None]:
+def signal_at(
+    step: int, hook: str = "on_train_batch_end", number: int = signal.SIGTERM, kind: type = BinaryClassifier
+) -> Iterator[None]:
     """Send this process a signal at the end of a hook of the model, once."""
-    usual, sent = getattr(BinaryClassifier, hook), []
+    usual, sent = getattr(kind, hook), []
 
     def signalled(model: BinaryClassifier, *arguments: object) -> object:
         result = usual(model, *arguments)
@@ -39,7 +41,7 @@ def signal_at(step: int, hook: str = "on_train_batch_end", number: int = signal.
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BinaryClassifier, hook, signalled)
+        patch.setattr(kind, hook, signalled)
         yield
     assert sent
 

@@ -9,16 +9,8 @@ from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colors import same_color
 from matplotlib.contour import QuadContourSet
 
-from project.figures.boundary import (
-    NEAR,
-    PALEST,
-    Scene,
-    boundary_figure,
-    draw_units,
-    lay_scene,
-    name_crossings,
-    weigh_colours,
-)
+from project.figures import boundary
+from project.figures.boundary import NEAR, PALEST, Scene, boundary_figure, lay_scene
 from project.figures.style import CLASS_COLOURS, PROBABILITY_MAP, new_figure
 from tests.figures.drawing import CLASSES, FEATURES, artists, assert_dots, draw_panels, legend_texts, make_rows
 
@@ -43,60 +35,55 @@ def test_the_colour_is_full_at_training_rows_and_palest_far_from_them() -> None:
     """A bell around each row, full up to its deviation; mirrored rows make a mirrored picture."""
     axes = np.linspace([0, 0], [1, 2], 100).T
     rows = np.random.default_rng(0).uniform([0.011, 0.011], [0.4, 0.5], (20, 2))
-    near = weigh_colours(axes, rows)
+    near = boundary.weigh_colours(axes, rows)
     assert (near[tuple((rows / [1, 2] * 100).astype(int).T[::-1])] == 1).all()
     assert (near[80:, 80:] == PALEST).all()
-    np.testing.assert_allclose(weigh_colours(axes, [1, 2] - rows), near[::-1, ::-1], atol=1e-12)
-    np.testing.assert_allclose(weigh_colours(axes, rows[:, ::-1] * [0.5, 2]), near.T, atol=1e-12)
+    np.testing.assert_allclose(boundary.weigh_colours(axes, [1, 2] - rows), near[::-1, ::-1], atol=1e-12)
+    np.testing.assert_allclose(boundary.weigh_colours(axes, rows[:, ::-1] * [0.5, 2]), near.T, atol=1e-12)
     bell = np.clip(np.exp(0.5 - ((np.arange(100) - 50) / (100 * NEAR)) ** 2 / 2), PALEST, 1)
-    np.testing.assert_allclose(weigh_colours(axes, np.array([[0.505, 1.01]]))[50], bell)
+    np.testing.assert_allclose(boundary.weigh_colours(axes, np.array([[0.505, 1.01]]))[50], bell)
 
 
 @pytest.mark.parametrize("j", [1, 2])
 def test_panels_show_probabilities_and_rows_where_they_belong(j: int) -> None:
     """A colour around each place, paler by the nearness; or a curve, with each class on its side, a row a subset."""
-    subsets = {"training": make_rows(j, 30, 0), "validation": make_rows(j, 12, 1)}
-    scene = lay_scene(
-        np.concatenate(subsets["training"]), subsets, 21, FEATURES[:j], CLASSES, "a note", subsets["validation"]
-    )
+    shown = {"training": make_rows(j, 30, 0), "validation": make_rows(j, 12, 1)}
+    train = np.concatenate(shown["training"])
+    scene = lay_scene(train, shown, 21, FEATURES[:j], CLASSES, "a note", shown["validation"])
     answers = dict(zip(("before", "after"), np.random.default_rng(2).random((2, 21**j)), strict=True))
     panels = draw_panels(figure := boundary_figure(answers, scene))
-    assert [ax.get_title() for ax in panels] == list(answers)
-    expected = [f"{name}, {subset}" for name in CLASSES for subset in subsets]
-    expected += ["decision boundary (0.5)", *(["probability"] if j == 1 else [])]
-    assert sorted(legend_texts(figure)) == sorted(expected)
+    expected = [f"{name}, {subset}" for subset in shown for name in CLASSES]
+    entries = [*expected, "decision boundary (0.5)", *(["probability"] if j == 1 else [])]
+    assert sorted(legend_texts(figure)) == sorted(entries)
     assert (figure.get_suptitle(), len(figure.axes)) == ("a note", 1 + j), "no bar where there is no colour"
     assert [ax.get_ylabel() for ax in panels] == ["probability of dogs" if j == 1 else "width (cm)", ""]
-    for ax, probability in zip(panels, answers.values(), strict=True):
+    for ax, (title, probability) in zip(panels, answers.items(), strict=True):
         np.testing.assert_array_equal([ax.get_xlim(), ax.get_ylim()][:j], scene.axes[:, [0, -1]])
-        assert ax.get_xlabel() == "length (cm)"
-        filled, hollow = (artists(ax, PathCollection)[i : i + 2] for i in (0, 2))
-        for label, colour in enumerate(CLASS_COLOURS):
-            for dots, (subset, classes) in zip((filled, hollow), subsets.items(), strict=True):
-                assert dots[label].get_label() == f"{CLASSES[label]}, {subset}"
-                assert_dots(dots[label], classes[label], label)
-            assert same_color(filled[label].get_facecolors()[0], colour)
-            assert same_color(hollow[label].get_edgecolors()[0], colour)
-            assert not hollow[label].get_facecolors()[:, 3].any()
+        assert (ax.get_title(), ax.get_xlabel()) == (title, "length (cm)")
+        drawn = artists(ax, PathCollection)
+        assert [dots.get_label() for dots in drawn] == expected
+        for place, (dots, rows) in enumerate(zip(drawn, [*shown["training"], *shown["validation"]], strict=True)):
+            assert_dots(dots, rows, place % 2)
+            colours = dots.get_edgecolors() if place > 1 else dots.get_facecolors()
+            assert same_color(colours[0], CLASS_COLOURS[place % 2])
+            assert dots.get_facecolors()[:, 3].any() == (place < 2), "those of validation are hollow"
         if j == 1:
-            (low, high), (lowest, highest) = ([dots.get_offsets()[0, 1] for dots in each] for each in (filled, hollow))
-            assert ax.get_ylim()[0] < lowest < low < 0
-            assert 1 < high < highest < ax.get_ylim()[1]
+            low, high, lowest, highest = (dots.get_offsets()[0, 1] for dots in drawn)
+            heights = [ax.get_ylim()[0], lowest, low, 0, 1, high, highest, ax.get_ylim()[1]]
+            assert heights == sorted(set(heights))
             half, _, _, curve, crossings = ax.lines  # Two are the legend's.
             np.testing.assert_allclose(np.interp(crossings.get_xdata(), *curve.get_data()), 0.5)
             assert len(crossings.get_xdata()) == np.count_nonzero(np.diff(probability >= 0.5))
             np.testing.assert_array_equal(curve.get_data(), (scene.axes[0], probability))
             assert list(np.asarray(half.get_ydata())) == [0.5, 0.5]
             continue
-        (image,), near = ax.get_images(), weigh_colours(scene.axes, np.concatenate(subsets["training"]))[..., None]
+        (image,), near = ax.get_images(), boundary.weigh_colours(scene.axes, train)[..., None]
         full = PROBABILITY_MAP(probability.reshape(21, 21))[..., :3]
         np.testing.assert_allclose(np.asarray(image.get_array())[..., :3], near * full + (1 - near), atol=1e-6)
-        for ends, axis in zip(np.reshape(image.get_extent(), (2, 2)), scene.axes, strict=True):
-            edges = np.linspace(*ends, 22)
-            np.testing.assert_allclose((edges[1:] + edges[:-1]) / 2, axis)
-        assert image.origin == "lower"
+        edges = np.linspace(*np.reshape(image.get_extent(), (2, 2)).T, 22)
+        np.testing.assert_allclose((edges[1:] + edges[:-1]) / 2, scene.axes.T)
         (colours,) = artists(bar := figure.axes[-1], QuadMesh)
-        assert (bar.get_ylim(), colours.get_cmap()) == ((0, 1), PROBABILITY_MAP)
+        assert (image.origin, bar.get_ylim(), colours.get_cmap()) == ("lower", (0, 1), PROBABILITY_MAP)
         assert bar.get_ylabel() == "probability of dogs\n(pale where no training dot is near)"
 
 
@@ -139,8 +126,8 @@ def test_crossings_are_named_to_a_thousandth_of_the_width() -> None:
         (1, 4, 1e6, "3140000"),
     ):
         x = np.linspace(low, high, 200)
-        assert name_crossings(x * scale, 0.5 + np.sin(x) / 4) == f"boundary at x = {words}"
-    assert name_crossings(np.arange(3.0), np.array([0.5, 0.6, 0.5])) == "no boundary in view"
+        assert boundary.name_crossings(x * scale, 0.5 + np.sin(x) / 4) == f"boundary at x = {words}"
+    assert boundary.name_crossings(np.arange(3.0), np.array([0.5, 0.6, 0.5])) == "no boundary in view"
 
 
 def test_lines_of_hidden_units_are_where_their_sums_are_0() -> None:
@@ -148,7 +135,7 @@ def test_lines_of_hidden_units_are_where_their_sums_are_0() -> None:
     offsets, slopes, weights = rng.normal(size=5), rng.normal(size=(5, 2)) * [1, 1e-3], np.linspace(0, 1, 5)
     slopes[2] = 0
     _, (ax,) = new_figure()
-    draw_units(ax, offsets, slopes, weights)
+    boundary.draw_units(ax, offsets, slopes, weights)
     lines = cast("list[Any]", list(ax.lines))
     assert [line.get_alpha() for line in lines] == [0, 0.25, 0.75, 1], "a unit that looks at nothing has no line"
     for line, offset, slope in zip(lines, offsets[[0, 1, 3, 4]], slopes[[0, 1, 3, 4]], strict=True):

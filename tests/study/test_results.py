@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import signal
@@ -22,6 +21,7 @@ from project.model.loss import METRICS
 from project.study.classifiers import Classifiers
 from project.study.stack import TEST, VAL
 from tests.campaigns.summary import start_ranks
+from tests.commands.test_interruption import signal_at
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
@@ -60,71 +60,63 @@ def data(studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"--data.root {studied}"
 
 
-def read(folder: Path, table: str) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / f"{table}.csv").read_text().splitlines()))
+def read(folder: Path, table: str) -> dict[str, Any]:
+    """Return the columns of a table, numbers as far as they are some."""
+    names, *rows = csv.reader((folder / f"{table}.csv").read_text().splitlines())
+    columns = dict(zip(names, np.transpose(rows), strict=True))
+    return {name: cells.astype(float) if cells[0][0].isdecimal() else cells for name, cells in columns.items()}
 
 
-def test_what_it_leaves_follows_from_its_networks(studied: Path) -> None:
-    folder = studied / "lightning_logs" / "whole"
-    report: dict[str, Any] = json.loads((folder / "study.json").read_text())
-    networks, told = read(folder, "networks"), {}
-    assert (report["compare"], report["choose"], report["step"]) == ("model.loss", "model.lr", 40)
-    assert list(networks[0])[:5] == ["split", "seed", "loss", "lr", "activation"]
-    assert len(networks) == 3 * (2 + 1) * 2 * 2, "splits x (losses, and a baseline) x rates x seeds"
-    assert {row["diverged"] for row in networks} == {"false"}
-    for name, kind in {"bce": ("bce", "tanh"), "mse": ("mse", "tanh"), "identity": ("bce", "identity")}.items():
-        own = [each for each in networks if (each["loss"], each["activation"]) == kind]
-        # Rows are in the order of splits, then of rates, and then of seeds.
-        means = {
-            column: np.reshape([float(each[column]) for each in own], (3, 2, 2)).mean(2)
-            for column in ("val_loss", *(f"test_{metric}" for metric in METRICS))
-        }
-        best = means["val_loss"].argmin(1)
-        told |= {(name, metric): means[f"test_{metric}"][range(3), best] for metric in METRICS}
-        chosen = report["chosen"][name] if name in report["chosen"] else report["baselines"][name]["lr"]
-        assert chosen == [float(RATES[number]) for number in best]
-    for loss, row in zip(("bce", "mse"), read(folder, "curves")[1::2], strict=True):
-        measured = told[loss, "accuracy"]
-        found = report["test_accuracy"][loss], float(row["test_accuracy_mean"]), float(row["test_accuracy_p50"])
-        assert (row["step"], found) == ("40", pytest.approx((measured.mean(), measured.mean(), np.median(measured))))
+@pytest.mark.parametrize("at", ["last", "best"])
+def test_what_it_leaves_follows_from_what_it_measured(at: str, data: str, capsys: Captured) -> None:
+    """Each network is told at the end, or where its validation loss is lowest."""
+    folder, places = Path("lightning_logs/whole"), np.arange(36)
+    if at == "best":
+        run("study --ckpt_path last --at best --margin 0.3")
+    said, report = capsys.readouterr().out, json.loads((folder / "study.json").read_text())
+    networks, curves = read(folder, "networks"), read(folder, "curves")
+    assert list(networks)[:6] == ["split", "seed", "loss", "lr", "activation", "hidden_features"]
+    contents = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    measured = torch.stack(contents["measured"]["curves"]).numpy()  # (2, 2, metrics, 36)
+    metrics = {
+        **{name: number for number, name in enumerate(METRICS)},
+        "loss": np.where(networks["loss"] == "mse", 2, 1),
+    }
+    best = measured[:, VAL, metrics["loss"], places].argmin(0)
+    assert set(best) == {0, 1}
+    np.testing.assert_array_equal(networks["best_step"], 20 + 20 * best)
+    for name, metric in metrics.items():
+        for part, when, subset in ("val", -1, VAL), ("test", -1, TEST), ("best_test", best, TEST):
+            np.testing.assert_allclose(networks[f"{part}_{name}"], measured[when, subset, metric, places], rtol=1e-6)
+    when, every = best if at == "best" else -1, np.arange(3)
+    # By split, by loss or baseline, and by rate, the means over seeds on either subset in each metric.
+    means = measured[when, :, :, places].reshape(3, 3, 2, 2, 2, 3).mean(3)
+    chosen = means[:, every, :, VAL, [1, 2, 1]].argmin(2).T  # (splits, losses)
+    told = means[every[:, None], every, chosen, TEST]  # (splits, losses, metrics)
+    assert (report["compare"], report["choose"], report["step"], report["at"]) == ("model.loss", "model.lr", 40, at)
+    rates = [*report["chosen"].values(), report["baselines"]["identity"]["lr"]]
+    np.testing.assert_array_equal(rates, np.array(RATES, float)[chosen].T)
+    expected = told[:, :2, 0].mean(0), np.median(told[:, :2, 0], 0)
+    np.testing.assert_allclose([*report["test_accuracy"].values()], expected[0])
+    np.testing.assert_allclose([curves[f"test_accuracy_{name}"][1::2] for name in ("mean", "p50")], expected, rtol=1e-6)
+    kinds = {"bce": 0, "mse": 1, "identity": 2}
     assert len(report["differences"]) == len(report["sentences"]) == 6
     for row in report["differences"]:
-        each = told[row["value"], row["metric"]] - told[row["against"], row["metric"]]
+        each = (told[:, kinds[row["value"]]] - told[:, kinds[row["against"]]])[:, metrics[row["metric"]]]
         half = stats.t.ppf(1 - 0.025 / 6, 2) * np.std(each, ddof=1) * np.sqrt([1 / 3 + 1 / 3, 1 / 3])
         assert (row["splits"], row["level"]) == (3, pytest.approx(1 - 0.05 / 6))
         ends = np.array([row["interval"], row["naive_interval"]])
         np.testing.assert_allclose(ends.T, each.mean() + np.array([-half, half]), atol=1e-8)
     adjusted = multipletests([row["p"] for row in report["differences"]], method="holm")[1]
     np.testing.assert_allclose([row["holm_p"] for row in report["differences"]], adjusted)
+    if at == "best":
+        assert "the difference in test accuracy between mse and bce is no larger than " in said
+        assert f"mse: test accuracy {expected[0][1]:.3f} at the lowest validation loss, after " in said
     page = " ".join(re.sub("<[^>]*>", " ", (folder / "report.html").read_text()).split())
-    options = "splits 3 seeds 2 compare model.loss choose model.lr model.hidden_features 4 model.lr 0.1, 1.0"
-    assert f"{options} trainer.max_steps 40 data.root {studied} config.yaml" in page
+    facts = "splits 3 seeds 2 compare model.loss choose model.lr", "model.hidden_features 4 model.lr 0.1, 1.0"
+    assert all(words in page for words in (*facts, data.removeprefix("--")))
     names = ["boundary", "choice", "curves", "differences", "slopes"]
     assert sorted(path.stem for path in (folder / "figures").glob("*.png")) == names
-
-
-@pytest.mark.usefixtures("data")
-def test_each_network_may_be_told_where_its_validation_loss_is_lowest(capsys: Captured) -> None:
-    run("study --ckpt_path last --at best --margin 0.3")
-    said, folder = capsys.readouterr().out, Path("lightning_logs/whole")
-    networks, numbers = read(folder, "networks"), {name: number for number, name in enumerate(METRICS)}
-    curves = torch.stack(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["measured"]["curves"])
-    own = [numbers[row["loss"]] for row in networks]
-    losses = curves[:, VAL, own, range(len(own))].numpy()
-    best, places = losses.argmin(0), np.arange(len(own))
-    told = curves[best, TEST, 0, places].numpy()
-    expected = {"best_step": 20 + 20 * best, "best_test_accuracy": told}
-    expected["best_test_loss"] = curves[best, TEST, own, places].numpy()
-    for column, values in expected.items():
-        np.testing.assert_allclose([float(row[column]) for row in networks], values, rtol=1e-6)
-    assert set(best) == {0, 1}
-    chosen = losses.min(0).reshape(3, 3, 2, 2).mean(3).argmin(2)  # by split and loss, or baseline
-    accuracies = np.take_along_axis(told.reshape(3, 3, 2, 2).mean(3), chosen[..., None], 2)[..., 0].mean(0)
-    report = json.loads((folder / "study.json").read_text())
-    assert (report["at"], report["margin"]) == ("best", 0.3)
-    assert [*report["test_accuracy"].values()] == pytest.approx(accuracies[:2])
-    assert "the difference in test accuracy between mse and bce is no larger than " in said
-    assert f"mse: test accuracy {accuracies[1]:.3f} at the lowest validation loss, after " in said
 
 
 def test_splits_by_groups_differ_in_their_rows(capsys: Captured, tmp_path: Path, studied: Path) -> None:
@@ -144,19 +136,9 @@ def test_splits_by_groups_differ_in_their_rows(capsys: Captured, tmp_path: Path,
     assert (high - low) / (most - least) == pytest.approx(np.sqrt(1 + 3 * ratio))
 
 
-def test_interrupted_and_resumed_it_ends_with_the_same_bytes(
-    data: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_and_resumed_it_ends_with_the_same_bytes(data: str, capsys: Captured) -> None:
     """With all its iterations, it only says and draws what it found."""
-    train = Classifiers.training_step
-
-    def step(self: Classifiers, batch: int, batch_idx: int) -> torch.Tensor:
-        if batch == 30:
-            os.kill(os.getpid(), signal.SIGINT)
-        return train(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Classifiers, "training_step", step)
+    with signal_at(30, number=signal.SIGINT, kind=Classifiers):
         run(f"{WHOLE} {data} --name cut", 130)
     assert "resume with: python -m project study" in capsys.readouterr().err
     run("study --ckpt_path last --threads 1")
