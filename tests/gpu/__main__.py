@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def command(*arguments: object, callbacks: Sequence[Callback] = ()) -> float:
 
 
 class Checks:
-    """The checks by their names, in the order in which they run; what one made is there for the next ones."""
+    """The checks, in the order in which they run; what one made is there for the next ones."""
 
     def __init__(self, device: str) -> None:
         self.device, self.is_small = torch.device(device), device == "cpu"
@@ -123,12 +124,6 @@ class Checks:
         """Train the 280 networks of the default study."""
         more = ["--trainer.max_steps", self.steps, *STUDY] if self.is_small else []
         return {"study, s": command("study", "--trainer.accelerator", self.accelerator, "--name", "networks", *more)}
-
-    def rows_1e6(self) -> Numbers:
-        return self.rows(10**6)
-
-    def rows_1e7(self) -> Numbers:
-        return self.rows(10**7)
 
     def rows(self, rows: int) -> Numbers:
         """Time an iteration on all rows, in pieces of five sizes, and on 65,536, beside a loop by hand."""
@@ -184,17 +179,18 @@ def end(*_: object) -> None:
 def check_all(device: str) -> Numbers:
     """Run each check in the working directory, and return what it found or how it failed, by its name."""
     checks, found = Checks(device), Numbers()
-    every = [checks.commands, checks.resume, checks.waits, checks.rows_1e6, checks.study, checks.rows_1e7, checks.nccl]
+    every = {"commands": checks.commands, "resume": checks.resume, "waits": checks.waits, "study": checks.study}
+    every |= {f"rows_1e{power}": partial(checks.rows, 10**power) for power in (6, 7)} | {"nccl": checks.nccl}
     signal.signal(signal.SIGALRM, end)
     last = time.monotonic() + LIMIT
-    for check in every:
+    for name, check in every.items():
         start = time.monotonic()
         signal.alarm(max(1, int(last - start)))
         try:
             result = check()
         except Exception as error:  # Whatever it is, the others are still worth their time.
             result = {"failed": f"{type(error).__name__}: {error}"}
-        found[check.__name__] = {**result, "seconds": time.monotonic() - start}
+        found[name] = {**result, "seconds": time.monotonic() - start}
     signal.alarm(0)
     return found
 
