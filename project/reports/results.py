@@ -85,10 +85,8 @@ def write_test(
     rows = np.concatenate(data.classes.row_numbers("test")).tolist()
     write_result(run, f"{name}_predictions.csv", tested_csv(rows, tested))
     if run:
-        run, ending = (
-            RunFolder(run.path, run.kind, data),
-            name.removeprefix("test"),
-        )  # of these data, wherever they were
+        ending = name.removeprefix("test")
+        run = RunFolder(run.path, run.kind, data)  # Its figures are of these data, wherever they were when it trained.
         figures = {kind: draw(run, kind.format(ending)) for kind in TEST_FIGURES}
         paths = [write_figure(run, kind.format(ending), figure) for kind, figure in figures.items()]
         add_to_events(run, name, facts, figures)
