@@ -16,8 +16,7 @@ from project.callbacks import CALLBACKS
 from project.callbacks.tensorboard import FolderLogger, RunLogger
 from project.commands.failures import UNUSABLE
 from project.commands.origin import Origin, logs_folder
-from project.commands.parsing import Parser
-from project.commands.record import format_config
+from project.commands.parsing import Parser, format_config
 from project.commands.trainer import ProjectCLI, set_threads
 from project.data import NpyDataModule
 from project.errors import DivergedError, InputError

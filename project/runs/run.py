@@ -116,12 +116,12 @@ class RunFolder:
         contents = self.checkpoint()
         return rebuild(contents, self.kind, contents["initial"] if initial else {})
 
-    def data(self, contents: dict[str, Any] | None = None) -> NpyDataModule:
-        """Return the data that the run was trained on, set up; ``contents`` are last.ckpt's, if at hand already."""
+    def data(self) -> NpyDataModule:
+        """Return the data that the run was trained on, set up."""
         if self._data is None:
             data = NpyDataModule(**{**self.options()["data"], "predict": None})
             data.setup("fit")
-            data.classes.check_same((contents or self.checkpoint())["fingerprint"])
+            data.classes.check_same(self.checkpoint()["fingerprint"])
             self._data = data
         return self._data
 
