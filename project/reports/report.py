@@ -13,7 +13,7 @@ from project.evaluation.baseline import remarks
 from project.evaluation.estimate import digits, finite, format_ends
 from project.evaluation.metrics import WORDS
 from project.reports.page import ABSENT, FOUND, UNKNOWN, Pictures, Section, pictures, render
-from project.reports.plot import LOST, numbers_of, run_figures
+from project.reports.plot import FIGURES, LOST, numbers_of, run_figures
 from project.reports.view import find_wrong
 from project.runs.run import RunFolder
 
@@ -108,7 +108,8 @@ def training_section(run: RunFolder) -> Section:
     rows, texts = [(name, digits(value)) for name, value in run.final().items()], []
     if (lowest := run.lowest(run.table.rows)) is not None:
         texts.append(f"The validation loss was lower, {digits(lowest[1])}, after iteration {lowest[0]}: best.ckpt.")
-    return Section(texts, ("", "at the end"), rows, show(run, "loss", "accuracy", "hidden"))
+    shown = FIGURES.keys() - {"scatter", "boundary"}  # which stand where the data and the answer are told
+    return Section(texts, ("", "at the end"), rows, show(run, *shown))
 
 
 def data_section(run: RunFolder) -> Section:
