@@ -11,8 +11,6 @@ import torch
 import yaml
 
 from project.errors import InputError
-from project.model.loss import CRITERIA
-from project.model.net import ACTIVATIONS, NETWORKS
 
 NAMES = {  # what options, or many of them, are called elsewhere, and what they are called here
     "epoch": ["trainer.max_epochs"],
@@ -23,13 +21,7 @@ NAMES = {  # what options, or many of them, are called elsewhere, and what they 
     "gpu": ["trainer.accelerator=gpu"],
     "seed": ["data.seed", "seed_everything"],  # of the split, and of initial weights and batches
 }
-VALUES: dict[str, Collection[str]] = {  # the names that are an option's values
-    "model.loss": CRITERIA,
-    "model.activation": ACTIVATIONS,
-    "model.network": NETWORKS,
-    "optimizer": [name for name in dir(torch.optim) if name[0].isupper()],
-    "lr_scheduler": [name for name in dir(torch.optim.lr_scheduler) if name[0].isupper()],
-}
+PARTS = {"optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler}  # Their values are classes in here.
 FILES = {".ckpt": "ckpt_path", ".npy": "data.predict", ".yaml": "config", ".yml": "config", ".json": "config"}
 CONFIGS = ("config", "data", "model", "trainer")  # options that take a config file
 NO_VALUE = ("help", "print_config")
@@ -90,8 +82,8 @@ def check_slip(command: str, name: str, value: str, known: Collection[str]) -> N
         meant = [FILES.get(suffix, "data.root")]
     elif name == "ckpt_path" and is_folder:
         problem, meant, value = f"--ckpt_path: {value} is a folder", ["name"], Path(value).name
-    elif name in VALUES and value not in VALUES[name]:
-        meant = [f"{name}={each}" for each in VALUES[name] if each.lower() == value.lower()]
+    elif name in PARTS and value not in (names := [each for each in dir(PARTS[name]) if each[0].isupper()]):
+        meant = [f"{name}={each}" for each in names if each.lower() == value.lower()]
         problem = f"--{name}: {value}" if meant else ""
     elif not is_known(name, known):
         problem, meant = f"{f'--{name}' if name.isprintable() else repr(name)}: no such option", find_names(name, known)

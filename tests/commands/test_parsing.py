@@ -48,9 +48,6 @@ MEANT = {  # by command: what was meant
     "fit --gpu": "--trainer.accelerator=gpu",
     "fit --seed 1": "--data.seed=1 or --seed_everything=1",
     "fit --model.hidden 64": "--model.hidden_features=64",
-    "fit --optimizer adam": "--optimizer=Adam",
-    "fit --lr_scheduler steplr": "--lr_scheduler=StepLR",
-    "fit --model.loss BCE": "--model.loss=bce",
     "fit --data DIR": "--data.root=DIR",
     "fit DIR": "--data.root=DIR",
     "fit DIR/class_0.npy": "--data.root=DIR",
@@ -63,6 +60,8 @@ MEANT = {  # by command: what was meant
     "test --ckpt_path lightning_logs/X": "--name=X",
 }
 LINES = {given: f"*; did you mean {meant}" for given, meant in MEANT.items()} | {
+    "fit --optimizer adam": "--optimizer: adam; did you mean --optimizer=Adam",
+    "fit --lr_scheduler steplr": "--lr_scheduler: steplr; did you mean --lr_scheduler=StepLR",
     "fit --xyzzy 1": "--xyzzy: no such option; --help lists them",
     "fit --model.lr !!timestamp": "options: *",
     "fit --trainer.barebones true": "--trainer.barebones*no such option*",
