@@ -157,7 +157,7 @@ def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
         for artist, label in zip(draw_answers(left, scene, mean), (left.get_title(), LINE), strict=True):
             artist.set_label(label)
         left.axhline(0.5, color="black", lw=1, ls=":")
-        left.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
+        left.set(ylim=(-0.12, 1.12), ylabel=wrap(f"probability of {scene.class_names[1]}", 60))
         if several:
             right.plot(scene.axes[0], deviation, color="black", lw=2)
             right.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))

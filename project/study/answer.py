@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,10 @@ class Compared:
         # The validation loss of each split at each of these, the mean over seeds, (S, R); NaN if a network diverged.
         self.losses: Numbers = curves[-1, VAL, list(METRICS).index(self.loss)][tables].mean(-1).T
         self.chosen = np.nan_to_num(self.losses, nan=np.inf).argmin(1)  # (S,) numbers of options
+        self.chosen_options = [self.options[number] for number in self.chosen]
+        counts = [f"{option} in {number}" for option, number in Counter(map(plain, self.chosen_options)).most_common()]
+        counts[0] += f" of {splits} splits"
+        self.choice = ", ".join(counts)  # as in "1 in 9 of 10 splits, 4 in 1"
         self.networks = tables[self.chosen, np.arange(splits)]  # (S, K) at the chosen options
         self.curves: Numbers = curves[..., self.networks].mean(-1)  # (V, 2, metrics, S) of these, the mean over seeds
         self.tested: Numbers = self.curves[-1, TEST]  # (metrics, S) at the end
@@ -54,18 +58,6 @@ class Compared:
         # In half of the splits or more, a still better number may lie beyond those that were tried.
         ends = int(np.isin(self.chosen, (0, len(tried) - 1)).sum())
         self.at_edge = are_numbers and len(tried) > 1 and 2 * ends >= splits and not self.diverged
-
-    @property
-    def chosen_options(self) -> list[Any]:
-        """The option that each split chose."""
-        return [self.options[number] for number in self.chosen]
-
-    @property
-    def choice(self) -> str:
-        """How many splits chose which option, as in "1 in 9 of 10 splits, 4 in 1"."""
-        (most, count), *others = Counter(map(plain, self.chosen_options)).most_common()
-        rest = (f", {option} in {number}" for option, number in others)
-        return f"{most} in {count} of {len(self.chosen)} splits{''.join(rest)}"
 
 
 class Comparison(NamedTuple):
@@ -124,12 +116,8 @@ class Answer:
                 compared.append(Comparison(value, against, both, metric, measure, by_split, found))
         adjusted = holm([each.found.p for each in compared])
         self.comparisons = [each._replace(p=p) for each, p in zip(compared, adjusted, strict=True)]
-
-    @property
-    def verdicts(self) -> list[str]:
-        """Whether values differ, a sentence for each comparison."""
-        margins = {"accuracy": self.margin}  # Of losses, none holds for all data.
-        return [
+        margins = {"accuracy": margin}  # Of losses, none holds for all data.
+        self.verdicts = [
             sentence(each.found, each.names, each.measure, each.p, margins.get(each.metric))
             for each in self.comparisons
         ]
@@ -137,7 +125,7 @@ class Answer:
     @property
     def sentences(self) -> list[str]:
         """What was found in words, the comparisons first."""
-        lines, named = self.verdicts, {each.name: each for each in self.values.values()}
+        lines, named = self.verdicts.copy(), {each.name: each for each in self.values.values()}
         if self.baseline is not None:
             named[f"{WITHOUT} (activation {BASELINE})"] = self.baseline
         for name, each in named.items():

@@ -1,5 +1,7 @@
 """What is chosen and how values differ: with numbers worked out by hand, and test rows that no choice may look at."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
@@ -11,9 +13,22 @@ from project.study.stack import TEST, VAL
 
 LOSS = {name: list(METRICS).index(name) for name in ("bce", "mse")}
 RATES = [4.0, 1.0, 2.0]  # in no order
-DESIGN = Design({"loss": ["bce", "mse"], "lr": RATES, "activation": "tanh"}, "loss", "lr", splits=3, seeds=2)
+DESIGN = Design({"loss": ["bce", "mse"], "lr": RATES, "activation": "tanh"}, "model.loss", "lr", splits=3, seeds=2)
 NETWORKS = DESIGN.networks
 RATE = np.array([network.options["lr"] for network in NETWORKS])
+
+
+def test_each_combination_is_there_also_of_the_first_value_without_a_hidden_layer() -> None:
+    """With the seeds of each split."""
+    assert replace(DESIGN, splits=2, first_split=7, first_seed=5).networks == [
+        Network(split, seed, {"loss": loss, "lr": rate, "activation": activation})
+        for split, seeds in ((7, (5, 6)), (8, (7, 8)))
+        for loss, activation in (("bce", "tanh"), ("mse", "tanh"), ("bce", "identity"))
+        for rate in RATES
+        for seed in seeds
+    ]
+    assert replace(DESIGN, values={**DESIGN.values, "activation": "identity"}).baselines == []
+    assert replace(DESIGN, values={**DESIGN.values, "loss": "bce"}, compare="activation").baselines == []
 
 
 def draw_curves(seed: int) -> npt.NDArray[np.float64]:
