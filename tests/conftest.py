@@ -102,9 +102,15 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workplace(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with copies of the shipped configs' runs, "bce" the newest."""
-    shutil.copytree(shipped / "lightning_logs", tmp_path / "lightning_logs")
-    (tmp_path / "lightning_logs" / "runs.txt").write_text("mse\nminibatch\nnotebook\nbce\n")
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def workplace(shipped: Path, here: Path) -> Path:
+    """A working directory with copies of the shipped configs' runs, "bce" the newest."""
+    shutil.copytree(shipped / "lightning_logs", here / "lightning_logs")
+    (here / "lightning_logs" / "runs.txt").write_text("mse\nminibatch\nnotebook\nbce\n")
+    return here

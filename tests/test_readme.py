@@ -35,13 +35,10 @@ def test_the_whole_coursework_is_read_in_an_hour() -> None:
 
 @pytest.mark.process
 @pytest.mark.usefixtures("undrawn")
-def test_every_command_succeeds_in_the_order_of_the_page(
-    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_succeeds_in_the_order_of_the_page(blobs: Path, here: Path) -> None:
     """Shorter than they are written; a first "fit" does what "make fit" does, and Python's lines come last."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    (tmp_path / "DIR").symlink_to(blobs)
+    (here / "configs").symlink_to(ROOT / "configs")
+    (here / "DIR").symlink_to(blobs)
     np.save("NEW.npy", np.load(blobs / "class_0.npy"))
     for command in [["fit"], *COMMANDS]:
         assert main([*command, *SHORT.get(command[0], [])]) == 0, command

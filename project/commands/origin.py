@@ -98,9 +98,8 @@ def take_options(origin: Origin, known: Namespace, is_training: bool) -> dict[st
     data = origin.contents.get("datamodule_hyper_parameters", {})
     if set(data) != NpyDataModule().hparams.keys():
         raise InputError(f"{origin.checkpoint}: of another version, or of other data than of an NpyDataModule")
-    taken: dict[str, Any] = {}
+    taken = {"figures": config["figures"], "data": {**config["data"], **data, "predict": None}, "trainer": {}}
     taken |= {name: value for name, value in config.items() if name in known and isinstance(value, NUMBERS)}
-    taken |= {"figures": config["figures"], "data": {**config["data"], **data, "predict": None}, "trainer": {}}
     for name, value in config["trainer"].items():
         if f"trainer.{name}" in known and name not in (NEVER if is_training else ALONE) and is_word(value):
             taken["trainer"][name] = value

@@ -13,12 +13,7 @@ from project import BinaryClassifier, NpyDataModule, Run, fit
 from project.__main__ import main
 from project.errors import InputError
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "here")]
 
 
 def test_every_name_is_there() -> None:

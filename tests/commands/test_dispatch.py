@@ -68,13 +68,12 @@ def forget() -> None:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def package(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Write the package into the working directory; what it adds is gone afterwards."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "my_parts.py").write_text(PACKAGE)
-    (tmp_path / "own.yaml").write_text(CONFIG)
-    yield tmp_path
+    (here / "my_parts.py").write_text(PACKAGE)
+    (here / "own.yaml").write_text(CONFIG)
+    yield here
     forget()
 
 

@@ -22,17 +22,12 @@ from project.runs.checkpoint import load
 from tests.conftest import CONFIGS, Write, drawing
 from tests.conftest import FIT as SHIPPED
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "here")]
 
 Captured = pytest.CaptureFixture[str]
 RUN = Run(Path("lightning_logs") / "run")
 FIT = ["fit", "--name", "run", "--trainer.logger", "false", "--trainer.max_steps"]
 RESUME = ["fit", "--ckpt_path", str(RUN.last), "--trainer.logger", "false", "--trainer.max_steps"]
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @contextlib.contextmanager

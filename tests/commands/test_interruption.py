@@ -14,7 +14,7 @@ from tests.campaigns import kills
 from tests.campaigns.summary import start
 from tests.conftest import wait_for_rows
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "here")]
 
 OPTIONS = {  # by signal: what is trained
     signal.SIGINT: [],
@@ -57,19 +57,17 @@ def test_kill_9_leaves_no_mark() -> None:
     assert (summary.counts["kills"], summary.failures) == (2, [])
 
 
-def test_a_signal_stops_a_run_that_resumes_as_if_it_had_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place := tmp_path / "place").mkdir()
-    monkeypatch.chdir(place)
+def test_a_signal_stops_a_run_that_resumes_as_if_it_had_not(here: Path) -> None:
     number, run = signal.SIGTERM, Run("parts")
     fit = ["fit", "--trainer.accelerator", "cpu", *OPTIONS[number], "--name"]
-    process = start([*fit, "parts", "--trainer.max_steps", "1000000"], place)
+    process = start([*fit, "parts", "--trainer.max_steps", "1000000"], here)
     wait_for_rows(run)
     process.terminate()
     process.join(60)
     assert process.exitcode == 128 + number
     step = run.checkpoint()["global_step"]
     assert run.history()["step"].tolist() == list(range(1, step + 1)), "no step lost"
-    said = place.with_suffix(".err").read_text()
+    said = here.with_suffix(".err").read_text()
     sentence, resume = said.split(f" after iteration {step}; resume with: python -m project ")
     assert (sentence, said.count("\n")) == (f"interrupted by {number.name}", 1)
     for continued in resume.split(), [*fit, "whole"]:
@@ -88,13 +86,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("i", range(len(MOMENTS)))
-def test_a_signal_at_any_moment_loses_nothing(
-    i: int, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_signal_at_any_moment_loses_nothing(i: int, whole: Path) -> None:
     """In or after an iteration or a validation, or before the first: there, the same command begins again."""
     number, (hook, step) = list(OPTIONS)[i % 3], MOMENTS[i]  # Only SIGHUP's run validates after iteration 42.
     before, run = signal.getsignal(number), Run("run")
-    monkeypatch.chdir(tmp_path)
     with signal_at(step, hook, number):
         status = main(["fit", "--name", "run", "--trainer.max_steps", str(STEPS), *OPTIONS[number]])
     assert status == (128 + number if step < STEPS else 0), "in the last iteration, it is over"

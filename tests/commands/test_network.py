@@ -16,16 +16,9 @@ from project.runs.checkpoint import load
 from project.runs.disk import release
 from tests.conftest import CONFIGS
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "here")]
 Captured = pytest.CaptureFixture[str]
 METRICS = ("loss", "accuracy", "bce", "mse")
-
-
-@pytest.fixture
-def here(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with a folder "data"."""
-    monkeypatch.chdir(blobs.parent)
-    return blobs.parent
 
 
 def test_fit_writes_the_run_folder(shipped: Path) -> None:
@@ -45,10 +38,7 @@ def test_fit_writes_the_run_folder(shipped: Path) -> None:
     np.testing.assert_allclose(right, right.round(), atol=1e-3, err_msg="a share of the training rows")
 
 
-def test_fit_with_defaults_ends_with_its_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_fit_with_defaults_ends_with_its_result(capsys: Captured) -> None:
     assert main(["fit", "--trainer.max_steps", "60"]) == 0
     out, err = capsys.readouterr()
     assert err == "", "a clean fit prints no warning and, without a terminal, no progress bar"
@@ -60,15 +50,14 @@ def test_fit_with_defaults_ends_with_its_result(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_config_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_gpu_config_trains() -> None:
     for batch_size in "null", "100":
         options = ["--data.batch_size", batch_size, "--name", batch_size]
         assert main(["fit", "--config", str(CONFIGS / "gpu.yaml"), *options]) == 0
         assert Run(batch_size).history()["val_accuracy"][-1] >= 0.84
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("blobs")
 def test_a_fit_reports_the_weights_that_it_saves(capsys: Captured) -> None:
     """It validates after its last iteration, whatever the interval; going on, that is no validation of the grid."""
     for options in ["--trainer.max_steps", "50"], ["--trainer.max_epochs", "25", "--data.batch_size", "30"]:
@@ -85,7 +74,7 @@ def test_a_fit_reports_the_weights_that_it_saves(capsys: Captured) -> None:
     assert Run("trainer.max_steps").table.path.read_bytes() == Run("whole").table.path.read_bytes()
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("blobs")
 def test_best_and_last_name_a_checkpoint_and_going_on_from_best_brings_all_of_the_run_to_it(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

@@ -24,7 +24,7 @@ from project.runs.checkpoint import DigestCheckpointIO
 from tests.campaigns import options as campaign
 from tests.conftest import CONFIGS
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "here")]
 Captured = pytest.CaptureFixture[str]
 HUGE = "9" * 400
 FOREIGN = "canary.Callback"
@@ -83,8 +83,7 @@ CONFIG_LINES = {  # by what a config holds: the line after its name
 }
 
 
-def test_one_line_says_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_one_line_says_what_was_meant(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     for folder in Path("DIR"), Path("lightning_logs/X"):
         folder.mkdir(parents=True)
     for command, line in LINES.items():
@@ -129,11 +128,8 @@ REFUSALS: dict[str, dict[str, str]] = {  # by option and value: the words of the
 }
 
 
-def test_a_refusal_names_the_option_the_value_and_the_range(
-    blobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    monkeypatch.chdir(blobs.parent)
-    (blobs.parent / "canary.py").write_text("raise SystemExit('imported')\n")
+def test_a_refusal_names_the_option_the_value_and_the_range(blobs: Path, capsys: Captured) -> None:
+    Path("canary.py").write_text("raise SystemExit('imported')\n")
     for option, value in ((option, value) for option, values in REFUSALS.items() for value in values):
         line = refused(capsys, "fit", "--data.root", str(blobs), f"{option}={value}")
         assert [word for word in REFUSALS[option][value].replace("@", option).split() if word not in line] == [], line

@@ -18,7 +18,7 @@ from project.runs.checkpoint import load
 from tests.campaigns.summary import start_ranks
 from tests.conftest import CONFIGS, wait_for_rows
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "here")]
 STEPS = 40
 FIT = ["fit", "--config", str(CONFIGS / "ddp.yaml"), "--seed_everything", "3", "--data.track_test", "true"]
 FIT += ["--trainer.accelerator", "cpu", "--name", "run", "--trainer.max_steps"]
@@ -50,22 +50,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     return {name: Run(folder / name / "lightning_logs" / "run") for name in MODES}
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory in which processes look for each other."""
-    (place := tmp_path / "place").mkdir()
-    monkeypatch.chdir(place)
-    return place
-
-
-def test_two_processes_train_and_test_as_one(alone: dict[str, Run], place: Path) -> None:
+def test_two_processes_train_and_test_as_one(alone: dict[str, Run], here: Path) -> None:
     run, said = Run("run"), []
     for command in [*FIT, str(STEPS), *MODES["clipped"]], ["test", *TWO]:
-        processes = start_ranks(command, place)
+        processes = start_ranks(command, here)
         for process in processes:
             process.join(120)
         assert [process.exitcode for process in processes] == [0, 0]
-        said += [place.with_name(f"place{end}").read_text() for end in (".out0", ".out1", ".err0", ".err1")]
+        said += [here.with_name(f"{here.name}{end}").read_text() for end in (".out0", ".out1", ".err0", ".err1")]
     assert [text.count("\n") > 2 for text in said] == [True, False, False, False] * 2
     assert not any(said[1:4] + said[5:]), "only one of them speaks"
     assert_same_run(run, alone["clipped"])
@@ -90,7 +82,6 @@ def assert_resumes(half: Run, other: Run) -> None:
     assert_same_run(half, other)
 
 
-@pytest.mark.usefixtures("place")
 def test_a_run_that_loses_a_process_resumes_in_one(alone: dict[str, Run]) -> None:
     """It is one that Lightning itself starts in two."""
     command, half = [sys.executable, "-m", "project", *FIT, "1000000", *MODES["full"]], Run("run")
@@ -109,20 +100,19 @@ def test_a_run_that_loses_a_process_resumes_in_one(alone: dict[str, Run]) -> Non
     assert_resumes(half, alone["full"])
 
 
-def test_a_signal_to_one_process_ends_both_at_the_same_iteration(alone: dict[str, Run], place: Path) -> None:
-    processes, half = start_ranks([*FIT, "1000000", *MODES["full"]], place), Run("run")
+def test_a_signal_to_one_process_ends_both_at_the_same_iteration(alone: dict[str, Run], here: Path) -> None:
+    processes, half = start_ranks([*FIT, "1000000", *MODES["full"]], here), Run("run")
     wait_for_rows(half, 20)
     os.kill(processes[1].pid or 0, signal.SIGTERM)
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [128 + signal.SIGTERM] * 2
-    said = [place.with_name(f"place.err{rank}").read_text() for rank in "01"]
+    said = [here.with_name(f"{here.name}.err{rank}").read_text() for rank in "01"]
     assert said[0].startswith("interrupted by SIGTERM")
     assert (said[0].count("\n"), said[1]) == (1, "")
     assert_resumes(half, alone["full"])
 
 
-@pytest.mark.usefixtures("place")
 def test_a_single_process_ignores_a_rank(alone: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
     """It writes everything, as always."""
     for variable in "RANK", "SLURM_PROCID", "LOCAL_RANK":

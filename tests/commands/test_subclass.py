@@ -15,7 +15,7 @@ from torch import nn
 from project import BCELoss, BinaryClassifier, Run
 from tests.commands.test_dispatch import Captured, fit_twice, refused, run, use_everywhere
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "blobs", "here")]
 
 FIT = "fit --name run --data.root data --trainer.max_steps"
 STEP_LR = "--lr_scheduler StepLR --lr_scheduler.step_size 10 --lr_scheduler.gamma 0.5"
@@ -30,11 +30,6 @@ class Wider(BinaryClassifier):
 
     def configure_optimizers(self) -> Any:
         return torch.optim.Adam(self.parameters(), self.lr)
-
-
-@pytest.fixture(autouse=True)
-def _here(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(blobs.parent)
 
 
 def test_a_subclass_goes_through_every_command(capsys: Captured) -> None:

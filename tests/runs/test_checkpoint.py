@@ -55,9 +55,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def run(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    shutil.copytree(trained.path, tmp_path / "lightning_logs" / "victim")
-    monkeypatch.chdir(tmp_path)
+def run(trained: Run, here: Path) -> Run:
+    shutil.copytree(trained.path, here / "lightning_logs" / "victim")
     return Run("victim")
 
 
