@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Summary:
         return f"{self.title}: {counts}, {len(self.failures)} failures ({self.seconds:.0f} s)"
 
 
-def start(arguments: Sequence[str], folder: Path, **variables: str) -> ForkProcess:
+def start(arguments: Sequence[str], folder: Path, **variables: str) -> BaseProcess:
     """Start a command in a folder, in a fork of this process, which has imported everything.
 
     What it prints goes into files beside the folder: FOLDER.out and FOLDER.err, with its rank behind if it has one.
@@ -56,7 +56,7 @@ def start(arguments: Sequence[str], folder: Path, **variables: str) -> ForkProce
     return process
 
 
-def start_ranks(arguments: Sequence[str], folder: Path) -> list[ForkProcess]:
+def start_ranks(arguments: Sequence[str], folder: Path) -> list[BaseProcess]:
     """Start a command in two processes, as torchrun does."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         host, port = free.getsockname()

@@ -20,7 +20,7 @@ from project.runs.disk import HELD, release
 from project.runs.run import RunFolder, find_checkpoint, newest
 from project.runs.table import Table
 
-FORK = multiprocessing.get_context("fork")
+FORK = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
 
 
 def make_trained(logs: Path, name: str | None) -> RunFolder:
