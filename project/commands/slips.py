@@ -75,6 +75,8 @@ def check_slip(command: str, name: str, value: str, known: Collection[str]) -> N
     problem, meant = "", list[str]()
     if name in CONFIGS and os.path.isfile(value) and suffix != ".npy":  # noqa: PTH113 (likewise)
         check_config(Path(value), known, "" if name == "config" else f"{name}.")
+    elif not name and value.endswith("]"):
+        raise InputError(f"{value!r}: no such option; put a list that has spaces in quotes, as in '[0.5, 1]'")
     elif not name or (name == "data" and (is_folder or suffix == ".npy")):
         problem = f"--data: {value} is no config" if name else f"{value!r}: no such option"
         if suffix == ".npy" and command != "predict":
@@ -86,7 +88,8 @@ def check_slip(command: str, name: str, value: str, known: Collection[str]) -> N
         meant = [f"{name}={each}" for each in names if each.lower() == value.lower()]
         problem = f"--{name}: {value}" if meant else ""
     elif not is_known(name, known):
-        problem, meant = f"{f'--{name}' if name.isprintable() else repr(name)}: no such option", find_names(name, known)
+        shown = f"--{name}" if name.isprintable() else repr(name)
+        problem, meant = f"{shown}: no such option", find_names(name, known)
     words = " or ".join(f"--{each}" if "=" in each else join_pair(f"--{each}", shlex.quote(value)) for each in meant)
     if problem:
         raise InputError(f"{problem}; did you mean {words}" if meant else f"{problem}; --help lists them")

@@ -62,6 +62,7 @@ MEANT = {  # by command: what was meant
 LINES = {given: f"*; did you mean {meant}" for given, meant in MEANT.items()} | {
     "fit --optimizer adam": "--optimizer: adam; did you mean --optimizer=Adam",
     "fit --lr_scheduler steplr": "--lr_scheduler: steplr; did you mean --lr_scheduler=StepLR",
+    "study --model.lr [0.5, 1]": "'1]': no such option; put a list that has spaces in quotes, *",
     "fit --xyzzy 1": "--xyzzy: no such option; --help lists them",
     "fit --model.lr !!timestamp": "options: *",
     "fit --trainer.barebones true": "--trainer.barebones*no such option*",
