@@ -36,8 +36,7 @@ def study(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder |
     seed_everything(options.seed_everything)
     with refusing([*options.keys(), *(f"model.{name}" for name in options.model)]):
         check(margin=options.margin)
-        data_options = dict(options.data.items())
-        data = Splits(options.splits, **data_options)
+        data = Splits(options.splits, **dict(options.data.items()))
         asked = options.compare, options.choose, options.splits, options.seeds
         design = Design(complete(options, kind), *asked, options.data.seed, options.seed_everything)
         model = saved(data.num_features, **asdict(design))
