@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 
 from project.errors import join_words
-from project.figures.style import PROBABILITY_MAP, Classes, Names, Numbers, draw_dots, new_figure, wrap
+from project.figures.style import PROBABILITY_MAP, Classes, Names, Numbers, draw_dots, least_width, new_figure, wrap
 
 NEAR = 0.04  # of an axis: the deviation of the bell that each training row spreads around it
 PALEST = 0.2  # opacity of the colour far from any training row
@@ -58,8 +58,7 @@ def lay_scene(
     """Lay a grid of n places an axis around training and framed rows, seen at (N, 1) or (N, 2); show some at most."""
     rows = np.concatenate([train, *framed])
     low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
-    # An axis of equal values is as wide as it takes for its places to differ in float32.
-    margin = 0.05 * np.where(high > low, high - low, (1e-4 * abs(low)).clip(1))
+    margin = 0.05 * np.where(high > low, high - low, least_width(low))
     axes: Numbers = np.linspace(low - margin, high + margin, n).T
     opacity = weigh_colours(axes, train) if len(axes) == 2 else np.empty((0, 0))
     scene = Scene(axes, opacity, shown, axis_names, class_names, note)

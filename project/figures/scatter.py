@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from project.figures.style import Classes, Names, add_legend, draw_dots, draw_histogram, new_figure, wrap
+from project.figures.style import Classes, Names, add_legend, draw_dots, draw_histogram, least_width, new_figure, wrap
 
 
 def count_rows(shown: int, kept: int, given: int) -> str:
@@ -23,7 +23,7 @@ def scatter_figure(panels: Mapping[str, tuple[Classes, Names]], class_names: Nam
         ax.set(title=words, xlabel=wrap(axis_names[0], 70))
         if len(axis_names) == 1:
             across = np.concatenate(classes)[:, 0].astype(np.float64)
-            margin = 0 if np.ptp(across) else max(1, 1e-4 * abs(across[0]))  # so that bins of a constant have a width
+            margin = least_width(across[0]) if np.ptp(across) == 0 else 0  # so that bins of a constant have a width
             bins = np.histogram_bin_edges(across, 30, (across.min() - margin, across.max() + margin))
             draw_histogram(ax, classes, names, bins)
         else:

@@ -118,6 +118,11 @@ def draw_histogram(ax: Axes, classes: Classes, names: Names, bins: Numbers) -> N
     ax.locator_params("y", integer=True)
 
 
+def least_width(constant: Numbers) -> Numbers:
+    """Return how far from values that are all equal an axis must reach for places on it to differ."""
+    return (1e-4 * abs(constant)).clip(1.0)
+
+
 def wrap(text: str, width: int, lines: int = 3) -> str:
     """Break each line of a text into as many lines at most, of so many characters, and cut at words what is over."""
     broken = "\n".join(textwrap.fill(line, width, max_lines=lines, placeholder=" ...") for line in text.split("\n"))
