@@ -37,6 +37,10 @@ class Scene(NamedTuple):
     def is_plane(self) -> bool:
         return len(self.axes) == 2
 
+    @property
+    def probability(self) -> str:
+        return f"probability of {self.class_names[1]}"
+
     def clip(self, rows: Numbers) -> Numbers:
         """Return rows, (N, 1) or (N, 2), with those outside moved to the edge."""
         return rows.clip(*self.axes[:, [0, -1]].T)
@@ -96,7 +100,7 @@ def draw_scene(ax: Axes, scene: Scene, panels: Mapping[str, Numbers]) -> None:
     if scene.is_plane:
         ax.set(ylabel=wrap(scene.axis_names[1], 46), ylim=scene.axes[1, [0, -1]])
     else:
-        ax.set(ylabel=wrap(f"probability of {scene.class_names[1]}", 40), ylim=(-0.12, 1.12))
+        ax.set(ylabel=wrap(scene.probability, 40), ylim=(-0.12, 1.12))
         ax.axhline(0.5, color="black", lw=1, ls=":")
         ax.plot([], [], label="probability", **line)
     if any(map(has_line, panels.values())):
@@ -172,9 +176,8 @@ def add_key(figure: FigureBase, axes: list[Axes], scene: Scene) -> None:
 
 
 def add_bar(figure: FigureBase, axes: list[Axes], scene: Scene) -> None:
-    label = f"{wrap(f'probability of {scene.class_names[1]}', 40)}\n(pale where no training dot is near)"
-    bar = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP)
-    figure.colorbar(bar, ax=axes, label=label, ticks=[0, 0.25, 0.5, 0.75, 1])
+    bar, words = ScalarMappable(Normalize(0, 1), PROBABILITY_MAP), "(pale where no training dot is near)"
+    figure.colorbar(bar, ax=axes, label=f"{wrap(scene.probability, 40)}\n{words}", ticks=[0, 0.25, 0.5, 0.75, 1])
 
 
 def draw_units(ax: Axes, offsets: Numbers, slopes: Numbers, weights: Numbers) -> None:

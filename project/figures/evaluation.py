@@ -27,11 +27,7 @@ def evaluation_figure(
     condition = "" if groups is None else ", were rows of a group independent"
     found = reliability(labels, probabilities, groups_at(groups, there))
     _draw_reliability(axes[2], found, class_names, condition)
-    names, classes = [wrap(name, 20) for name in class_names], [probabilities[labels == label] for label in (0, 1)]
-    draw_histogram(axes[3], classes, names, np.linspace(0, 1, 21))
-    axes[3].axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
-    axes[3].set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60))
-    add_legend(axes[3], 3)
+    _draw_histogram(axes[3], labels, probabilities, class_names)
     for ax in axes[1:]:
         ax.set_xlim(-0.02, 1.02)
     figure.suptitle(wrap(title, 120), fontsize="large")
@@ -82,6 +78,14 @@ def _draw_reliability(ax: Axes, found: Reliability, class_names: Names, conditio
     ax.set(xlabel=wrap(f"probability of {class_names[1]}, mean of a bin", 60))
     ax.set(ylabel=wrap(f"share of {class_names[1]}", 40), ylim=(-0.02, 1.1))
     add_legend(ax)
+
+
+def _draw_histogram(ax: Axes, labels: Numbers, probabilities: Numbers, class_names: Names) -> None:
+    names, classes = [wrap(name, 20) for name in class_names], [probabilities[labels == label] for label in (0, 1)]
+    draw_histogram(ax, classes, names, np.linspace(0, 1, 21))
+    ax.axvline(0.5, color="black", ls=":", lw=1, label="threshold 0.5")
+    ax.set(title="Probabilities by class", xlabel=wrap(f"probability of {class_names[1]}", 60))
+    add_legend(ax, 3)
 
 
 def importance_figure(names: Names, panels: Mapping[str, Numbers], title: str) -> Figure:

@@ -56,35 +56,37 @@ def choice_figure(values: Mapping[str, Tried], name: str, measure: str = "valida
     for number, (ax, (value, tried)) in enumerate(zip(axes, values.items(), strict=True)):
         if (other := first.setdefault(tried.loss, ax)) is not ax:
             ax.sharey(other)
-        options, losses, style = np.asarray(tried.options), tried.losses, line_style(number)
-        counts = np.bincount(tried.chosen, minlength=len(options))
-        numeric = np.issubdtype(options.dtype, np.number)
-        places = options if numeric else np.arange(len(options))
-        lost, means = np.isnan(losses).any(0), losses.mean(0)
-        ax.fill_between(places, *np.quantile(losses, (0.1, 0.9), axis=0), color=style["color"], alpha=0.18, lw=0)
-        ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
-        label = f"chosen{', in half of the splits or more at the edge' if tried.at_edge else ''}"
-        ax.plot(places[counts > 0], means[counts > 0], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
-        if lost.any():
-            height, across = np.full(lost.sum(), 0.98), ax.get_xaxis_transform()
-            ax.plot(places[lost], height, "kx", label="a network diverged", transform=across, clip_on=False)
-        if numeric and options.min() > 0 and options.max() > 10 * options.min():
-            ax.set_xscale("log")
-        if np.nanmax(means, initial=0) > 10 * np.nanmin(means, initial=np.inf) > 0:
-            ax.set_yscale("log")
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
-            ax.yaxis.set_minor_formatter("")
-        names = [
-            f"{wrap(plain(option), 12)}\n({count})" for option, count in zip(options.tolist(), counts, strict=True)
-        ]
-        ax.set_xticks(places, names)
-        ax.xaxis.minorticks_off()
+        _draw_choice(ax, tried, line_style(number))
         chosen = f"{wrap(name, 60)} (and how many splits chose it)"
         ax.set(title=wrap(value, 50), xlabel=chosen, ylabel=f"{measure} ({tried.loss.upper()})")
         ax.grid(alpha=0.3)
         add_legend(ax, 1)
     return figure
+
+
+def _draw_choice(ax: Axes, tried: Tried, style: Mapping[str, Any]) -> None:
+    options, losses = np.asarray(tried.options), tried.losses
+    counts = np.bincount(tried.chosen, minlength=len(options))
+    numeric = options.dtype.kind in "iuf"
+    places = options if numeric else np.arange(len(options))
+    lost, means = np.isnan(losses).any(0), losses.mean(0)
+    ax.fill_between(places, *np.quantile(losses, (0.1, 0.9), axis=0), color=style["color"], alpha=0.18, lw=0)
+    ax.plot(places, means, marker="o", ms=4, label=SPREAD, **style)
+    label = f"chosen{', in half of the splits or more at the edge' if tried.at_edge else ''}"
+    ax.plot(places[counts > 0], means[counts > 0], "D", mfc="none", mec="black", ms=11, mew=1.5, label=label)
+    if lost.any():
+        height, across = np.full(lost.sum(), 0.98), ax.get_xaxis_transform()
+        ax.plot(places[lost], height, "kx", label="a network diverged", transform=across, clip_on=False)
+    if numeric and options.min() > 0 and options.max() > 10 * options.min():
+        ax.set_xscale("log")
+    if np.nanmax(means, initial=0) > 10 * np.nanmin(means, initial=np.inf) > 0:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")  # Powers would need the mathtext that names do without.
+        ax.yaxis.set_minor_formatter("")
+    names = [f"{wrap(plain(option), 12)}\n({count})" for option, count in zip(options.tolist(), counts, strict=True)]
+    ax.set_xticks(places, names)
+    ax.xaxis.minorticks_off()
 
 
 def differences_figure(panels: Mapping[str, Mapping[str, tuple[Numbers, Difference]]]) -> Figure:
@@ -133,39 +135,47 @@ def slopes_figure() -> Figure:
 
 def ensemble_figure(probabilities: Numbers, scene: Scene) -> Figure:
     """Draw in a scene what M networks answer, (M, n) or (M, n * n), and their mean; beside it where several differ."""
-    several, mean, deviation = len(probabilities) > 1, probabilities.mean(0), probabilities.std(0)
-    each, thin = probabilities if several else probabilities[:0], dict[str, Any](color="0.35", lw=0.7)
+    several = len(probabilities) > 1
     figure, axes = new_figure(1, 1 + several, sharex=True, sharey=scene.is_plane)
-    left, right = axes[0], axes[-1]
-    right.set_title("disagreement of networks")
-    left.set_title("mean over networks" if several else "the network")
+    _draw_ensemble(figure, axes[0], probabilities, scene)
     if several:
-        left.plot([], [], label="each network", **thin)
-    if scene.is_plane:
-        for values in each:
-            draw_line(left, scene, values, thin["color"], thin["lw"])
-        left.plot([], [], color="black", lw=2, label=LINE)
-        draw_answers(left, scene, mean)
-        add_bar(figure, [left], scene)
-        left.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
-        if several:
-            most = max(0.05, float(deviation.max()))  # Less would make a drama of nothing.
-            cells = draw_cells(right, scene, deviation.reshape(scene.opacity.shape), cmap="viridis", vmin=0, vmax=most)
-            figure.colorbar(cells, ax=right, label="standard deviation of the probability")
-    else:
-        left.plot(scene.axes[0], each.T, **thin)
-        for artist, label in zip(draw_answers(left, scene, mean), (left.get_title(), LINE), strict=True):
-            artist.set_label(label)
-        left.axhline(0.5, color="black", lw=1, ls=":")
-        left.set(ylim=(-0.12, 1.12), ylabel=wrap(f"probability of {scene.class_names[1]}", 60))
-        if several:
-            right.plot(scene.axes[0], deviation, color="black", lw=2)
-            right.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))
+        _draw_deviation(figure, axes[1], probabilities.std(0), scene)
     classes, names = scene.shown["training"], [wrap(name, 30) for name in scene.class_names]
     for ax, heights in zip(axes, ((-0.05, 1.05), (-0.005, 0.505)), strict=False):
         ax.set(xlabel=wrap(scene.axis_names[0], 60), xlim=scene.axes[0, [0, -1]])
         draw_dots(ax, classes, names, heights, 12 if scene.is_plane else 18, sum(map(len, classes)), "white", True)
     note = f"{wrap(scene.note, 110)}\n{CAUTION}" if several else wrap(scene.note, 70)
     figure.suptitle(note, fontsize="medium")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5 if several else 3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5 if several else 3)
     return figure
+
+
+def _draw_ensemble(figure: Figure, ax: Axes, probabilities: Numbers, scene: Scene) -> None:
+    mean, each = probabilities.mean(0), probabilities if len(probabilities) > 1 else probabilities[:0]
+    ax.set_title("mean over networks" if len(each) else "the network")
+    if len(each):
+        ax.plot([], [], color="0.35", lw=0.7, label="each network")
+    if scene.is_plane:
+        for values in each:
+            draw_line(ax, scene, values, "0.35", 0.7)
+        ax.plot([], [], color="black", lw=2, label=LINE)
+        draw_answers(ax, scene, mean)
+        add_bar(figure, [ax], scene)
+        ax.set(ylabel=wrap(scene.axis_names[1], 60), ylim=scene.axes[1, [0, -1]])
+    else:
+        ax.plot(scene.axes[0], each.T, color="0.35", lw=0.7)
+        for artist, label in zip(draw_answers(ax, scene, mean), (ax.get_title(), LINE), strict=True):
+            artist.set_label(label)
+        ax.axhline(0.5, color="black", lw=1, ls=":")
+        ax.set(ylim=(-0.12, 1.12), ylabel=wrap(scene.probability, 60))
+
+
+def _draw_deviation(figure: Figure, ax: Axes, deviation: Numbers, scene: Scene) -> None:
+    ax.set_title("disagreement of networks")
+    if scene.is_plane:
+        most = max(0.05, float(deviation.max()))  # Less would make a drama of nothing.
+        cells = draw_cells(ax, scene, deviation.reshape(scene.opacity.shape), cmap="viridis", vmin=0, vmax=most)
+        figure.colorbar(cells, ax=ax, label="standard deviation of the probability")
+    else:
+        ax.plot(scene.axes[0], deviation, color="black", lw=2)
+        ax.set(ylabel="standard deviation of the probability", ylim=(-0.02, 0.52))

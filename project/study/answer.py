@@ -70,7 +70,20 @@ class Comparison(NamedTuple):
     measure: str  # what the metric is called on test rows
     by_split: Numbers  # (S,) the difference in each split
     found: Difference  # Its interval is one of all comparisons' that hold at once,
-    p: float = math.nan  # and this is Holm's for all of them.
+    p: float  # and this is Holm's for all of them.
+
+
+def compare_each(pairs: list[tuple[Compared, Compared, tuple[str, str]]], ratio: float) -> list[Comparison]:
+    """Compare two values of each pair in each metric, accuracy first; ``ratio`` is that of test to training rows."""
+    comparisons = []
+    for number, metric in enumerate(METRICS):
+        measure = {**WORDS, "accuracy": "test accuracy"}.get(metric, metric)
+        for value, against, names in pairs:
+            by_split = value.tested[number] - against.tested[number]
+            found = corrected(by_split, ratio, len(pairs) * len(METRICS))
+            comparisons.append(Comparison(value, against, names, metric, measure, by_split, found, math.nan))
+    adjusted = holm([each.found.p for each in comparisons])
+    return [each._replace(p=p) for each, p in zip(comparisons, adjusted, strict=True)]
 
 
 def find_lowest(losses: Numbers) -> npt.NDArray[np.int64]:
@@ -107,15 +120,7 @@ class Answer:
             self.baseline = Compared("activation", design.baselines, *trained)
             pairs.append((first, self.baseline, ("networks with", WITHOUT)))
         rows = [each.classes.rows for each in data.by_seed.values()]
-        ratio, compared = float(np.mean([of["test"] / of["train"] for of in rows])), []
-        for number, metric in enumerate(METRICS):
-            measure = {**WORDS, "accuracy": "test accuracy"}.get(metric, metric)
-            for value, against, both in pairs:
-                by_split = value.tested[number] - against.tested[number]
-                found = corrected(by_split, ratio, len(pairs) * len(METRICS))
-                compared.append(Comparison(value, against, both, metric, measure, by_split, found))
-        adjusted = holm([each.found.p for each in compared])
-        self.comparisons = [each._replace(p=p) for each, p in zip(compared, adjusted, strict=True)]
+        self.comparisons = compare_each(pairs, float(np.mean([of["test"] / of["train"] for of in rows])))
         margins = {"accuracy": margin}  # Of losses, none holds for all data.
         self.verdicts = [
             sentence(each.found, each.names, each.measure, each.p, margins.get(each.metric))
