@@ -90,7 +90,8 @@ def train(
         is_unusable = not has_begun and type(error) is not RuntimeError
         if is_ours or not (is_unusable or place.match("lightning/pytorch/callbacks/*")):
             raise
-        raise InputError(f"--trainer: {type(error).__name__} in {place.stem}: {error}") from error
+        what = "" if type(error) is ValueError else f"{type(error).__name__} in {place.stem}: "
+        raise InputError(f"--trainer: {what}{error}") from error
     finally:
         if run:
             release(run.path)

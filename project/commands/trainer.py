@@ -1,6 +1,7 @@
 """Trainer, model and data of a command, by LightningCLI."""
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -87,16 +88,18 @@ def make_trainer(
     check(max_steps=max_steps, val_check_interval=val_check_interval, num_nodes=num_nodes)
     check_machine(accelerator, devices)
     all_callbacks: list[Callback] = as_list(callbacks)
-    bars = [callback for callback in all_callbacks if isinstance(callback, ProgressBar)]
-    if len(bars) > 1 or not enable_progress_bar:  # Another bar takes the place of the project's own.
+    several = sum(isinstance(callback, ProgressBar) for callback in all_callbacks) > 1
+    # Another bar takes the place of the project's own, which only a terminal shows.
+    if several or not (enable_progress_bar and sys.stderr.isatty()):
         all_callbacks = [callback for callback in all_callbacks if not isinstance(callback, Progress)]
+    has_bar = any(isinstance(callback, ProgressBar) for callback in all_callbacks)
     decided = {
         "precision": None if any(isinstance(plugin, Precision) for plugin in as_list(plugins)) else precision,
         # Apple's GPU has no float64, in which features are standardized.
         "accelerator": "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu",
         "callbacks": all_callbacks,
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in all_callbacks),
-        "enable_progress_bar": enable_progress_bar and bool(bars),
+        "enable_progress_bar": enable_progress_bar and has_bar,
         "logger": as_list(logger),
         "plugins": as_list(plugins),
         "check_val_every_n_epoch": None,  # Validations are counted in iterations, not in epochs.
