@@ -53,7 +53,7 @@ def plot(arguments: Sequence[str], kind: type[BinaryClassifier]) -> None:
     with refusing(("dpi", "width")):
         check(dpi=options.dpi, width=options.width)
     run = RunFolder(options.name or newest(Path(LOGS)).path, kind)
-    run.instead = {"data.root": options.data.root, "figures.plane": options.figures.plane}
+    run.instead = {"data": {"root": options.data.root}, "figures": {"plane": options.figures.plane}}
     for path in [*plot_run(run, options.format, options.dpi, options.width), write_report(run)]:
         print(f"written: {path}")
 

@@ -20,6 +20,7 @@ from project.runs.table import Columns, Table, Tested, read_tested, tested_name
 LOGS = "lightning_logs"
 CHANGED = "differs from the defaults"  # begins the comment that config.yaml begins with
 STUDIES = "studies.txt"  # in LOGS: the names of the studies, which are no runs
+Kind = type[BinaryClassifier]  # of a run's model
 
 
 class RunFolder:
@@ -33,12 +34,7 @@ class RunFolder:
     prefix = "version"  # of the folder's name, before its number, unless it is named
     order = "runs.txt"  # beside the folders: their names, each time that one begins or goes on
 
-    def __init__(
-        self,
-        where: Path | str,
-        kind: type[BinaryClassifier] = BinaryClassifier,
-        data: NpyDataModule | None = None,
-    ) -> None:
+    def __init__(self, where: Path | str, kind: Kind = BinaryClassifier, data: NpyDataModule | None = None) -> None:
         named = Path(LOGS) / where
         is_name = len(Path(where).parts) == 1 and (named.is_dir() or not os.path.isdir(where))  # noqa: PTH112
         self.path = named if is_name else Path(where)
@@ -49,7 +45,7 @@ class RunFolder:
         self.film = self.figures / "boundary.gif"
         self.table = Table(self.path / "history.csv")
         self.kind, self._data = kind, data
-        self.instead: dict[str, Any] = {}  # options, as in "data.root", that replace those of its config unless None
+        self.instead: dict[str, dict[str, Any]] = {}  # nested options that replace those of its config unless None
         self._contents, self._written = dict[str, Any](), 0
 
     def __repr__(self) -> str:
@@ -69,9 +65,8 @@ class RunFolder:
                 options[group] = dict(options.get(group) or {})
         except (AttributeError, TypeError, FileNotFoundError, ValueError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: not a config ({error}); restore it") from error
-        for full_name, value in self.instead.items():
-            group, _, name = full_name.partition(".")
-            options[group] |= {} if value is None else {name: value}
+        for group, own in self.instead.items():
+            options[group] |= {name: value for name, value in own.items() if value is not None}
         return dict(options)
 
     def changed_options(self) -> dict[str, Any]:
@@ -158,7 +153,7 @@ class RunFolder:
         return cls(Path(trainer.log_dir or ""), kind, getattr(trainer, "datamodule", None))
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Path, kind: type[BinaryClassifier] = BinaryClassifier) -> "RunFolder | None":
+    def from_checkpoint(cls, checkpoint: Path, kind: Kind = BinaryClassifier) -> "RunFolder | None":
         """Return the run that a checkpoint lies in, or None if it lies elsewhere."""
         folder = checkpoint.absolute().parent.parent
         run = cls(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder, kind)

@@ -167,7 +167,7 @@ def test_the_scatter_is_of_two_features_and_of_components_as_asked_for(capsys: C
     titles = ["the first two of 4 features", "4 features in the plane of most variance"]
     for plane, shown in {"best": titles, "model": titles, "features": titles[:1], "components": titles[1:]}.items():
         run = Run("wide")
-        run.instead = {"data.root": "moved", "figures.plane": plane}
+        run.instead = {"data": {"root": "moved"}, "figures": {"plane": plane}}
         figure = run.figure("scatter")
         assert [ax.get_title() for ax in figure.axes] == shown
         assert figure.get_suptitle() == "100 of 110 rows: classes made equal"
