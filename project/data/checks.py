@@ -115,7 +115,7 @@ def find_overlap(zeros: Hashes, ones: Hashes) -> Overlap:
     for each in zeros, ones:
         each.sort()
     for part in cut(zeros) + cut(ones):
-        test = part[part & 3 == TEST] - TEST + TRAIN
+        test = part[part & 3 == TEST] - TEST + TRAIN  # as the same rows would be in train
         test_in_train += int((occur_in(zeros, test) | occur_in(ones, test)).sum())
     for each in zeros, ones:
         np.right_shift(each, 2, out=each)
