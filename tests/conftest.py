@@ -92,12 +92,11 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return folder
         folder.mkdir()
         patch.chdir(folder)
-        for name, *short in (
-            ["bce"],
-            *([name, "--trainer.max_steps", "200"] for name in ("mse", "minibatch", "notebook")),
-        ):
-            with drawing(figures=name == "bce"):
-                assert main([*FIT, str(CONFIGS / f"{name}.yaml"), "--name", name, *short]) == 0
+        for name in "bce", "mse", "minibatch", "notebook":
+            is_whole = name == "bce"
+            steps = "1000" if is_whole else "200"
+            with drawing(figures=is_whole):
+                assert main([*FIT, str(CONFIGS / f"{name}.yaml"), "--name", name, "--trainer.max_steps", steps]) == 0
     return folder
 
 

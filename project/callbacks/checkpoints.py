@@ -41,9 +41,8 @@ class Checkpoints(Checkpoint):
             checkpoint |= {"snapshot_steps": list(self.snapshot_steps), "snapshots": dict(self.snapshots)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if not self.only_last:
-            self.snapshot_steps = list(checkpoint.get("snapshot_steps", []))
-            self.snapshots = dict(checkpoint.get("snapshots", {}))
+        self.snapshot_steps = list(checkpoint.get("snapshot_steps", []))
+        self.snapshots = dict(checkpoint.get("snapshots", {}))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run, self._saved_step = RunFolder.from_trainer(trainer), trainer.global_step or -1

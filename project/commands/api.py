@@ -90,7 +90,9 @@ def fit(
     try:
         return call(network.fit, ["fit", *arguments])
     except InputError as error:
-        raise (error if options.keys() <= FULL_NAMES.keys() else TypeError(str(error))) from error
+        if options.keys() <= FULL_NAMES.keys():
+            raise
+        raise TypeError(str(error)) from error
 
 
 def call(command: Callable[..., RunFolder | None], arguments: list[str]) -> Run:

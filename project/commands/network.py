@@ -64,14 +64,14 @@ def train(
     set_threads(options.threads, trainer, model, data)
     if origin:
         origin.take_up(trainer, model, data)
-    run, folder = None, None
+    run = None
     is_new = origin is None and not (options.name and (logs_folder(options) / options.name).exists())
     if trainer.is_global_zero:
         for name, value in data.hparams.items():  # A default that suits the data becomes what it was.
             options.data[name] = value
         run = begin(parser, options, origin, folders)
-        folder = run.path
         print(data.describe(trainer))
+    folder = run.path if run else None
     # The logger writes anew what it had of the iterations that a resumed run repeats.
     logger = FolderLogger(folder) if options.trainer.logger is False else RunLogger(folder, done + 1 if done else 0)
     trainer.loggers = [logger, *trainer.loggers]

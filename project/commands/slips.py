@@ -90,9 +90,11 @@ def check_slip(command: str, name: str, value: str, known: Collection[str]) -> N
     elif not is_known(name, known):
         shown = f"--{name}" if name.isprintable() else repr(name)
         problem, meant = f"{shown}: no such option", find_names(name, known)
-    words = " or ".join(f"--{each}" if "=" in each else join_pair(f"--{each}", shlex.quote(value)) for each in meant)
+    if meant:
+        words = (f"--{each}" if "=" in each else join_pair(f"--{each}", shlex.quote(value)) for each in meant)
+        raise InputError(f"{problem}; did you mean {' or '.join(words)}")
     if problem:
-        raise InputError(f"{problem}; did you mean {words}" if meant else f"{problem}; --help lists them")
+        raise InputError(f"{problem}; --help lists them")
 
 
 def is_known(name: str, known: Collection[str]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from project.errors import InputError, join_words
 from project.evaluation.differences import compare_answers, compare_probabilities
@@ -33,11 +34,10 @@ def compare(paths: Sequence[Path], output: Path, kind: type[BinaryClassifier] = 
     differing = [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
     options = [{name: each.get(name) for name in differing} for each in options]
     checkpoints = [run.checkpoint() for run in runs.values()]
-    steps, splits = ([each[key] for each in checkpoints] for key in ("global_step", "fingerprint"))
-    initial = [{name: weights.tolist() for name, weights in each["initial"].items()} for each in checkpoints]
+    steps, splits, initial = ([each[key] for each in checkpoints] for key in ("global_step", "fingerprint", "initial"))
     facts: dict[str, Any] = {
         "same_split": all(split == splits[0] for split in splits),
-        "same_initial_weights": all(weights == initial[0] for weights in initial),
+        "same_initial_weights": all(same_tensors(weights, initial[0]) for weights in initial),
         "runs": [
             {"name": name, "folder": str(run.path), "step": step, "options": own, "final": run.final()}
             for (name, run), step, own in zip(runs.items(), steps, options, strict=True)
@@ -70,6 +70,10 @@ def options_of(run: RunFolder) -> dict[str, Any]:
     parts = re.compile(r"(model|optimizer)\.lr$|class_path|init_args")
     own = {name: value for name, value in options.items() if not parts.search(name)}
     return own | {"optimizer": optimizer, "lr": rates[0] if len(rates) == 1 else rates}
+
+
+def same_tensors(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def tabulate(runs: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -57,7 +57,7 @@ def draw_accuracy(run: RunFolder) -> Figure:
 
 
 def data_name(run: RunFolder) -> str:
-    root = (run.options().get("data") or {}).get("root")
+    root = run.options()["data"].get("root")
     return Path(root).name if root else "the shipped sample"
 
 

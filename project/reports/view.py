@@ -72,7 +72,7 @@ def describe_answers(
 
 
 def wanted_plane(run: RunFolder) -> str:
-    return str((run.options().get("figures") or {}).get("plane", "best"))
+    return str(run.options()["figures"].get("plane", "best"))
 
 
 def show_rows(data: NpyDataModule, plane: Plane, subsets: Sequence[str], n: int) -> Scene:

@@ -43,7 +43,7 @@ def run_of(rows: Array, class_names: Names = ("cats", "dogs"), names: Names = NA
     classes = SimpleNamespace(dots=parts, rows={name: sum(map(len, each)) for name, each in parts.items()})
     classes.arrays = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
     data = SimpleNamespace(classes=classes, feature_names=names[: rows.shape[1]], class_names=class_names)
-    return SimpleNamespace(data=lambda: data, options=lambda: more)
+    return SimpleNamespace(data=lambda: data, options=lambda: {"figures": {}, **more})
 
 
 def agreement(model: Any, wanted: str, rows: Array) -> float:
