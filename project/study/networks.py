@@ -11,7 +11,7 @@ from project.options import check
 Options = dict[str, Any]
 
 RATE = "lr"  # the one option whose values train in one stack: a rate is a weight of the network's loss
-MOST_TOGETHER = 32  # networks: their overhead is that of one by then, and other threads train more of them
+MOST_TOGETHER = 64  # networks: their overhead is that of one by then, and other threads train more of them
 BASELINE = "identity"  # the activation that makes the hidden layer none: the network is a logistic regression
 TRIED: dict[str, list[Any]] = {"loss": list(CRITERIA), RATE: [0.25, 1.0, 4.0, 16.0]}  # unless other lists are given
 
