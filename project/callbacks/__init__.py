@@ -3,9 +3,9 @@
 from lightning.pytorch import Callback
 
 from project.callbacks.checkpoints import Checkpoints
-from project.callbacks.ends import Divergence, Interrupt
 from project.callbacks.figures import Figures
 from project.callbacks.history import History
+from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
 
-CALLBACKS: tuple[type[Callback], ...] = (Interrupt, Divergence, History, Figures, Progress, Checkpoints)
+CALLBACKS: tuple[type[Callback], ...] = (Interrupt, History, Figures, Progress, Checkpoints)

@@ -1,5 +1,6 @@
-"""Losses and metrics, recorded in history.csv."""
+"""Losses and metrics: recorded in history.csv, and the end of a fit where a loss is not finite."""
 
+import math
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from project.errors import InputError, InterruptedRunError
 from project.model.loss import METRICS
+from project.runs.checkpoint import diverged
 from project.runs.disk import tolerated
 from project.runs.run import RunFolder
 
@@ -17,11 +19,16 @@ class History(Callback):
 
     Rows reach the disk before the checkpoint of the same validation. Resuming drops those after the checkpoint, and
     the validation of its iteration if that was the last one then, and is not one that every run has.
+
+    The first loss that is not finite ends the run. On a GPU it is looked at only at validations, because to look is to
+    wait for the iteration to end. A failed validation ends the run one iteration later, so that what other callbacks
+    have made of it does not depend on their order.
     """
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []  # since the last validation
         self._accuracy = torch.tensor(0)  # of the newest batch, by the weights before its update
+        self._validation = 0.0  # the newest loss
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.run, step = RunFolder.from_trainer(trainer), trainer.global_step
@@ -40,13 +47,18 @@ class History(Callback):
             raise InputError(f"{table.path}: {found}; a run resumes only with its history beside it")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        self._losses.append(outputs["batch_loss"])
-        self._accuracy = outputs["batch_accuracy"]
+        loss, self._accuracy = outputs["batch_loss"], outputs["batch_accuracy"]
+        if loss.device.type == "cpu":
+            self._check(trainer, "train_loss", loss.item())
+        self._check(trainer, "val_loss", self._validation)
+        self._losses.append(loss)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validation = trainer.callback_metrics["val/loss"].item()
         self._record(trainer, {**trainer.callback_metrics, "train_accuracy": self._accuracy})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._check(trainer, "val_loss", self._validation)
         self._record(trainer, {})
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -65,3 +77,7 @@ class History(Callback):
             rows[-1] = {name.replace("/", "_"): value.item() for name, value in metrics.items()} | rows[-1]
         with tolerated(self.run.path):
             self.run.table.append(rows)
+
+    def _check(self, trainer: Trainer, name: str, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise diverged(f"{name} is {loss}", trainer.global_step, self.run.last)

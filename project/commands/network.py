@@ -2,6 +2,7 @@
 
 import shutil
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -19,16 +20,19 @@ from project.commands.origin import Origin, logs_folder
 from project.commands.parsing import Parser, format_config
 from project.commands.trainer import ProjectCLI, set_threads
 from project.data import NpyDataModule
-from project.errors import DivergedError, InputError
-from project.evaluation.baseline import regress
+from project.errors import DivergedError, InputError, InputWarning
+from project.evaluation.baseline import guess, regress
 from project.evaluation.estimate import Numbers, digits
 from project.evaluation.thresholds import choose_thresholds
 from project.model import BinaryClassifier
 from project.reports import results
 from project.reports.report import write_report
-from project.runs.checkpoint import DigestCheckpointIO
+from project.runs.checkpoint import DigestCheckpointIO, first_rates, rate_option
 from project.runs.disk import release, tolerated, write_whole
 from project.runs.run import RunFolder
+
+BARELY_BETTER = 0.55  # an accuracy
+LEARNED = 0.8  # times the loss of guessing: what chance alone does not do for a training loss
 
 
 def fit(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | None:
@@ -37,6 +41,7 @@ def fit(arguments: Sequence[str], kind: type[BinaryClassifier]) -> RunFolder | N
     cli.trainer.strategy.checkpoint_io = DigestCheckpointIO(kind)
     run = train(cli.parser, cli.config, cli.origin, cli.trainer, cli.model, cli.datamodule)
     if run:
+        warn_of_guessing(cli)
         run = RunFolder(run.path, kind, cli.datamodule)
         print_result(cli.trainer, run)
     return run
@@ -108,6 +113,31 @@ def begin(parser: Parser, options: Namespace, origin: Origin | None, folders: ty
         write_whole(run.last, origin.checkpoint.read_bytes())
     write_whole(run.config, config.encode())
     return run
+
+
+def warn_of_guessing(cli: ProjectCLI) -> None:
+    """Warn if a network that has been trained is no better than guessing, and say what the cause may be."""
+    options, metrics, data = cli.model.hparams, cli.trainer.callback_metrics, cli.datamodule
+    guessing = guess()[options["loss"]]
+    if "val/loss" not in metrics or metrics["val/loss"] < guessing or metrics["val/accuracy"] >= BARELY_BETTER:
+        return
+    moments = data.classes.moments
+    reach = (moments.mean.abs() + 2 * moments.std).max().item()
+    rate, *_ = first_rates(cli.trainer.optimizers[0].param_groups)
+    option = rate_option(rate, options)
+    if not options["standardize"] and reach > 10:
+        cause = f"the features reach {reach:.3g}, which saturates the network; try --model.standardize true"
+    elif metrics["train/loss"] < LEARNED * guessing:
+        learned = f"it learned the {data.classes.rows['train']} training rows (loss {metrics['train/loss']:.2g})"
+        few = "groups" if data.split == "groups" else "rows"
+        cause = f"{learned}, and nothing that holds for others: too few {few}, or no signal in the features"
+    elif metrics["val/loss"] > 2 * guessing:
+        cause = f"the network is sure and wrong; try a smaller {option} than {rate}"
+    else:
+        cause = f"the classes may look alike, or {option} and --trainer.max_steps may be too small"
+    found = f"val_loss {metrics['val/loss']:.4g}, val_accuracy {metrics['val/accuracy']:.4g}"
+    what = f"training did not beat guessing: {found} after iteration {cli.trainer.global_step}"
+    warnings.warn(f"{what}; {cause}", InputWarning, stacklevel=2)
 
 
 def print_result(trainer: Trainer, run: RunFolder) -> None:

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import seed_everything
 
 from project.callbacks.checkpoints import Checkpoints
-from project.callbacks.ends import Interrupt
+from project.callbacks.interrupt import Interrupt
 from project.callbacks.progress import Progress
 from project.commands.failures import refusing
 from project.commands.network import train
