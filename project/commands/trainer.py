@@ -31,7 +31,7 @@ PARALLEL_ELEMENTS = 2**17  # Layers with fewer lose more by waiting than they ga
 
 
 class NoProfiler(PassThroughProfiler):
-    """Measures nothing, as Lightning's own does with two generators for each of the 80 calls of an iteration."""
+    """Measures nothing. Lightning's own does that by a generator for each of some 80 calls in an iteration."""
 
     def profile(self, action_name: str) -> nullcontext[None]:  # type: ignore[override]  # It is as good a context.
         return nullcontext()
