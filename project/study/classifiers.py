@@ -50,9 +50,11 @@ class Classifiers(LightningModule):
         self._own = [stack for stack in self._stacks if (stack.split - first) % ranks == rank]
         for stack in self._own:
             stack.load_rows(self.trainer.datamodule)  # type: ignore[attr-defined]  # Lightning attaches it.
-        # Stacks share nothing that changes, so that threads need not wait for each other as they do inside a layer.
-        threads = max(1, min(torch.get_num_threads(), len(self._own))) if self.device.type == "cpu" else 1
-        self._workers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        # Stacks share nothing that changes, so that threads need not wait for each other as they do inside a layer;
+        # only those that are left over help there.
+        threads = torch.get_num_threads()
+        workers = max(1, min(threads, len(self._own))) if self.device.type == "cpu" else 1
+        self._workers = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
 
     def on_fit_end(self) -> None:
         self._workers.shutdown()
