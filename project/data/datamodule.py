@@ -104,6 +104,11 @@ class NpyDataModule(LightningDataModule):
         """The names of the j features, "feature 1" and so on unless given."""
         return self._feature_names or [f"feature {i + 1}" for i in range(self.num_features)]
 
+    @property
+    def claim(self) -> str:
+        """What the numbers of a test are an estimate for, where rows come in groups."""
+        return f"new {self.group_name}" if self.split == "groups" else f"new rows of these {self.group_name}"
+
     def setup(self, stage: str | None = None) -> None:
         """Check and split the data, once; ``predict`` loads only the file to classify."""
         if stage != "predict":

@@ -53,9 +53,7 @@ def print_metrics(data: NpyDataModule, subset: str, answers: Answers, thresholds
         table.append([name, digits(facts[name]), format_ends(facts, name), *others, told])
     print("\n".join([align(table), *remarks(facts)]))
     if groups is not None:
-        name = data.group_name
-        facts["claim"] = f"new {name}" if in_groups else f"new rows of these {name}"
-        said = f"fit --data.split groups estimates for new {name}"
+        facts["claim"], said = data.claim, f"fit --data.split groups estimates for new {data.group_name}"
         if in_groups:
             number, effect = len(np.unique(groups)), design_effect(is_right(labels, probabilities), groups)
             facts |= {"groups": number, "design_effect": finite(effect)}

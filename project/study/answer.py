@@ -145,8 +145,7 @@ class Answer:
             edge = f"in half of the splits or more, {self.choose} is at the edge of what was tried"
             lines.append(f"{join_words(at_edge)}: {edge}; better ones may lie beyond: try more of them")
         if self.data.classes.groups is not None:
-            name = self.data.group_name
-            known = f"for new rows of these {name}; --data.split groups estimates for new {name}"
-            new = f"for new {name}: no group has rows in two subsets of a split"
-            lines.append(f"an estimate {new if self.data.split == 'groups' else known}")
+            others = f"; --data.split groups estimates for new {self.data.group_name}"
+            apart = ": no group has rows in two subsets of a split"
+            lines.append(f"an estimate for {self.data.claim}{apart if self.data.split == 'groups' else others}")
         return [*lines, "guessing: test accuracy 0.500"]
