@@ -94,9 +94,8 @@ class Stack(nn.Module):
         subsets = ("train", *EVALUATED)
         rows = {name: data.rows(self.split, name, self.template, self.rates.device) for name in subsets}
         train = self.training_rows = rows["train"]
-        self.wholes = {
-            name: tuple(subset) for name, subset in rows.items()
-        }  # They make their labels anew each time they are asked.
+        # Subsets make their labels anew each time they are asked.
+        self.wholes = {name: tuple(subset) for name, subset in rows.items()}
         size = self.batch_size = data.batch_size or train.rows
         self._orders = {each.seed: TrainingBatches(train, size, train.rows, each.seed, 1) for each in self.networks}
 
