@@ -15,10 +15,10 @@ from project import BinaryClassifier, Run
 from project.__main__ import main
 from project.model.loss import CRITERIA, METRICS
 from project.model.net import ACTIVATIONS, NETWORKS
+from tests.commands.test_parsing import Captured, refused
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn")]
 
-Captured = pytest.CaptureFixture[str]
 PACKAGE = """\
 import torch
 from lightning.pytorch import Callback
@@ -81,15 +81,6 @@ def run(command: str, status: int = 0, kind: type[BinaryClassifier] = BinaryClas
     assert main(command.split(), kind=kind) == status, command
 
 
-def refused(capsys: Captured, command: str, kind: type[BinaryClassifier] = BinaryClassifier) -> str:
-    """Run a command that must be refused, and return its line."""
-    capsys.readouterr()
-    run(command, 2, kind)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    return str(line)
-
-
 def fit_twice(options: str, kind: type[BinaryClassifier] = BinaryClassifier, allow: str = "") -> Run:
     """Train once in a go and once in two parts, naming nothing for the second; return the run, the same both ways."""
     fit = f"fit {allow} --trainer.max_steps"
@@ -138,14 +129,14 @@ def test_what_no_package_has_brought_in_is_refused_in_one_line(blobs: Path, caps
     run(f"fit {OWN} --config own.yaml --data.root {blobs} --trainer.max_steps 20 --name own")
     forget()
     for command in "test", "plot", f"fit --config own.yaml --data.root {blobs}", "fit --model.loss my_parts.Focal":
-        assert "--allow-import PACKAGE" in refused(capsys, command)
+        assert "--allow-import PACKAGE" in refused(capsys, *command.split())
     assert "my_parts" not in sys.modules
 
 
 def test_a_package_that_fails_says_why(package: Path, capsys: Captured) -> None:
     for text, reason in {"import nowhere_at_all": "nowhere_at_all", "1 / 0": "division by zero", "(": "closed"}.items():
         (package / "my_parts.py").write_text(text)
-        line = refused(capsys, f"test {OWN}")
-        assert line.startswith("error: --allow-import: my_parts cannot be imported (")
+        line = refused(capsys, "test", *OWN.split())
+        assert line.startswith("--allow-import: my_parts cannot be imported (")
         assert reason in line
-    assert "--allow-import" in refused(capsys, "test --allow-import")
+    assert "--allow-import" in refused(capsys, "test", "--allow-import")

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -30,10 +31,10 @@ HUGE = "9" * 400
 FOREIGN = "canary.Callback"
 
 
-def refused(capsys: Captured, *arguments: str, status: int = 2) -> str:
+def refused(capsys: Captured, *arguments: str, status: int = 2, **options: Any) -> str:
     """Run a command that must be refused with nothing written, and return its line."""
-    before = sorted(Path().rglob("*"))
-    assert main(arguments) == status
+    before, _ = sorted(Path().rglob("*")), capsys.readouterr()
+    assert main(arguments, **options) == status
     line = capsys.readouterr().err
     assert re.fullmatch("error: .{1,600}\n", line)
     assert sorted(Path().rglob("*")) == before, "nothing may be written"

@@ -13,7 +13,8 @@ import yaml
 from torch import nn
 
 from project import BCELoss, BinaryClassifier, Run
-from tests.commands.test_dispatch import Captured, fit_twice, refused, run, use_everywhere
+from tests.commands.test_dispatch import fit_twice, run, use_everywhere
+from tests.commands.test_parsing import Captured, refused
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("undrawn", "blobs", "here")]
 
@@ -40,8 +41,8 @@ def test_a_subclass_goes_through_every_command(capsys: Captured) -> None:
     assert parts.optimizer() == ("Adam", [0.01])
     use_everywhere(parts)
     for command in "test", "export", "fit --ckpt_path last --trainer.max_steps 60":
-        assert "between" in refused(capsys, command)
-    assert "--model.between: 4 conflicts with" in refused(capsys, "test --model.between 4", Wider)
+        assert "between" in refused(capsys, *command.split())
+    assert "--model.between: 4 conflicts with" in refused(capsys, "test", "--model.between", "4", kind=Wider)
 
 
 def test_a_scheduler_alone_schedules_the_models_own_sgd() -> None:
@@ -119,6 +120,6 @@ def test_a_recorded_optimizer_that_is_not_torchs_is_refused(capsys: Captured) ->
         config = yaml.safe_load(recorded)
         config[section][name] = value
         Run("run").config.write_text(yaml.safe_dump(config))
-        line = refused(capsys, "fit --ckpt_path last --trainer.max_steps 40")
+        line = refused(capsys, "fit", "--ckpt_path", "last", "--trainer.max_steps", "40")
         assert f"--{section}: the run's own is not one of torch.optim with plain numbers" in line, value
     run("test")
