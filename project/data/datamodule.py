@@ -62,7 +62,7 @@ class NpyDataModule(LightningDataModule):
         self.root = sample.ROOT if root is None else Path(root).expanduser()
         self.is_sample = root is None
         self.group_name = sample.GROUP_NAME if self.is_sample else "groups"
-        self.place = "the shipped sample" if self.is_sample else str(self.root)  # the same on every machine
+        self.place = sample.PLACE if self.is_sample else str(self.root)  # the same on every machine
         if split is None:  # The sample's default stays the coursework's random split.
             split = "groups" if has_groups(self.root) and not self.is_sample else "rows"
         # A checkpoint must agree with these; where the data lie and what they are called may differ between machines.

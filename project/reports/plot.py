@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from project.data import sample
 from project.errors import InputError
 from project.figures.boundary import boundary_figure, draw_units
 from project.figures.curves import accuracy_figure, draw_loss, loss_figure
@@ -58,7 +59,7 @@ def draw_accuracy(run: RunFolder) -> Figure:
 
 def data_name(run: RunFolder) -> str:
     root = run.options()["data"].get("root")
-    return Path(root).name if root else "the shipped sample"
+    return Path(root).name if root else sample.PLACE
 
 
 def initial_and_final(run: RunFolder) -> dict[str, BinaryClassifier]:

@@ -115,7 +115,7 @@ def training_section(run: RunFolder) -> Section:
 def data_section(run: RunFolder) -> Section:
     data, texts = run.data(), []
     classes = data.classes
-    rows = [("folder", "the shipped sample" if data.is_sample else str(data.root.absolute()))]
+    rows = [("folder", data.place if data.is_sample else str(data.root.absolute()))]
     rows += zip((file.name for file in classes.files), data.class_names, strict=True)
     rows.append(("features", ", ".join(data.feature_names)))
     rows += [(f"rows in {name}", str(count)) for name, count in classes.rows.items()]

@@ -15,3 +15,4 @@ ROOT = Path(__file__).parent
 FEATURE_NAMES = ["F1 (Hz)", "F2 (Hz)"]
 CLASS_NAMES = ["peripheral vowel", "central vowel"]
 GROUP_NAME = "speakers"
+PLACE = "the shipped sample"  # what is said of where it is
