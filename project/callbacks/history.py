@@ -1,4 +1,4 @@
-"""Losses and metrics: recorded in history.csv, and the end of a fit where a loss is not finite."""
+"""Losses and metrics, recorded in history.csv; a loss that is not finite ends the fit."""
 
 import math
 from typing import Any

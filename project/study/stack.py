@@ -16,7 +16,7 @@ from project.model import BinaryClassifier
 from project.model.loss import METRICS, Metric
 from project.study.networks import RATE, Network
 
-CELLS = 2**21  # values of a hidden layer that are computed together: they stay in the cache
+CELLS = 2**21  # values of a hidden layer that are computed together: fewer do not pay for a call, more take memory
 EVALUATED = ("val", "test")  # the subsets that are measured
 VAL, TEST = range(len(EVALUATED))
 

@@ -33,7 +33,8 @@ FOREIGN = "canary.Callback"
 
 def refused(capsys: Captured, *arguments: str, status: int = 2, **options: Any) -> str:
     """Run a command that must be refused with nothing written, and return its line."""
-    before, _ = sorted(Path().rglob("*")), capsys.readouterr()
+    capsys.readouterr()
+    before = sorted(Path().rglob("*"))
     assert main(arguments, **options) == status
     line = capsys.readouterr().err
     assert re.fullmatch("error: .{1,600}\n", line)
